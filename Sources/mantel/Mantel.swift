@@ -1,0 +1,1 @@
+@main struct Mantel { static func main() {} }
