@@ -105,12 +105,16 @@ let package = Package(
       name: "MantelTestSupport", dependencies: ["MantelCore"], path: "Tests/MantelTestSupport"),
     .testTarget(name: "MantelCoreTests", dependencies: ["MantelCore"]),
     .testTarget(name: "MantelDiskTests", dependencies: ["MantelDisk", "MantelCore", "MantelTestSupport"]),
-    .testTarget(name: "MantelCatalogTests", dependencies: ["MantelCatalog", "MantelCore", "MantelTestSupport"]),
-    .testTarget(name: "MantelSummaryTests", dependencies: ["MantelSummary", "MantelCore", "MantelTestSupport"]),
+    .testTarget(
+      name: "MantelCatalogTests", dependencies: ["MantelCatalog", "MantelCore", "MantelTestSupport"]),
+    .testTarget(
+      name: "MantelSummaryTests", dependencies: ["MantelSummary", "MantelCore", "MantelTestSupport"]),
     .testTarget(name: "MantelWireTests", dependencies: ["MantelWire", "MantelCore", nioCore]),
     .testTarget(
       name: "MantelSessionTests",
-      dependencies: ["MantelSession", "MantelWire", "MantelSummary", "MantelCore", "MantelTestSupport", nioCore]),
+      dependencies: [
+        "MantelSession", "MantelWire", "MantelSummary", "MantelCore", "MantelTestSupport", nioCore,
+      ]),
     .testTarget(name: "MantelHouseholdTests", dependencies: ["MantelHousehold", "MantelCore"]),
     .testTarget(
       name: "MantelReplicationTests",

@@ -1,0 +1,193 @@
+/// The catalog failed; nothing of the call's transaction was kept.
+package struct StoreError: Error, Sendable, CustomStringConvertible {
+  package enum Code: Sendable {
+    case diskFull
+    case corrupt
+    case io
+    case constraint
+    case other
+  }
+  package var code: Code
+  package var message: String
+
+  package init(code: Code, message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  package var description: String { message }
+}
+
+/// A library as this machine knows it.
+package struct LibraryState: Hashable, Sendable {
+  package var machine: MachineID
+  /// The newest head whose entries are all here; nil before the first.
+  package var installed: Signed<Head>?
+  /// The newest head of which entries are being staged.
+  package var staging: HeadOrder?
+  /// Of another household that this machine left: kept, not wanted, not served.
+  package var isClosed: Bool
+
+  package init(
+    machine: MachineID, installed: Signed<Head>?, staging: HeadOrder?, isClosed: Bool = false
+  ) {
+    self.machine = machine
+    self.installed = installed
+    self.staging = staging
+    self.isClosed = isClosed
+  }
+}
+
+/// Single values that the catalog keeps.
+package enum StoreKey: String, Sendable, CaseIterable {
+  case household
+  case machineName
+  case role
+  case recordNumber
+  case attestationNumber
+  case agentDay
+  case listeningPort
+  case discoveryKey
+  case replicaRoot
+  case replicaMarker
+  case ownEpoch
+  case pendingJoin
+  case initialized
+}
+
+/// Entries that one change of a library adds and takes away.
+package struct LibraryChange: Hashable, Sendable {
+  package var added: [(id: EntryID, entry: Entry)]
+  package var removed: [EntryID]
+
+  package init(added: [(id: EntryID, entry: Entry)] = [], removed: [EntryID] = []) {
+    self.added = added
+    self.removed = removed
+  }
+
+  package var isEmpty: Bool { added.isEmpty && removed.isEmpty }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    left.removed == right.removed && left.added.elementsEqual(right.added) { $0.id == $1.id }
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(removed)
+    for (id, _) in added { hasher.combine(id) }
+  }
+}
+
+/// What MantelReplication needs of a catalog: synchronous calls, each one durable transaction (synchronous=FULL) or a
+/// query. A library's rows carry the install generation since which and until which they hold, so that a head being
+/// staged, the installed one and recent older ones can each be read whole.
+///
+/// One caller at a time. MantelCatalog is the shipped implementation.
+package protocol HouseholdStore: AnyObject {
+  // MARK: Values, roster, records
+
+  func value(_ key: StoreKey) throws(StoreError) -> [UInt8]?
+  func setValue(_ key: StoreKey, _ value: [UInt8]?) throws(StoreError)
+
+  /// Roster statements with their signatures, in no order.
+  func statements() throws(StoreError) -> [[UInt8]]
+  func addStatements(_ statements: [(id: StatementID, bytes: [UInt8])]) throws(StoreError)
+  func records() throws(StoreError) -> [Signed<MachineRecord>]
+  /// Replaces the machine's record; the caller has checked that the number is higher.
+  func putRecord(_ record: Signed<MachineRecord>) throws(StoreError)
+  func attestations() throws(StoreError) -> [Signed<Attestation>]
+  func putAttestation(_ attestation: Signed<Attestation>) throws(StoreError)
+
+  // MARK: Folders and their ledger
+
+  func folders() throws(StoreError) -> [Folder]
+  func putFolder(_ folder: Folder) throws(StoreError)
+  func file(_ folder: FolderID, _ path: [UInt8]) throws(StoreError) -> LedgerFile?
+  /// Files directly in a directory (not below its subdirectories), ascending by path; `directory` is empty for the root.
+  func files(_ folder: FolderID, in directory: [UInt8]) throws(StoreError) -> [LedgerFile]
+  /// Up to `limit` files with a path above `after` (nil: from the start), ascending, whatever their directory.
+  func files(_ folder: FolderID, after: [UInt8]?, limit: Int) throws(StoreError) -> [LedgerFile]
+  /// Files below a directory, at any depth.
+  func files(_ folder: FolderID, below directory: [UInt8], after: [UInt8]?, limit: Int) throws(StoreError)
+    -> [LedgerFile]
+  func putFiles(_ files: [LedgerFile]) throws(StoreError)
+  func removeFiles(_ files: [(folder: FolderID, path: [UInt8])]) throws(StoreError)
+  /// Own files of a content, with status published or pending, for copying instead of fetching.
+  func ownFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
+
+  // MARK: Libraries
+
+  func libraries() throws(StoreError) -> [LibraryState]
+  /// Adds a change to the own library with the head that covers it, and the ledger rows that it settles, in one
+  /// transaction. Records (epoch, sequence, root) for good.
+  func publish(_ change: LibraryChange, head: Signed<Head>, files: [LedgerFile]) throws(StoreError)
+  /// Keeps entries of a head that is not installed yet. Known ids are skipped. Survives a restart.
+  func stage(_ library: MachineID, _ order: HeadOrder, _ entries: [(id: EntryID, entry: Entry)])
+    throws(StoreError)
+  /// Marks entries of the installed view as gone in the head being staged.
+  func stageRemoval(_ library: MachineID, _ order: HeadOrder, _ ids: [EntryID]) throws(StoreError)
+  /// Takes staged entries back that a newer head does not have, and removals that it does not ask for.
+  func unstage(_ library: MachineID, added: [EntryID], removed: [EntryID]) throws(StoreError)
+  /// Staged additions and removals; empty arrays when nothing is staged. Ascending ids.
+  func staged(_ library: MachineID) throws(StoreError) -> (added: [EntryID], removed: [EntryID])
+  /// Counts of the installed view after the staged changes.
+  func stagedCounts(_ library: MachineID) throws(StoreError) -> LibraryCounts
+  /// Makes the staged view the installed one. The caller has verified root, signature, order and counts. In the same
+  /// transaction the contents of all rows that came or went become unfiled, and `missing` follows.
+  func install(_ library: MachineID, head: Signed<Head>) throws(StoreError)
+  /// Calls back with every entry id of the installed view, ascending.
+  func forEachEntryID(_ library: MachineID, _ body: (EntryID) -> Void) throws(StoreError)
+  /// Calls back with every wanted content of the installed view, ascending, without repeats; `liveOnly` leaves
+  /// retired ones out.
+  func forEachWanted(_ library: MachineID, liveOnly: Bool, _ body: (ContentID, UInt64) -> Void)
+    throws(StoreError)
+  /// Live entries of an installed library at one path, or nil.
+  func liveEntry(_ library: MachineID, _ folder: FolderID, _ path: [UInt8]) throws(StoreError)
+    -> InstalledEntry?
+  /// Wanted entries of one library that name a content.
+  func entries(_ library: MachineID, of content: ContentID) throws(StoreError) -> [InstalledEntry]
+  /// Wanted entries that name a content, over all open libraries.
+  func entries(of content: ContentID) throws(StoreError) -> [InstalledEntry]
+  /// Whether any wanted entry of an open library, the own one's live ones included, names the content.
+  func isWanted(_ content: ContentID) throws(StoreError) -> Bool
+  /// Contents of the entries that came or went with the last install of the library, without repeats.
+  func changedContents(_ library: MachineID) throws(StoreError) -> [ContentID]
+
+  // MARK: Serving
+
+  /// A page of what changed between two installed heads; nil when either is not known here (any more).
+  /// `.none` as `from` means everything. `cursor` starts at 0 and is returned for the next page, nil at the end.
+  func delta(_ library: MachineID, from: HeadOrder, to: HeadOrder, cursor: Int64, maximumBytes: Int)
+    throws(StoreError)
+    -> (added: [[UInt8]], removed: [EntryID], next: Int64?)?
+  /// Canonical bytes of entries, installed or staged; unknown ids are left out.
+  func entryBytes(_ library: MachineID, _ ids: [EntryID]) throws(StoreError) -> [[UInt8]]
+
+  // MARK: Holdings and replica
+
+  /// Every content with a durable replica file or a held own live file.
+  func forEachHeld(_ body: (ContentID) -> Void) throws(StoreError)
+  /// Wanted contents of other libraries (open ones) without a replica file, newest first, after a position that
+  /// an earlier page returned.
+  func missing(after: MissingContent?, limit: Int) throws(StoreError) -> [MissingContent]
+  func missingContent(_ content: ContentID) throws(StoreError) -> MissingContent?
+  /// Wanted contents of one library that are not held, and their bytes; up to `limit` of them listed, ascending.
+  func missing(in library: MachineID, limit: Int) throws(StoreError)
+    -> (count: Int, bytes: UInt64, contents: [ContentID])
+  /// Contents whose replica files may not match the entries that name them, up to `limit`.
+  func unfiled(limit: Int) throws(StoreError) -> [ContentID]
+  func replicaFiles(of content: ContentID) throws(StoreError) -> [ReplicaFile]
+  func replicaFile(at path: [UInt8]) throws(StoreError) -> ReplicaFile?
+  /// Records what a batch did, after its fsyncs: new and moved files, removed ones, contents whose files now match
+  /// their entries. `missing` follows.
+  func commitFiling(put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID]) throws(StoreError)
+  /// The name of a directory in the replica: chosen once per (library, folder) and remembered; a nil folder is the
+  /// machine's own directory.
+  func directoryName(_ library: MachineID, _ folder: FolderID?) throws(StoreError) -> String?
+  func setDirectoryName(_ library: MachineID, _ folder: FolderID?, _ name: String) throws(StoreError)
+  func directoryNames(_ library: MachineID?) throws(StoreError) -> [String]
+
+  func partial(_ content: ContentID) throws(StoreError) -> PartialContent?
+  func putPartial(_ partial: PartialContent) throws(StoreError)
+  func removePartial(_ content: ContentID) throws(StoreError)
+  func partials() throws(StoreError) -> [PartialContent]
+}

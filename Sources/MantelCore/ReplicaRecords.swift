@@ -1,0 +1,70 @@
+/// A file of the replica: where it lies, and what it is a copy of.
+package struct ReplicaFile: Hashable, Sendable {
+  /// The library whose entry it stands for.
+  package var library: MachineID
+  package var entry: EntryID
+  package var content: ContentID
+  /// Path below the replica root, bytes.
+  package var path: [UInt8]
+  /// `stat` after it was made durable; a difference means that somebody touched it.
+  package var stamp: FileStamp
+  /// When its bytes were last hashed.
+  package var verified: WallTime
+
+  package init(
+    library: MachineID, entry: EntryID, content: ContentID, path: [UInt8], stamp: FileStamp,
+    verified: WallTime
+  ) {
+    self.library = library
+    self.entry = entry
+    self.content = content
+    self.path = path
+    self.stamp = stamp
+    self.verified = verified
+  }
+}
+
+/// An entry of an installed library, with its id and owner.
+package struct InstalledEntry: Hashable, Sendable {
+  package var library: MachineID
+  package var id: EntryID
+  package var entry: Entry
+
+  package init(library: MachineID, id: EntryID, entry: Entry) {
+    self.library = library
+    self.id = id
+    self.entry = entry
+  }
+}
+
+/// A wanted content that is not held, as the fetch order needs it.
+package struct MissingContent: Hashable, Sendable {
+  package var content: ContentID
+  package var size: UInt64
+  package var manifest: Digest256?
+  /// Newest modification time of the entries that name it: newest first is the fetch order.
+  package var mtime: Int64
+  package var library: MachineID
+
+  package init(content: ContentID, size: UInt64, manifest: Digest256?, mtime: Int64, library: MachineID) {
+    self.content = content
+    self.size = size
+    self.manifest = manifest
+    self.mtime = mtime
+    self.library = library
+  }
+}
+
+/// A large content that is on its way: which blocks were verified and synced to the staging file.
+package struct PartialContent: Hashable, Sendable {
+  package var content: ContentID
+  package var manifest: Manifest
+  /// One bit a block, block 0 the lowest bit of byte 0.
+  package var blocks: [UInt8]
+
+  package init(content: ContentID, manifest: Manifest, blocks: [UInt8]) {
+    self.content = content
+    self.manifest = manifest
+    self.blocks = blocks
+  }
+}
