@@ -1,0 +1,41 @@
+/// What went wrong with a request, in words for the person who made it.
+package struct ControlError: Error, Codable, Hashable, Sendable, CustomStringConvertible {
+  package enum Code: String, Codable, Sendable {
+    /// No agent answers on the socket.
+    case notRunning
+    /// The request cannot be understood, or names what is not there.
+    case usage
+    case notFound
+    /// It contradicts what is there: a folder that overlaps another, a name that is taken.
+    case conflict
+    case internalError
+  }
+  package var code: Code
+  /// One sentence: what happened, and what to do next.
+  package var message: String
+
+  package init(code: Code, message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  package var description: String { message }
+}
+
+/// What the agent does for the command line and the gallery. MantelAgent implements it, MantelGallery serves it
+/// as HTTP and JSON on the agent's Unix socket, `ControlClient` is the same protocol from the other side.
+package protocol ControlService: Sendable {
+  /// With `wait`: rescans first, and answers when everything is settled and proved everywhere, at most so many seconds later.
+  func status(wait: Int?) async throws(ControlError) -> StatusAnswer
+  func peers() async throws(ControlError) -> PeersAnswer
+  func invite(seconds: Int) async throws(ControlError) -> InviteAnswer
+  func addPeer(address: String) async throws(ControlError)
+  func removePeer(name: String) async throws(ControlError) -> RemovalAnswer
+  func folders() async throws(ControlError) -> [FolderAnswer]
+  func addFolder(_ request: FolderRequest) async throws(ControlError) -> FolderAnswer
+  func removeFolder(name: String) async throws(ControlError) -> FolderAnswer
+  func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer>
+  func locate(_ query: WhereQuery) async throws(ControlError) -> WhereAnswer
+  func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer>
+  func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer>
+}

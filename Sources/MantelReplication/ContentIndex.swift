@@ -1,0 +1,83 @@
+package import MantelCore
+package import MantelSummary
+
+/// All sets of contents over one sorted array: what each library wants, what is held and available here, and
+/// what each connected peer has.
+struct ContentIndex: Sendable {
+  let household: HouseholdID
+  var index = SummaryIndex()
+  /// Durable: drives complete and safe.
+  let held: SetHandle
+  /// Verified, can be served now, may be lost in a crash: drives the swarm. Holds `held`.
+  let available: SetHandle
+  /// Own live contents that some other machine attests.
+  let safe: SetHandle
+  private(set) var byLibrary: [MachineID: LibrarySets] = [:]
+
+  struct LibrarySets: Sendable {
+    /// Live and retired.
+    var wanted: SetHandle
+    var live: SetHandle
+    /// `wanted` and held.
+    var heldWanted: SetHandle
+    /// `live` and held.
+    var heldLive: SetHandle
+  }
+
+  init(household: HouseholdID) {
+    self.household = household
+    held = index.addSet(.holdings(household))
+    available = index.addSet(.holdings(household))
+    safe = index.addSet(.holdings(household))
+  }
+
+  mutating func sets(of library: MachineID) -> LibrarySets {
+    if let sets = byLibrary[library] { return sets }
+    let tag = SetTag.contents(household, library: library)
+    let sets = LibrarySets(
+      wanted: index.addSet(tag), live: index.addSet(tag), heldWanted: index.addSet(tag),
+      heldLive: index.addSet(tag))
+    byLibrary[library] = sets
+    return sets
+  }
+
+  /// Sets a content's place in a library; returns whether it was wanted before.
+  mutating func place(_ content: ContentID, in library: MachineID, wanted: Bool, live: Bool) {
+    let sets = sets(of: library)
+    let id = content.digest
+    let isHeld = index.contains(id, in: held)
+    set(id, sets.wanted, wanted)
+    set(id, sets.live, live)
+    set(id, sets.heldWanted, wanted && isHeld)
+    set(id, sets.heldLive, live && isHeld)
+  }
+
+  mutating func setHeld(_ content: ContentID, _ isHeld: Bool) {
+    let id = content.digest
+    set(id, held, isHeld)
+    if isHeld { set(id, available, true) }
+    for sets in byLibrary.values {
+      set(id, sets.heldWanted, isHeld && index.contains(id, in: sets.wanted))
+      set(id, sets.heldLive, isHeld && index.contains(id, in: sets.live))
+    }
+  }
+
+  /// Returns whether anything changed.
+  @discardableResult
+  mutating func setAvailable(_ content: ContentID, _ isAvailable: Bool) -> Bool {
+    set(content.digest, available, isAvailable)
+  }
+
+  func isHeld(_ content: ContentID) -> Bool { index.contains(content.digest, in: held) }
+  func isAvailable(_ content: ContentID) -> Bool { index.contains(content.digest, in: available) }
+  func isSafe(_ content: ContentID) -> Bool { index.contains(content.digest, in: safe) }
+
+  func isWanted(_ content: ContentID, in library: MachineID) -> Bool {
+    byLibrary[library].map { index.contains(content.digest, in: $0.wanted) } ?? false
+  }
+
+  @discardableResult
+  private mutating func set(_ id: Digest256, _ handle: SetHandle, _ isIn: Bool) -> Bool {
+    isIn ? index.insert(id, into: handle) : index.remove(id, from: handle)
+  }
+}

@@ -1,0 +1,78 @@
+package import MantelCore
+package import MantelSummary
+
+/// A unit to fetch, with the bytes it must have.
+package struct UnitOrder: Hashable, Sendable {
+  package var unit: UnitID
+  package var bytes: UInt64
+  /// Size of the whole content, for its staging file.
+  package var contentBytes: UInt64
+  /// What the unit must hash to: the content id, the manifest's hash, or the block's.
+  package var hash: Digest256
+  package init(unit: UnitID, bytes: UInt64, contentBytes: UInt64, hash: Digest256) {
+    self.unit = unit
+    self.bytes = bytes
+    self.contentBytes = contentBytes
+    self.hash = hash
+  }
+}
+
+/// The set that a reconciliation compares.
+package enum ComparedSet: Hashable, Sendable {
+  case library(MachineID, HeadOrder)
+  case holdings
+}
+
+/// What one link has to do.
+package enum LinkCommand: Sendable {
+  case announceHead(Signed<Head>)
+  case announceRecord(Signed<MachineRecord>)
+  case announceAttestation(Signed<Attestation>)
+  case announceRoster([[UInt8]])
+  case fetchDelta(LinkJob, library: MachineID, from: HeadOrder, to: HeadOrder)
+  case fetchEntries(LinkJob, library: MachineID, [EntryID])
+  case reconcile(LinkJob, ComparedSet, mine: SetSnapshot)
+  case fetch([UnitOrder])
+  case cancelFetch([UnitID])
+  case available(added: [ContentID], removed: [ContentID])
+  /// The peer broke the protocol's word (wrong bytes again and again, or is no member any more).
+  case close(LinkClosing)
+}
+
+package enum LinkClosing: Hashable, Sendable {
+  case notMember
+  case protocolError(String)
+}
+
+/// What the agent has to do, in order.
+package enum ReplicationAction: Sendable {
+  case link(LinkID, LinkCommand)
+  /// Look at a file again (stat), and report what was seen.
+  case look(FolderID, [UInt8])
+  case hash(FolderID, [UInt8])
+  /// Hash the staging file of a large content as a whole and report `contentAssembled`.
+  case assemble(ContentID, Manifest)
+  case discardStaged(ContentID)
+  /// Run the operations as one durable batch and report `filed`.
+  case file(BatchID, [FilingOperation])
+  /// Members changed: TLS contexts are rebuilt, connections of machines that are none any more end.
+  case rosterChanged
+  /// A head was published: `status --wait` may look again. For logs.
+  case published(HeadOrder)
+  case installed(MachineID, HeadOrder)
+  case warn(ReplicationWarning)
+}
+
+/// What a person should read in the log, or in `status`.
+package enum ReplicationWarning: Hashable, Sendable {
+  case rejectedHead(MachineID, String)
+  case rejectedStatement(String)
+  case corruptUnit(peer: MachineID, ContentID)
+  case filingFailed(FilingFailure)
+  case ownHeadAhead(HeadOrder)
+}
+
+/// How this machine signs.
+package protocol RecordSigner: Sendable {
+  func sign<Record: SignableRecord & Hashable>(_ record: Record) throws -> Signed<Record>
+}

@@ -1,0 +1,155 @@
+package import MantelCore
+
+/// Names one connection to a peer for as long as it lasts; never reused by an agent.
+package struct LinkID: Hashable, Comparable, Sendable {
+  package var number: UInt64
+  package init(_ number: UInt64) { self.number = number }
+  package static func < (left: Self, right: Self) -> Bool { left.number < right.number }
+}
+
+/// Names a piece of work given to a link.
+package struct LinkJob: Hashable, Sendable {
+  package var number: UInt64
+  package init(_ number: UInt64) { self.number = number }
+}
+
+/// How a link's job or unit ended.
+package enum LinkOutcome: Hashable, Sendable {
+  case complete
+  case notHeld
+  /// The file changed at its owner's; blames nobody.
+  case changed
+  case busy
+  case cancelled
+  case failed
+  case unknownHead
+  case unsupported
+}
+
+/// What a peer's hello said.
+package struct LinkOpening: Sendable {
+  package var machine: MachineID
+  /// The heads that the peer has installed and can serve.
+  package var heads: [MachineID: HeadOrder]
+  package var holdingsCount: UInt64
+  package var holdingsRoot: Digest256
+  package var rosterHash: Digest256
+  package var time: WallTime
+  /// Whether this machine dialled; the side that did compares holdings.
+  package var isDialer: Bool
+
+  package init(
+    machine: MachineID, heads: [MachineID: HeadOrder], holdingsCount: UInt64,
+    holdingsRoot: Digest256, rosterHash: Digest256, time: WallTime, isDialer: Bool
+  ) {
+    self.machine = machine
+    self.heads = heads
+    self.holdingsCount = holdingsCount
+    self.holdingsRoot = holdingsRoot
+    self.rosterHash = rosterHash
+    self.time = time
+    self.isDialer = isDialer
+  }
+}
+
+/// What one look at a path of a folder found.
+package enum FileSight: Hashable, Sendable {
+  /// A regular file. `isClosed`: a writer has just closed it, or it was moved here, so it need not settle.
+  case file(FileStamp, isClosed: Bool)
+  case skipped(SkipReason, FileStamp?)
+  case gone
+}
+
+/// One directory of a folder, as a walk found it. Paths are below the folder's root.
+package struct DirectorySight: Sendable {
+  package var directory: [UInt8]
+  package var files: [(path: [UInt8], stamp: FileStamp)]
+  package var skipped: [(path: [UInt8], reason: SkipReason)]
+
+  package init(
+    directory: [UInt8], files: [(path: [UInt8], stamp: FileStamp)],
+    skipped: [(path: [UInt8], reason: SkipReason)]
+  ) {
+    self.directory = directory
+    self.files = files
+    self.skipped = skipped
+  }
+}
+
+/// What hashing a file gave.
+package enum HashOutcome: Sendable {
+  /// `isHeld`: fsynced, on a local filesystem.
+  case hashed(content: ContentID, manifest: Digest256?, before: FileStamp, after: FileStamp, isHeld: Bool)
+  case gone
+  case unreadable(errno: Int32)
+}
+
+/// How much room the replica's filesystem has, in bytes.
+package struct DiskRoom: Hashable, Sendable {
+  package var free: UInt64
+  package var total: UInt64
+
+  package init(free: UInt64, total: UInt64) {
+    self.free = free
+    self.total = total
+  }
+
+  /// The part that landing leaves alone: min(5 %, 10 GiB).
+  package var reserve: UInt64 { min(total / 20, 10 << 30) }
+  package var isLow: Bool { free <= reserve }
+}
+
+/// Everything that can happen to the household's decisions.
+package enum ReplicationEvent: Sendable {
+  // Own folders
+  case folderAdded(Folder)
+  case folderRemoved(FolderID)
+  case folderOffline(FolderID)
+  case scanBegan(FolderID)
+  case directoryScanned(FolderID, DirectorySight)
+  /// `isComplete` only when every directory could be read and the folder was there from start to end.
+  case scanEnded(FolderID, isComplete: Bool)
+  case sighted(FolderID, [UInt8], FileSight)
+  case directoryGone(FolderID, [UInt8])
+  case hashed(FolderID, [UInt8], HashOutcome)
+
+  // Links
+  case linkOpened(LinkID, LinkOpening)
+  case linkClosed(LinkID)
+  case rosterReceived(LinkID?, [[UInt8]])
+  case recordReceived(LinkID, Signed<MachineRecord>)
+  case headReceived(LinkID, Signed<Head>)
+  case attestationReceived(LinkID, Signed<Attestation>)
+  case entriesReceived(LinkID, LinkJob, added: [Entry], removed: [EntryID])
+  case differenceFound(LinkID, LinkJob?, theirsOnly: [Digest256], mineOnly: [Digest256])
+  case jobEnded(LinkID, LinkJob, LinkOutcome)
+  case availabilityChanged(LinkID, added: [ContentID], removed: [ContentID])
+
+  // Transfer
+  /// The unit's bytes matched its hash and lie in the staging file.
+  case unitVerified(LinkID, UnitID)
+  case manifestVerified(LinkID, ContentID, Manifest)
+  /// The bytes did not match: the link's peer sent something else than it was asked for.
+  case unitCorrupt(LinkID, UnitID)
+  case unitEnded(LinkID, UnitID, LinkOutcome)
+  /// All blocks are there and the whole file has (or has not) the content's hash.
+  case contentAssembled(ContentID, isIntact: Bool)
+  /// Staged bytes found at start, re-hashed: a complete content, or the blocks of a large one.
+  case stagedFound(ContentID, blocks: [UInt32]?)
+  case stagingFailed(UnitID, isNoSpace: Bool)
+
+  // Replica
+  case filed(BatchID, [FilingResult])
+  case diskRoom(DiskRoom)
+  /// A replica file that is not what the catalog says: gone, or touched.
+  case replicaFileLost([UInt8])
+
+  case recordChanged(MachineRecord)
+  case tick
+}
+
+/// Names a batch of filing operations.
+package struct BatchID: Hashable, Sendable {
+  package var number: UInt64
+  package init(_ number: UInt64) { self.number = number }
+}

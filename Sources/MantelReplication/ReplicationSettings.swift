@@ -1,0 +1,49 @@
+package import MantelCore
+
+/// Times and sizes of decisions; the defaults are design.md's.
+package struct ReplicationSettings: Sendable {
+  /// Between two looks at a file that no event says is finished.
+  package var settle: Duration = .seconds(2)
+  package var publishAfterLast: Duration = .milliseconds(50)
+  package var publishAfterFirst: Duration = .milliseconds(200)
+  /// Between heads under sustained load.
+  package var publishInterval: Duration = .seconds(2)
+  /// Heads within `publishInterval` that still count as no load.
+  package var publishBurst = 3
+  /// A deletion waits this long, so that a move is told from it.
+  package var deletionDelay: Duration = .seconds(2)
+  /// A deletion waits no longer than this for files that are still to be hashed.
+  package var deletionPatience: Duration = .seconds(60)
+  /// Files being hashed at once (the pool has its own number of threads).
+  package var hashesInFlight = 8
+  /// Pending ledger rows in memory before they are written.
+  package var pendingRows = 512
+  /// Files that wait to settle or to be hashed before scans pause.
+  package var filesWaiting = 8_192
+  package var batchFiles = 4_096
+  package var batchBytes: UInt64 = 256 << 20
+  /// Units and bytes given to one link's fetch queue.
+  package var linkUnits = 1_024
+  package var linkBytes: UInt64 = 64 << 20
+  /// Missing contents read at once for a link's walk.
+  package var missingPage = 512
+  /// Before a unit is asked for again from a peer that was busy, failed, or whose file changed.
+  package var retry: Duration = .seconds(5)
+  /// Corrupt units of one peer after which its link is closed.
+  package var corruptUnitsPerLink = 5
+  package var attestWhileIncomplete: Duration = .seconds(60)
+  package var attestWhenComplete: Duration = .milliseconds(500)
+  package var attestRenewal: Duration = .seconds(86_400)
+  /// How long an attestation counts.
+  package var attestationLife: Duration = .seconds(14 * 86_400)
+  /// Heads younger than this do not make a machine incomplete.
+  package var checkpointAge: Duration = .seconds(60)
+  /// Contents whose sizes are looked up to tell how many bytes a peer lacks.
+  package var sizeSample = 2_000
+  /// Own published views for which attestations are understood.
+  package var rememberedViews = 32
+  /// Recent views of a library that stay servable.
+  package var servedViews = 4
+
+  package init() {}
+}

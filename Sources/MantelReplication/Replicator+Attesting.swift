@@ -1,0 +1,192 @@
+package import MantelCore
+import MantelSummary
+
+/// What this machine and the others say they hold.
+struct Attesting: Sendable {
+  /// The newest attestation of each machine, this one included.
+  var newest: [MachineID: Signed<Attestation>] = [:]
+  var lastSigned: Instant?
+  var lastWasComplete = false
+  /// Something happened since the last one that may change it.
+  var isChanged = true
+  var due: Instant?
+  /// Wanted contents of the own library by published head: what an attestation about an older head speaks of.
+  var ownViews: [(order: HeadOrder, wanted: SetSnapshot)] = []
+  /// A head whose view is kept as soon as its sets are in place.
+  var pendingView: HeadOrder?
+}
+
+extension Replicator {
+  mutating func loadAttestations(now: Now) throws(StoreError) {
+    for attestation in try store.attestations() {
+      attesting.newest[attestation.record.holder] = attestation
+    }
+    if let order = libraries[machine]?.installed?.record.order { rememberOwnView(order) }
+    recountSafe(now: now)
+  }
+
+  mutating func rememberOwnView(_ order: HeadOrder) {
+    // The sets follow when the view is installed.
+    attesting.ownViews.removeAll { $0.order == order }
+    attesting.pendingView = order
+  }
+
+  // MARK: Others'
+
+  mutating func received(
+    _ attestation: Signed<Attestation>, from link: LinkID, now: Now
+  ) throws(StoreError) {
+    let holder = attestation.record.holder
+    guard holder != machine, roster.isMember(holder), roster.verify(attestation),
+      attestation.record.number > attesting.newest[holder]?.record.number ?? 0
+    else { return }
+    try store.putAttestation(attestation)
+    attesting.newest[holder] = attestation
+    recountSafe(now: now)
+    sendToAll(except: link, .announceAttestation(attestation))
+  }
+
+  /// Own contents that some other machine's current attestation proves to be held; counted anew, because a newer
+  /// statement may also take something back.
+  mutating func recountSafe(now: Now) {
+    noteOwnView()
+    contents.index.removeAll(from: contents.safe)
+    for (holder, signed) in attesting.newest where holder != machine {
+      let attestation = signed.record
+      guard roster.isMember(holder), isCurrent(attestation, now: now),
+        let mine = attestation.libraries.first(where: { $0.library == machine }), mine.listsMissing,
+        let view = attesting.ownViews.last(where: { $0.order == mine.order })
+      else { continue }
+      let proven = view.wanted.applying(added: [], removed: mine.missing.map(\.digest))
+      // The root must be the one that follows from what the statement itself says.
+      guard proven.root == mine.heldRoot else { continue }
+      var ids: [Digest256] = []
+      ids.reserveCapacity(proven.count)
+      proven.forEach(from: .zero) {
+        ids.append($0)
+        return true
+      }
+      contents.index.insert(sorted: ids, into: contents.safe)
+    }
+  }
+
+  func isCurrent(_ attestation: Attestation, now: Now) -> Bool {
+    now.wall.nanoseconds - attestation.time.nanoseconds < settings.attestationLife.inNanoseconds
+  }
+
+  /// Whether a machine proves to hold all that it owes of a library at the installed head.
+  mutating func proves(_ holder: MachineID, holds owner: MachineID, now: Now) -> Bool {
+    guard let attestation = attesting.newest[holder]?.record, isCurrent(attestation, now: now),
+      let statement = attestation.libraries.first(where: { $0.library == owner }),
+      statement.missingCount == 0, let library = libraries[owner], statement.order == library.order
+    else { return false }
+    let sets = contents.sets(of: owner)
+    return statement.heldRoot == contents.index.root(of: holder == owner ? sets.live : sets.wanted)
+  }
+
+  // MARK: The own one
+
+  mutating func attestIfDue(now: Now) throws(StoreError) {
+    noteOwnView()
+    guard attesting.isChanged || attesting.due != nil else { return }
+    let isComplete = holdsAll
+    let wait: Duration
+    if let last = attesting.lastSigned {
+      let becameComplete = isComplete && !attesting.lastWasComplete
+      let gap: Duration =
+        isComplete
+        ? settings.attestWhenComplete
+        : attesting.lastWasComplete ? settings.attestWhenComplete : settings.attestWhileIncomplete
+      wait = attesting.isChanged || becameComplete ? gap - (now.instant - last) : settings.attestRenewal - (now.instant - last)
+    } else {
+      wait = .zero
+    }
+    guard wait <= .zero else {
+      attesting.due = now.instant + wait
+      return
+    }
+    try attest(isComplete: isComplete, now: now)
+  }
+
+  /// Nothing that this machine owes is missing, at the heads it has installed.
+  var holdsAll: Bool {
+    contents.byLibrary.allSatisfy { owner, sets in
+      owner == machine
+        ? contents.index.count(of: sets.heldLive) == contents.index.count(of: sets.live)
+        : role == .source
+          || contents.index.count(of: sets.heldWanted) == contents.index.count(of: sets.wanted)
+    }
+  }
+
+  private mutating func attest(isComplete: Bool, now: Now) throws(StoreError) {
+    attesting.isChanged = false
+    attesting.due = now.instant + settings.attestRenewal
+    var statements: [LibraryAttestation] = []
+    for owner in libraries.keys.sorted() {
+      guard let library = libraries[owner], library.installed != nil else { continue }
+      let sets = contents.sets(of: owner)
+      let isOwn = owner == machine
+      guard isOwn || role == .full else { continue }
+      let missing = try missing(of: owner)
+      statements.append(
+        LibraryAttestation(
+          library: owner, order: library.order,
+          heldRoot: contents.index.root(of: isOwn ? sets.heldLive : sets.heldWanted),
+          missingCount: UInt64(missing.count), missingBytes: missing.bytes,
+          missing: missing.contents))
+    }
+    let last = attesting.newest[machine]?.record
+    guard statements != last?.libraries || isRenewalDue(now: now) else {
+      attesting.lastWasComplete = isComplete
+      return
+    }
+    let attestation = Attestation(
+      holder: machine, number: (last?.number ?? 0) + 1, time: now.wall, filesystem: filesystem,
+      oldestReread: last?.oldestReread ?? now.wall, libraries: statements)
+    guard let signed = sign(attestation) else { return }
+    try store.putAttestation(signed)
+    attesting.newest[machine] = signed
+    attesting.lastSigned = now.instant
+    attesting.lastWasComplete = isComplete
+    sendToAll(.announceAttestation(signed))
+  }
+
+  private func isRenewalDue(now: Now) -> Bool {
+    guard let last = attesting.newest[machine]?.record else { return true }
+    return abs(now.wall.nanoseconds - last.time.nanoseconds)
+      >= settings.attestRenewal.inNanoseconds
+  }
+
+  /// What this machine lacks of a library; the ids only while they fit an attestation.
+  private func missing(
+    of owner: MachineID
+  ) throws(StoreError) -> (count: Int, bytes: UInt64, contents: [ContentID]) {
+    guard let sets = contents.byLibrary[owner] else { return (0, 0, []) }
+    let wanted = owner == machine ? sets.live : sets.wanted
+    let held = owner == machine ? sets.heldLive : sets.heldWanted
+    let count = contents.index.count(of: wanted) - contents.index.count(of: held)
+    guard count > 0 else { return (0, 0, []) }
+    guard count <= Limits.attestedMissing else {
+      return (count, try store.missing(in: owner, limit: 0).bytes, [])
+    }
+    var ids: [ContentID] = []
+    contents.index.forEach(in: [wanted], notIn: [contents.held], from: .zero) {
+      ids.append(ContentID($0))
+      return ids.count < Limits.attestedMissing
+    }
+    var bytes: UInt64 = 0
+    for content in ids {
+      bytes += try store.entries(owner, of: content).first?.entry.size ?? 0
+    }
+    return (count, bytes, ids)
+  }
+
+  /// Keeps what the own library wants at its newest head, once, for the attestations that will speak of it.
+  private mutating func noteOwnView() {
+    guard let order = attesting.pendingView, libraries[machine]?.order == order else { return }
+    attesting.pendingView = nil
+    let sets = contents.sets(of: machine)
+    attesting.ownViews.append((order, contents.index.snapshot(of: sets.wanted)))
+    if attesting.ownViews.count > settings.rememberedViews { attesting.ownViews.removeFirst() }
+  }
+}

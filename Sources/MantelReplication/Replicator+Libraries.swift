@@ -1,0 +1,313 @@
+package import MantelCore
+package import MantelSummary
+
+/// One library as the decisions know it.
+struct Library: Sendable {
+  /// The newest head whose entries are all here.
+  var installed: Signed<Head>?
+  /// Entry ids of the installed view.
+  var entries: SetSnapshot
+  /// Recent installed views, newest last: a peer that reconciles with one of them can finish.
+  var recent: [(order: HeadOrder, entries: SetSnapshot)] = []
+  /// The newest head that anyone showed, and when it came.
+  var newest: Signed<Head>?
+  var newestSince: Instant?
+  var fetch: LibraryFetch?
+  /// Heads that did not match their entries, by the link that served them.
+  var refused: Set<RefusedHead> = []
+
+  struct RefusedHead: Hashable, Sendable {
+    var link: LinkID
+    var order: HeadOrder
+  }
+
+  var order: HeadOrder { installed?.record.order ?? .none }
+  var newestOrder: HeadOrder { max(newest?.record.order ?? .none, order) }
+}
+
+/// Entries of a newer head on their way from one link.
+struct LibraryFetch: Sendable {
+  var link: LinkID
+  var target: Signed<Head>
+  var stage: Stage
+  var openJobs: Set<LinkJob> = []
+  /// A delta that does not lead to the head's root is followed by one reconciliation.
+  var hasReconciled = false
+
+  enum Stage: Sendable {
+    case delta
+    case reconciling
+  }
+}
+
+extension Replicator {
+  // MARK: Loading
+
+  mutating func loadLibraries() throws(StoreError) {
+    for state in try store.libraries() where !state.isClosed {
+      var ids: [Digest256] = []
+      try store.forEachEntryID(state.machine) { ids.append($0.digest) }
+      let tag = SetTag.entries(household, library: state.machine)
+      var library = Library(
+        installed: state.installed, entries: SetSnapshot(sorted: ids, tag: tag))
+      library.newest = state.installed
+      library.recent = [(library.order, library.entries)]
+      libraries[state.machine] = library
+      try loadWanted(state.machine)
+    }
+    for member in roster.members where libraries[member.machine] == nil {
+      libraries[member.machine] = emptyLibrary(member.machine)
+    }
+  }
+
+  func emptyLibrary(_ machine: MachineID) -> Library {
+    Library(
+      installed: nil,
+      entries: SetSnapshot(sorted: [], tag: .entries(household, library: machine)))
+  }
+
+  private mutating func loadWanted(_ machine: MachineID) throws(StoreError) {
+    var wanted: [Digest256] = []
+    var live: [Digest256] = []
+    try store.forEachWanted(machine, liveOnly: false) { content, _ in wanted.append(content.digest) }
+    try store.forEachWanted(machine, liveOnly: true) { content, _ in live.append(content.digest) }
+    let sets = contents.sets(of: machine)
+    contents.index.insert(sorted: wanted, into: sets.wanted)
+    contents.index.insert(sorted: live, into: sets.live)
+    let held = contents.held
+    contents.index.insert(
+      sorted: wanted.filter { contents.index.contains($0, in: held) }, into: sets.heldWanted)
+    contents.index.insert(
+      sorted: live.filter { contents.index.contains($0, in: held) }, into: sets.heldLive)
+  }
+
+  // MARK: Heads
+
+  mutating func received(
+    _ head: Signed<Head>, from link: LinkID, now: Now
+  ) throws(StoreError) {
+    guard let peer = links[link] else { return }
+    let owner = head.record.library
+    guard roster.mayPublish(library: owner, signer: head.record.signer), roster.verify(head) else {
+      actions.append(.warn(.rejectedHead(owner, "its signature or signer is not the library's")))
+      return
+    }
+    let order = head.record.order
+    links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)
+    if owner == machine {
+      guard order > libraries[machine]?.order ?? .none else { return }
+      publication.isBlocked = true
+      actions.append(.warn(.ownHeadAhead(order)))
+      return
+    }
+    if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
+    guard order > libraries[owner]?.newestOrder ?? .none else { return }
+    libraries[owner]?.newest = head
+    libraries[owner]?.newestSince = now.instant
+  }
+
+  // MARK: Fetching entries
+
+  /// Starts a fetch for every library of which a link has a newer head.
+  mutating func fetchLibraries() throws(StoreError) {
+    for owner in libraries.keys.sorted() where owner != machine {
+      guard let library = libraries[owner], library.fetch == nil, let newest = library.newest,
+        newest.record.order > library.order
+      else { continue }
+      let target = newest.record.order
+      let servers = links.keys.sorted().filter {
+        (links[$0]?.heads[owner] ?? .none) >= target
+          && !library.refused.contains(.init(link: $0, order: target))
+      }
+      // The owner itself first: it is the least likely to be behind again in a moment.
+      guard let link = servers.first(where: { links[$0]?.machine == owner }) ?? servers.first else {
+        continue
+      }
+      try startFetch(owner, newest, from: link)
+    }
+  }
+
+  private mutating func startFetch(
+    _ owner: MachineID, _ target: Signed<Head>, from link: LinkID
+  ) throws(StoreError) {
+    guard let library = libraries[owner] else { return }
+    let staged = try store.staged(owner)
+    let isClean = staged.added.isEmpty && staged.removed.isEmpty
+    libraries[owner]?.fetch = LibraryFetch(link: link, target: target, stage: .delta)
+    if isClean {
+      let job = nextJob()
+      libraries[owner]?.fetch?.openJobs = [job]
+      links[link]?.jobs[job] = .library(owner)
+      actions.append(
+        .link(
+          link,
+          .fetchDelta(job, library: owner, from: library.order, to: target.record.order)))
+    } else {
+      try reconcile(owner)
+    }
+  }
+
+  private mutating func reconcile(_ owner: MachineID) throws(StoreError) {
+    guard let library = libraries[owner], let fetch = library.fetch else { return }
+    let job = nextJob()
+    libraries[owner]?.fetch?.stage = .reconciling
+    libraries[owner]?.fetch?.hasReconciled = true
+    libraries[owner]?.fetch?.openJobs = [job]
+    links[fetch.link]?.jobs[job] = .library(owner)
+    actions.append(
+      .link(
+        fetch.link,
+        .reconcile(
+          job, .library(owner, fetch.target.record.order), mine: try candidate(owner, library))))
+  }
+
+  /// The installed view with what is staged.
+  private func candidate(
+    _ owner: MachineID, _ library: Library
+  ) throws(StoreError) -> SetSnapshot {
+    let staged = try store.staged(owner)
+    return library.entries.applying(
+      added: staged.added.map(\.digest), removed: staged.removed.map(\.digest))
+  }
+
+  mutating func received(
+    added: [Entry], removed: [EntryID], job: LinkJob, from link: LinkID
+  ) throws(StoreError) {
+    guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch
+    else { return }
+    let order = fetch.target.record.order
+    if !added.isEmpty {
+      try store.stage(owner, order, added.map { (EntryID(of: $0), $0) })
+    }
+    if !removed.isEmpty { try store.stageRemoval(owner, order, removed) }
+  }
+
+  mutating func found(
+    theirsOnly: [Digest256], mineOnly: [Digest256], job: LinkJob?, link: LinkID
+  ) throws(StoreError) {
+    guard let job, case .library(let owner) = links[link]?.jobs[job],
+      let library = libraries[owner], let fetch = library.fetch
+    else {
+      foundHoldings(theirsOnly: theirsOnly, mineOnly: mineOnly, link: link)
+      return
+    }
+    let theirs = Set(theirsOnly.map(EntryID.init))
+    let mine = mineOnly.map(EntryID.init)
+    // An id that is installed but marked as gone shows as theirs: the mark goes, nothing is fetched.
+    let unmarked = theirs.filter { library.entries.contains($0.digest) }
+    try store.unstage(
+      owner, added: mine.filter { !library.entries.contains($0.digest) },
+      removed: unmarked.sorted())
+    try store.stageRemoval(
+      owner, fetch.target.record.order, mine.filter { library.entries.contains($0.digest) })
+    let lacking = theirs.subtracting(unmarked).sorted()
+    guard !lacking.isEmpty else { return }
+    let entriesJob = nextJob()
+    libraries[owner]?.fetch?.openJobs.insert(entriesJob)
+    links[link]?.jobs[entriesJob] = .library(owner)
+    actions.append(.link(link, .fetchEntries(entriesJob, library: owner, lacking)))
+  }
+
+  mutating func ended(
+    _ job: LinkJob, _ outcome: LinkOutcome, link: LinkID, now: Now
+  ) throws(StoreError) {
+    guard case .library(let owner) = links[link]?.jobs.removeValue(forKey: job) else { return }
+    guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
+    guard outcome == .complete else {
+      let isDelta = libraries[owner]?.fetch?.stage == .delta
+      if isDelta, outcome == .unknownHead {
+        try reconcile(owner)
+      } else {
+        giveUp(owner, link: link)
+      }
+      return
+    }
+    guard libraries[owner]?.fetch?.openJobs.isEmpty == true else { return }
+    try installIfWhole(owner, now: now)
+  }
+
+  /// The link no longer serves this head, or served something else: what is staged stays for the next one.
+  private mutating func giveUp(_ owner: MachineID, link: LinkID) {
+    guard let fetch = libraries[owner]?.fetch else { return }
+    libraries[owner]?.fetch = nil
+    libraries[owner]?.refused.insert(.init(link: link, order: fetch.target.record.order))
+  }
+
+  private mutating func installIfWhole(_ owner: MachineID, now: Now) throws(StoreError) {
+    guard let library = libraries[owner], let fetch = library.fetch else { return }
+    let view = try candidate(owner, library)
+    let head = fetch.target.record
+    guard view.root == head.root, try store.stagedCounts(owner) == head.counts else {
+      if fetch.hasReconciled {
+        actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
+        giveUp(owner, link: fetch.link)
+      } else {
+        try reconcile(owner)
+      }
+      return
+    }
+    let wasEmpty = library.entries.count == 0
+    do {
+      try store.install(owner, head: fetch.target)
+    } catch {
+      guard error.code == .constraint else { throw error }
+      // Signed by its owner, and still not a library: two live entries at one path.
+      actions.append(.warn(.rejectedHead(owner, error.message)))
+      giveUp(owner, link: fetch.link)
+      return
+    }
+    libraries[owner]?.fetch = nil
+    try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
+  }
+
+  /// Follows an install, or an own publication, in memory and tells the peers.
+  mutating func installed(
+    _ owner: MachineID, _ head: Signed<Head>, _ view: SetSnapshot, wasEmpty: Bool, now: Now
+  ) throws(StoreError) {
+    let limit = settings.servedViews
+    libraries[owner]?.installed = head
+    libraries[owner]?.entries = view
+    libraries[owner]?.refused.removeAll()
+    libraries[owner]?.recent.append((head.record.order, view))
+    if let count = libraries[owner]?.recent.count, count > limit {
+      libraries[owner]?.recent.removeFirst(count - limit)
+    }
+    if wasEmpty {
+      try loadWanted(owner)
+    } else {
+      for content in try store.changedContents(owner) { try replace(content, in: owner) }
+    }
+    transfers.isWorthLooking = true
+    filing.hasUnfiled = true
+    attesting.isChanged = true
+    actions.append(.installed(owner, head.record.order))
+    sendToAll(.announceHead(head))
+  }
+
+  private mutating func replace(_ content: ContentID, in owner: MachineID) throws(StoreError) {
+    let entries = try store.entries(owner, of: content)
+    contents.place(
+      content, in: owner, wanted: !entries.isEmpty, live: entries.contains { $0.entry.state.isLive })
+  }
+
+  // MARK: Serving
+
+  /// The view that a peer's reconciliation compares with; nil when it is not here (any more).
+  package mutating func snapshot(of set: ComparedSet) -> SetSnapshot? {
+    switch set {
+    case .holdings: contents.index.snapshot(of: contents.available)
+    case .library(let owner, let order):
+      libraries[owner]?.recent.last { $0.order == order }?.entries
+    }
+  }
+
+  /// Installed heads, for a new connection's hello and news.
+  package var installedHeads: [Signed<Head>] {
+    libraries.keys.sorted().compactMap { libraries[$0]?.installed }
+  }
+
+  /// Count and root of what can be served, for a new connection's hello.
+  package mutating func holdings() -> (count: Int, root: Digest256) {
+    (contents.index.count(of: contents.available), contents.index.root(of: contents.available))
+  }
+}

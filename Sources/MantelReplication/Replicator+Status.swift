@@ -1,0 +1,276 @@
+package import MantelCore
+import MantelSummary
+
+/// The one word of `mantel status`.
+package enum HouseholdState: String, Sendable {
+  case complete
+  case copying
+  case waiting
+  case attention
+}
+
+/// Why a machine is not complete, or needs a decision.
+package enum StatusReason: Hashable, Sendable {
+  /// No folder was scanned to its end since the agent started.
+  case scanning
+  case pending(files: Int)
+  case missing(files: Int, bytes: UInt64)
+  /// A newer head of this machine's library is known and not installed.
+  case headsArriving(MachineID)
+  /// Never saw a head of this member.
+  case noHead(MachineID)
+  case noSecondMachine
+  /// Own files that no other machine is known to hold.
+  case unsafe(files: Int)
+  case filing
+  case diskSpace
+  /// Nobody is connected.
+  case noPeerConnected
+  /// A peer knows a newer own library than this machine: its catalog was restored, or this is a clone.
+  case restored
+  case folderOffline(FolderID)
+}
+
+/// One other member as this machine knows it.
+package struct PeerReport: Hashable, Sendable {
+  package var machine: MachineID
+  package var name: String
+  package var role: Role
+  package var isConnected: Bool
+  /// It proves to hold all that it owes of every library at the heads installed here.
+  package var isComplete: Bool
+  package var lacksFiles: Int
+  package var lacksBytes: UInt64
+  /// When it signed its newest attestation.
+  package var attested: WallTime?
+  package var program: String?
+  /// How far its clock is ahead of this machine's, at the hello.
+  package var clockSkew: Duration?
+  /// Wanted contents of its library, and how many of them this machine holds.
+  package var libraryFiles: Int
+  package var heldHere: Int
+}
+
+/// What `status` and `peers` show.
+package struct StatusReport: Sendable {
+  package var state: HouseholdState
+  package var isComplete: Bool
+  /// Complete against the exact heads, and every reachable full peer (at least one) proves to hold the own library.
+  package var isSettledEverywhere: Bool
+  package var reasons: [StatusReason]
+  package var missingFiles: Int
+  package var missingBytes: UInt64
+  package var arriving: Int
+  package var ledger: LedgerCounts
+  package var peers: [PeerReport]
+  package var ownHead: HeadOrder
+  package var receivedBytes: UInt64
+}
+
+extension Replicator {
+  /// Counts files; `tally` is the ledger's own count, `publishedUnsafe` the published files whose content is not safe.
+  package mutating func report(
+    tally: LedgerCounts, publishedUnsafe: Int, now: Now
+  ) throws(StoreError) -> StatusReport {
+    var reasons: [StatusReason] = []
+    if publication.isBlocked { reasons.append(.restored) }
+    if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) }) || publication.isFirst {
+      reasons.append(.scanning)
+    }
+    if tally.pending > 0 || !publication.isIdle || !ledger.isIdle {
+      reasons.append(.pending(files: max(tally.pending, 1)))
+    }
+    if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
+    let (exact, lenient) = headReasons(now: now)
+    let (missingFiles, missingBytes) = try missingHere()
+    if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
+    if filing.running != nil || !filing.ready.isEmpty || filing.hasUnfiled {
+      reasons.append(.filing)
+    }
+    if fullMachines < 2 { reasons.append(.noSecondMachine) }
+    let isComplete = reasons.isEmpty && lenient.isEmpty
+    reasons += lenient
+    if links.isEmpty, !isComplete { reasons.append(.noPeerConnected) }
+    if room?.isLow == true, missingFiles > 0 { reasons.append(.diskSpace) }
+    let peers = try peerReports(now: now)
+    return StatusReport(
+      state: state(isComplete: isComplete, reasons, peers), isComplete: isComplete,
+      isSettledEverywhere: isComplete && exact.isEmpty && isProvenByReachable(now: now),
+      reasons: reasons, missingFiles: missingFiles, missingBytes: missingBytes,
+      arriving: exact.count, ledger: tally, peers: peers,
+      ownHead: libraries[machine]?.order ?? .none, receivedBytes: transfers.receivedBytes)
+  }
+
+  /// Whether any other machine is known to hold a content of an own file.
+  package func isSafe(_ content: ContentID) -> Bool { contents.isSafe(content) }
+
+  /// Machines whose attestations prove a content of a library at the head installed here.
+  package func holders(of content: ContentID, in owner: MachineID, now: Now) -> [MachineID] {
+    guard let order = libraries[owner]?.order else { return [] }
+    return attesting.newest.keys.sorted().filter { holder in
+      guard holder != machine, let attestation = attesting.newest[holder]?.record,
+        roster.isMember(holder), isCurrent(attestation, now: now),
+        let statement = attestation.libraries.first(where: { $0.library == owner }),
+        statement.order == order, statement.listsMissing
+      else { return false }
+      return !statement.missing.contains(content)
+    } + (contents.isHeld(content) ? [machine] : [])
+  }
+
+  package func isHeld(_ content: ContentID) -> Bool { contents.isHeld(content) }
+
+  package func installedHead(of owner: MachineID) -> Head? { libraries[owner]?.installed?.record }
+
+  /// Roots of W and of H∩W of a library at the installed head: the proof of completeness.
+  package mutating func roots(of owner: MachineID) -> (wanted: Digest256, held: Digest256, files: Int) {
+    let sets = contents.sets(of: owner)
+    let isOwn = owner == machine
+    let wanted = isOwn ? sets.live : sets.wanted
+    let held = isOwn ? sets.heldLive : sets.heldWanted
+    return (
+      contents.index.root(of: wanted), contents.index.root(of: held),
+      contents.index.count(of: wanted)
+    )
+  }
+
+  package var attestedAt: [MachineID: WallTime] {
+    attesting.newest.mapValues(\.record.time)
+  }
+
+  // MARK: Parts
+
+  private var fullMachines: Int {
+    roster.members.count { member in
+      member.machine == machine
+        ? role == .full : (records[member.machine]?.record.role ?? .full) == .full
+    }
+  }
+
+  /// Heads that are known and not installed: all of them, and those older than the checkpoint.
+  private func headReasons(now: Now) -> (exact: [StatusReason], lenient: [StatusReason]) {
+    var exact: [StatusReason] = []
+    var lenient: [StatusReason] = []
+    for member in roster.members where member.machine != machine {
+      let library = libraries[member.machine]
+      if library?.installed == nil {
+        lenient.append(.noHead(member.machine))
+        exact.append(.noHead(member.machine))
+      } else if let library, library.newestOrder > library.order {
+        exact.append(.headsArriving(member.machine))
+        let age = library.newestSince.map { now.instant - $0 } ?? settings.checkpointAge
+        if age >= settings.checkpointAge { lenient.append(.headsArriving(member.machine)) }
+      }
+    }
+    return (exact, lenient)
+  }
+
+  private func missingHere() throws(StoreError) -> (files: Int, bytes: UInt64) {
+    var files = 0
+    var bytes: UInt64 = 0
+    for (owner, sets) in contents.byLibrary where owner != machine && role == .full {
+      let count =
+        contents.index.count(of: sets.wanted) - contents.index.count(of: sets.heldWanted)
+      guard count > 0 else { continue }
+      files += count
+      bytes += try store.missing(in: owner, limit: 0).bytes
+    }
+    return (files, bytes)
+  }
+
+  private func state(
+    isComplete: Bool, _ reasons: [StatusReason], _ peers: [PeerReport]
+  ) -> HouseholdState {
+    if publication.isBlocked { return .attention }
+    if isComplete { return .complete }
+    if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
+    let isBusy = reasons.contains { reason in
+      switch reason {
+      case .scanning, .pending, .filing: true
+      case .missing, .unsafe, .headsArriving, .noHead: !links.isEmpty
+      default: false
+      }
+    }
+    return isBusy ? .copying : .waiting
+  }
+
+  private mutating func isProvenByReachable(now: Now) -> Bool {
+    let reachable = Set(links.values.map(\.machine)).filter {
+      (records[$0]?.record.role ?? .full) == .full
+    }
+    guard !reachable.isEmpty else { return false }
+    for peer in reachable where !proves(peer, holds: machine, now: now) { return false }
+    return true
+  }
+
+  private mutating func peerReports(now: Now) throws(StoreError) -> [PeerReport] {
+    var reports: [PeerReport] = []
+    for member in roster.members where member.machine != machine {
+      let record = records[member.machine]?.record
+      let link = links.values.first { $0.machine == member.machine }
+      let lacks = try lacks(member.machine, link: link, now: now)
+      let sets = contents.sets(of: member.machine)
+      var isComplete = true
+      for owner in libraries.keys.sorted() where owner == member.machine || record?.role != .source {
+        if !roster.isMember(owner), libraries[owner]?.installed == nil { continue }
+        if !proves(member.machine, holds: owner, now: now) { isComplete = false }
+      }
+      reports.append(
+        PeerReport(
+          machine: member.machine, name: record?.name ?? member.name,
+          role: record?.role ?? .full, isConnected: link != nil, isComplete: isComplete,
+          lacksFiles: isComplete ? 0 : lacks.files, lacksBytes: isComplete ? 0 : lacks.bytes,
+          attested: attesting.newest[member.machine]?.record.time, program: record?.program,
+          clockSkew: link.map {
+            .nanoseconds($0.peerTime.nanoseconds - $0.openedAt.wall.nanoseconds)
+          },
+          libraryFiles: contents.index.count(of: sets.wanted),
+          heldHere: contents.index.count(of: sets.heldWanted)))
+    }
+    return reports
+  }
+
+  /// What a peer lacks of the other libraries: by its live connection what it cannot serve, else by its attestation.
+  /// Bytes are summed over the first few thousand contents and scaled beyond.
+  private mutating func lacks(
+    _ peer: MachineID, link: Link?, now: Now
+  ) throws(StoreError) -> (files: Int, bytes: UInt64) {
+    var files = 0
+    var bytes: UInt64 = 0
+    let isSource = records[peer]?.record.role == .source
+    for owner in libraries.keys.sorted() where owner != peer && !isSource {
+      let sets = contents.sets(of: owner)
+      if let link, link.knowsContents {
+        let (count, size) = try size(of: sets.wanted, notIn: link.contents, owner)
+        files += count
+        bytes += size
+      } else if let statement = attesting.newest[peer]?.record.libraries.first(where: {
+        $0.library == owner
+      }) {
+        files += Int(clamping: statement.missingCount)
+        bytes += statement.missingBytes
+      } else {
+        files += contents.index.count(of: sets.wanted)
+        bytes += libraries[owner]?.installed?.record.counts.bytes ?? 0
+      }
+    }
+    return (files, bytes)
+  }
+
+  private func size(
+    of wanted: SetHandle, notIn held: SetHandle, _ owner: MachineID
+  ) throws(StoreError) -> (files: Int, bytes: UInt64) {
+    var files = 0
+    var sample: [ContentID] = []
+    contents.index.forEach(in: [wanted], notIn: [held], from: .zero) { id in
+      files += 1
+      if sample.count < settings.sizeSample { sample.append(ContentID(id)) }
+      return true
+    }
+    var bytes: UInt64 = 0
+    for content in sample {
+      bytes += try store.entries(owner, of: content).first?.entry.size ?? 0
+    }
+    guard files > sample.count, !sample.isEmpty else { return (files, bytes) }
+    return (files, UInt64(Double(bytes) / Double(sample.count) * Double(files)))
+  }
+}

@@ -1,0 +1,146 @@
+import DequeModule
+package import MantelCore
+package import MantelHousehold
+package import MantelSummary
+
+/// The decisions of one machine across all its peers: what to publish, install, want, fetch and from whom, when to
+/// commit, what is held, safe and complete.
+///
+/// Pure but for its store: `handle` takes an event and both clocks and returns what the agent has to do, in order.
+/// When it throws, memory and store may differ: the caller drops all links and makes a new value from the store.
+package struct Replicator: ~Copyable {
+  package let machine: MachineID
+  package let household: HouseholdID
+  package let settings: ReplicationSettings
+  package internal(set) var roster: Roster
+  package internal(set) var records: [MachineID: Signed<MachineRecord>] = [:]
+  package internal(set) var role: Role
+
+  let store: any HouseholdStore
+  let signer: any RecordSigner
+  /// 16 bytes that tell this replica's filesystem and host; see `Attestation.filesystem`.
+  let filesystem: FolderID
+
+  var contents: ContentIndex
+  var libraries: [MachineID: Library] = [:]
+  var links: [LinkID: Link] = [:]
+  var ledger = Ledger()
+  var publication = Publication()
+  var transfers = Transfers()
+  var filing = FilingState()
+  var attesting = Attesting()
+  var room: DiskRoom?
+  var lastJob: UInt64 = 0
+  var lastBatch: UInt64 = 0
+  var actions: [ReplicationAction] = []
+
+  /// Loads everything from the store. `room` is nil until the disk was looked at.
+  package init(
+    machine: MachineID, roster: Roster, role: Role, filesystem: FolderID,
+    store: any HouseholdStore, signer: any RecordSigner,
+    settings: ReplicationSettings = ReplicationSettings(), now: Now
+  ) throws(StoreError) {
+    self.machine = machine
+    self.household = roster.household
+    self.roster = roster
+    self.role = role
+    self.filesystem = filesystem
+    self.store = store
+    self.signer = signer
+    self.settings = settings
+    self.contents = ContentIndex(household: roster.household)
+    for record in try store.records() { records[record.record.machine] = record }
+    try loadLibraries()
+    try loadHoldings()
+    try loadAttestations(now: now)
+    filing.hasUnfiled = true
+    publication.isFirst = libraries[machine]?.installed == nil
+  }
+
+  /// Takes an event in and returns what has to be done now.
+  package mutating func handle(
+    _ event: ReplicationEvent, now: Now
+  ) throws(StoreError) -> [ReplicationAction] {
+    try take(event, now: now)
+    try advance(now: now)
+    defer { actions.removeAll(keepingCapacity: true) }
+    return actions
+  }
+
+  /// When `handle(.tick)` is due next, if nothing else happens.
+  package var nextDeadline: Instant? {
+    [
+      ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.retryAt, attesting.due,
+    ].compactMap(\.self).min()
+  }
+
+  private mutating func take(_ event: ReplicationEvent, now: Now) throws(StoreError) {
+    switch event {
+    case .folderAdded(let folder): try addFolder(folder)
+    case .folderRemoved(let id): try removeFolder(id, now: now)
+    case .folderOffline(let id): ledger.scans[id] = nil
+    case .scanBegan(let id): ledger.scans[id] = FolderScan()
+    case .directoryScanned(let id, let sight): try scanned(id, sight, now: now)
+    case .scanEnded(let id, let isComplete): try scanEnded(id, isComplete: isComplete, now: now)
+    case .sighted(let id, let path, let sight): try sighted(id, path, sight, now: now)
+    case .directoryGone(let id, let path): try directoryGone(id, path, now: now)
+    case .hashed(let id, let path, let outcome): try hashed(id, path, outcome, now: now)
+    case .linkOpened(let link, let opening): try opened(link, opening, now: now)
+    case .linkClosed(let link): closed(link)
+    case .rosterReceived(let link, let statements): try received(roster: statements, from: link)
+    case .recordReceived(let link, let record): try received(record, from: link)
+    case .headReceived(let link, let head): try received(head, from: link, now: now)
+    case .attestationReceived(let link, let attestation):
+      try received(attestation, from: link, now: now)
+    case .entriesReceived(let link, let job, let added, let removed):
+      try received(added: added, removed: removed, job: job, from: link)
+    case .differenceFound(let link, let job, let theirs, let mine):
+      try found(theirsOnly: theirs, mineOnly: mine, job: job, link: link)
+    case .jobEnded(let link, let job, let outcome): try ended(job, outcome, link: link, now: now)
+    case .availabilityChanged(let link, let added, let removed):
+      availabilityChanged(link, added: added, removed: removed)
+    case .recordChanged(let record): try changed(record)
+    case .tick: break
+    default: try takeTransfer(event, now: now)
+    }
+  }
+
+  private mutating func takeTransfer(_ event: ReplicationEvent, now: Now) throws(StoreError) {
+    switch event {
+    case .unitVerified(let link, let unit): try verified(unit, link: link, now: now)
+    case .manifestVerified(let link, let content, let manifest):
+      try verified(manifest, of: content, link: link)
+    case .unitCorrupt(let link, let unit): corrupt(unit, link: link, now: now)
+    case .unitEnded(let link, let unit, let outcome):
+      unitEnded(unit, outcome, link: link, now: now)
+    case .contentAssembled(let content, let isIntact):
+      try assembled(content, isIntact: isIntact, now: now)
+    case .stagedFound(let content, let blocks): try stagedFound(content, blocks: blocks)
+    case .stagingFailed(let unit, let isNoSpace):
+      stagingFailed(unit, isNoSpace: isNoSpace, now: now)
+    case .filed(let batch, let results): try filed(batch, results, now: now)
+    case .diskRoom(let room): self.room = room
+    case .replicaFileLost(let path): try replicaFileLost(path)
+    default: preconditionFailure("an event without a handler")
+    }
+  }
+
+  /// What follows from the state alone, whatever the event was.
+  private mutating func advance(now: Now) throws(StoreError) {
+    try advanceLedger(now: now)
+    try publishIfDue(now: now)
+    try fetchLibraries()
+    try fetchContents(now: now)
+    try fileIfIdle(now: now)
+    try attestIfDue(now: now)
+  }
+
+  mutating func nextJob() -> LinkJob {
+    lastJob += 1
+    return LinkJob(lastJob)
+  }
+
+  mutating func sendToAll(except: LinkID? = nil, _ command: LinkCommand) {
+    for link in links.keys.sorted() where link != except { actions.append(.link(link, command)) }
+  }
+}
