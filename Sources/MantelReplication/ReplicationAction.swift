@@ -71,8 +71,3 @@ package enum ReplicationWarning: Hashable, Sendable {
   case filingFailed(FilingFailure)
   case ownHeadAhead(HeadOrder)
 }
-
-/// How this machine signs.
-package protocol RecordSigner: Sendable {
-  func sign<Record: SignableRecord & Hashable>(_ record: Record) throws -> Signed<Record>
-}

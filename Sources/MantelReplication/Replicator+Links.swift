@@ -24,7 +24,8 @@ struct Link: Sendable {
 
 extension Replicator {
   mutating func opened(_ id: LinkID, _ opening: LinkOpening, now: Now) throws(StoreError) {
-    guard roster.isMember(opening.machine) else {
+    let backlog = self.opening.removeValue(forKey: id) ?? []
+    guard roster.mayConnect(opening.machine) else {
       actions.append(.link(id, .close(.notMember)))
       return
     }
@@ -33,6 +34,7 @@ extension Replicator {
     links[id] = Link(
       machine: opening.machine, heads: opening.heads, contents: set, peerTime: opening.time,
       openedAt: now)
+    for command in backlog { actions.append(.link(id, command)) }
     let mine = holdings()
     if UInt64(mine.count) == opening.holdingsCount, mine.root == opening.holdingsRoot {
       adoptHoldings(of: id)
@@ -46,6 +48,7 @@ extension Replicator {
   }
 
   mutating func closed(_ id: LinkID) {
+    opening[id] = nil
     guard let link = links.removeValue(forKey: id) else { return }
     contents.index.removeSet(link.contents)
     for owner in libraries.keys where libraries[owner]?.fetch?.link == id {
@@ -92,7 +95,7 @@ extension Replicator {
   // MARK: Roster and records
 
   mutating func received(
-    roster statements: [[UInt8]], from link: LinkID?
+    roster statements: [[UInt8]], from link: LinkID?, now: Now
   ) throws(StoreError) {
     var decoded: [SignedStatement] = []
     for bytes in statements {
@@ -102,13 +105,16 @@ extension Replicator {
         actions.append(.warn(.rejectedStatement("\(error)")))
       }
     }
-    let news = roster.merge(decoded)
+    var news = roster.merge(decoded)
     guard !news.isEmpty else { return }
+    // A vote that cannot be signed is cast when the next statement comes.
+    let votes = (try? roster.countersigning(by: key, now: now.wall)) ?? []
+    news += roster.merge(votes)
     try store.addStatements(news.map { ($0.id, $0.bytes) })
     for member in roster.members where libraries[member.machine] == nil {
       libraries[member.machine] = emptyLibrary(member.machine)
     }
-    for (id, peer) in links where !roster.isMember(peer.machine) {
+    for (id, peer) in links where !roster.mayConnect(peer.machine) {
       actions.append(.link(id, .close(.notMember)))
     }
     actions.append(.rosterChanged)
@@ -152,7 +158,7 @@ extension Replicator {
 
   /// Nil when the key refuses, which it does not for a well-formed record; the caller goes on without.
   func sign<Record: SignableRecord & Hashable>(_ record: Record) -> Signed<Record>? {
-    try? signer.sign(record)
+    try? key.sign(record, in: household)
   }
 
   // MARK: Views for the agent
@@ -165,4 +171,10 @@ extension Replicator {
   package var allAttestations: [Signed<Attestation>] {
     attesting.newest.keys.sorted().compactMap { attesting.newest[$0] }
   }
+}
+
+extension Replicator {
+  package func folder(_ id: FolderID) -> Folder? { ledger.folders[id] }
+  package var folders: [Folder] { ledger.folders.values.sorted { $0.name < $1.name } }
+  package func isScanned(_ id: FolderID) -> Bool { ledger.scanned.contains(id) }
 }

@@ -17,13 +17,15 @@ package struct Replicator: ~Copyable {
   package internal(set) var role: Role
 
   let store: any HouseholdStore
-  let signer: any RecordSigner
+  let key: DeviceKey
   /// 16 bytes that tell this replica's filesystem and host; see `Attestation.filesystem`.
   let filesystem: FolderID
 
   var contents: ContentIndex
   var libraries: [MachineID: Library] = [:]
   var links: [LinkID: Link] = [:]
+  /// Connections that have said hello and not heard the peer's yet, with what they have to be told after.
+  var opening: [LinkID: [LinkCommand]] = [:]
   var ledger = Ledger()
   var publication = Publication()
   var transfers = Transfers()
@@ -37,7 +39,7 @@ package struct Replicator: ~Copyable {
   /// Loads everything from the store. `room` is nil until the disk was looked at.
   package init(
     machine: MachineID, roster: Roster, role: Role, filesystem: FolderID,
-    store: any HouseholdStore, signer: any RecordSigner,
+    store: any HouseholdStore, key: DeviceKey,
     settings: ReplicationSettings = ReplicationSettings(), now: Now
   ) throws(StoreError) {
     self.machine = machine
@@ -46,7 +48,7 @@ package struct Replicator: ~Copyable {
     self.role = role
     self.filesystem = filesystem
     self.store = store
-    self.signer = signer
+    self.key = key
     self.settings = settings
     self.contents = ContentIndex(household: roster.household)
     for record in try store.records() { records[record.record.machine] = record }
@@ -87,7 +89,7 @@ package struct Replicator: ~Copyable {
     case .hashed(let id, let path, let outcome): try hashed(id, path, outcome, now: now)
     case .linkOpened(let link, let opening): try opened(link, opening, now: now)
     case .linkClosed(let link): closed(link)
-    case .rosterReceived(let link, let statements): try received(roster: statements, from: link)
+    case .rosterReceived(let link, let statements): try received(roster: statements, from: link, now: now)
     case .recordReceived(let link, let record): try received(record, from: link)
     case .headReceived(let link, let head): try received(head, from: link, now: now)
     case .attestationReceived(let link, let attestation):
@@ -142,5 +144,9 @@ package struct Replicator: ~Copyable {
 
   mutating func sendToAll(except: LinkID? = nil, _ command: LinkCommand) {
     for link in links.keys.sorted() where link != except { actions.append(.link(link, command)) }
+    for link in opening.keys { opening[link]?.append(command) }
   }
+
+  /// A connection is about to say hello with what is true now: what changes until it is open is told to it then.
+  package mutating func prepare(_ link: LinkID) { opening[link] = [] }
 }

@@ -1,0 +1,21 @@
+import Glibc
+package import MantelCore
+
+/// Reads the clocks; the only place of the agent that does.
+package enum AgentClock {
+  /// Boot time: goes on while the machine sleeps, and never back.
+  package static var instant: Instant { Instant(nanoseconds: read(CLOCK_BOOTTIME)) }
+  package static var wall: WallTime { WallTime(nanoseconds: read(CLOCK_REALTIME)) }
+  package static var now: Now { Now(instant: instant, wall: wall) }
+
+  private static func read(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  package static func sleep(until deadline: Instant) async throws {
+    let wait = deadline - instant
+    if wait > .zero { try await Task.sleep(for: wait) }
+  }
+}

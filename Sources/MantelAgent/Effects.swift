@@ -1,0 +1,221 @@
+import Logging
+import MantelCore
+import MantelDisk
+import MantelReplication
+import MantelTransport
+import Synchronization
+
+/// Carries out what the decisions ask of disks and threads, and reports back. Decides nothing.
+///
+/// Work is started on pools with bounded queues; how much of it there is at once is bounded by the decisions.
+final class Effects: Sendable {
+  let replica: Replica
+  let sink: TransferSink
+  let logger: Logger
+  private let hashing: BlockingPool
+  private let disk: BlockingPool
+  private let filing: BlockingPool
+  private let shared = Mutex(Shared())
+  private let work: AsyncStream<@Sendable () async -> Void>
+  private let workQueue: AsyncStream<@Sendable () async -> Void>.Continuation
+
+  private struct Shared {
+    var transport: Transport?
+    var onRosterChange: (@Sendable () -> Void)?
+    var onRestart: (@Sendable () -> Void)?
+    var onFailure: (@Sendable (any Error) -> Void)?
+  }
+
+  init(replica: Replica, cores: Int, logger: Logger) {
+    self.replica = replica
+    self.logger = logger
+    hashing = BlockingPool(threads: max(1, cores), queueLimit: 64)
+    disk = BlockingPool(threads: 4, queueLimit: 256)
+    filing = BlockingPool(threads: 1, queueLimit: 4)
+    sink = TransferSink(replica: replica, pool: disk)
+    // Unbounded as a stream, bounded by what the decisions have under way at once.
+    (work, workQueue) = AsyncStream.makeStream()
+  }
+
+  func wire(
+    transport: Transport, onRosterChange: @escaping @Sendable () -> Void,
+    onRestart: @escaping @Sendable () -> Void, onFailure: @escaping @Sendable (any Error) -> Void
+  ) {
+    shared.withLock {
+      $0.transport = transport
+      $0.onRosterChange = onRosterChange
+      $0.onRestart = onRestart
+      $0.onFailure = onFailure
+    }
+  }
+
+  var transport: Transport? { shared.withLock { $0.transport } }
+
+  /// Runs until cancelled; work that has begun is finished.
+  func run() async {
+    await withDiscardingTaskGroup { group in
+      for await body in work { group.addTask { await body() } }
+    }
+  }
+
+  func stop() { workQueue.finish() }
+
+  /// Ends the pools' threads; after `run` has returned.
+  func close() async {
+    for pool in [hashing, disk, filing] {
+      do { try await pool.close() } catch { logger.debug("pool", metadata: ["error": "\(error)"]) }
+    }
+  }
+
+  private func start(_ body: @escaping @Sendable () async -> Void) { workQueue.yield(body) }
+
+  func rosterChanged(removed: Set<MachineID>) {
+    let shared = shared.withLock { ($0.transport, $0.onRosterChange) }
+    do { try shared.0?.rebuildTLS() } catch {
+      logger.error("TLS could not be set up anew", metadata: ["error": "\(error)"])
+    }
+    for machine in removed { shared.0?.disconnect(machine) }
+    shared.1?()
+  }
+
+  func restartScans() { shared.withLock { $0.onRestart }?() }
+  func fail(_ error: any Error) { shared.withLock { $0.onFailure }?(error) }
+
+  // MARK: Own files
+
+  func look(_ folder: FolderID, _ path: [UInt8], root: [UInt8]?, engine: Engine) {
+    start { [disk] in
+      guard let root else { return }
+      let sight = await Self.sight(root: root, path: path, isClosed: false, pool: disk)
+      if let sight { await engine.handle(.sighted(folder, path, sight)) }
+    }
+  }
+
+  /// Nil when nothing can be said: the pool closes.
+  static func sight(
+    root: [UInt8], path: [UInt8], isClosed: Bool, pool: BlockingPool
+  ) async -> FileSight? {
+    do {
+      let seen = try await pool.run { try FileReader.stat(root: root, path: path) }
+      switch seen.type {
+      case .regular: return .file(seen.stamp, isClosed: isClosed)
+      case .symlink: return .skipped(.symlink, seen.stamp)
+      case .unreadable(let errno): return .skipped(.unreadable(errno: errno), seen.stamp)
+      default: return .skipped(.special, seen.stamp)
+      }
+    } catch let error as DiskError {
+      return error.code == .notFound ? .gone : .skipped(.unreadable(errno: error.errno), nil)
+    } catch {
+      return nil
+    }
+  }
+
+  func sight(root: [UInt8], path: [UInt8], isClosed: Bool) async -> FileSight? {
+    await Self.sight(root: root, path: path, isClosed: isClosed, pool: disk)
+  }
+
+  func hash(_ folder: FolderID, _ path: [UInt8], root: [UInt8]?, engine: Engine) {
+    start { [hashing] in
+      guard let root else { return await engine.handle(.hashed(folder, path, .gone)) }
+      let outcome: HashOutcome
+      do {
+        let file = try await hashing.run { try FileReader.hash(root: root, path: path, fsync: true) }
+        outcome = .hashed(
+          content: file.content, manifest: file.manifestHash, before: file.stampBefore,
+          after: file.stampAfter, isHeld: file.isDurable)
+      } catch let error as DiskError {
+        switch error.code {
+        case .notFound: outcome = .gone
+        case .changed:
+          // Report a change as what it is, so that the file is looked at again.
+          if let seen = try? await hashing.run({ try FileReader.stat(root: root, path: path) }) {
+            var before = seen.stamp
+            before.ctime -= 1
+            outcome = .hashed(
+              content: ContentID(.zero), manifest: nil, before: before, after: seen.stamp,
+              isHeld: false)
+          } else {
+            outcome = .gone
+          }
+        default: outcome = .unreadable(errno: error.errno)
+        }
+      } catch {
+        return
+      }
+      await engine.handle(.hashed(folder, path, outcome))
+    }
+  }
+
+  /// Runs a walk's step on the disk pool.
+  func walk<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await disk.run(body)
+  }
+
+  // MARK: Replica
+
+  func assemble(_ content: ContentID, _ manifest: Manifest, engine: Engine) {
+    start { [hashing, sink, logger] in
+      do {
+        let isIntact = try await hashing.run { try sink.assemble(content, manifest) }
+        await engine.handle(.contentAssembled(content, isIntact: isIntact))
+      } catch {
+        logger.warning("a large file could not be checked", metadata: ["error": "\(error)"])
+        await engine.handle(.contentAssembled(content, isIntact: false))
+      }
+    }
+  }
+
+  func discard(_ content: ContentID) {
+    start { [disk, sink, logger] in
+      do { try await disk.run { try sink.discard(content) } } catch {
+        logger.debug("staged bytes could not be removed", metadata: ["error": "\(error)"])
+      }
+    }
+  }
+
+  func file(_ batch: BatchID, _ operations: [FilingOperation], engine: Engine) {
+    start { [filing, replica] in
+      do {
+        let (results, room) = try await filing.run {
+          (replica.commit(operations), try? DiskRoom(free: replica.freeBytes, total: replica.totalBytes))
+        }
+        if let room { await engine.handle(.diskRoom(room)) }
+        await engine.handle(.filed(batch, results))
+      } catch {
+        let failure = FilingFailure(code: .other, errno: 0, message: "\(error)")
+        await engine.handle(.filed(batch, operations.map { _ in .failed(failure) }))
+      }
+    }
+  }
+
+  /// What an earlier run left in the staging area, re-hashed.
+  func findStaged(engine: Engine) async {
+    let found = (try? await disk.run { [replica] in try replica.stagedContents() }) ?? []
+    for (content, size) in found {
+      let partial = await engine.ask { _ in try? engine.catalog.partial(content) } ?? nil
+      do {
+        let state = try await hashing.run { [sink] in
+          try sink.recover(content, size: size, partial: partial)
+        }
+        if let state {
+          await engine.handle(.stagedFound(content, blocks: state.blocks))
+        }
+      } catch {
+        logger.debug("staged bytes cannot be read", metadata: ["error": "\(error)"])
+        discard(content)
+      }
+    }
+  }
+
+  /// Compares the replica's files with what the catalog says of them, by stat alone.
+  func checkReplica(_ files: [ReplicaFile], engine: Engine) async {
+    let lost = (try? await disk.run { [replica] in
+      try replica.checkMounted()
+      return files.filter { file in
+        guard let stamp = try? replica.stamp(path: file.path) else { return true }
+        return stamp.size != file.stamp.size || stamp.mtime != file.stamp.mtime
+      }
+    }) ?? []
+    for file in lost { await engine.handle(.replicaFileLost(file.path)) }
+  }
+}

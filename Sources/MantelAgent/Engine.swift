@@ -1,0 +1,198 @@
+import Logging
+import MantelCatalog
+import MantelCore
+import MantelDisk
+import MantelHousehold
+import MantelReplication
+import MantelSession
+import MantelSummary
+import MantelTransport
+
+/// Owns the decisions and the catalog, one event at a time, on a thread of its own; has the actions carried out.
+actor Engine {
+  private let executor = QueueExecutor(label: "mantel.engine")
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  nonisolated let catalog: Catalog
+  nonisolated let members: MemberList
+  nonisolated let effects: Effects
+  nonisolated let logger: Logger
+  private let makeReplicator: @Sendable () throws -> Replicator
+  private var replicator: Replicator
+  private var sessions: [LinkID: SessionID] = [:]
+  private var peers: [LinkID: (machine: MachineID, isDialer: Bool)] = [:]
+  private var lastSeen: [MachineID: WallTime] = [:]
+  private var tick: (deadline: Instant, task: Task<Void, Never>)?
+
+  /// `makeReplicator` loads the decisions' memory from the catalog; also after a failure of the catalog.
+  init(
+    catalog: Catalog, members: MemberList, effects: Effects, logger: Logger,
+    makeReplicator: @escaping @Sendable () throws -> Replicator
+  ) throws {
+    self.catalog = catalog
+    self.members = members
+    self.effects = effects
+    self.logger = logger
+    self.makeReplicator = makeReplicator
+    self.replicator = try makeReplicator()
+    members.update(replicator.roster)
+  }
+
+  // MARK: Events
+
+  func handle(_ event: ReplicationEvent) {
+    do {
+      let actions = try replicator.handle(event, now: AgentClock.now)
+      for action in actions { carryOut(action) }
+      armTick()
+    } catch {
+      recover(from: error)
+    }
+  }
+
+  /// Memory and catalog may differ after a failed transaction: start from the catalog, with new connections.
+  private func recover(from error: StoreError) {
+    logger.error("the catalog failed; starting over from it", metadata: ["error": "\(error)"])
+    for session in sessions.values { effects.transport?.close(session, .shuttingDown) }
+    sessions.removeAll()
+    peers.removeAll()
+    do {
+      replicator = try makeReplicator()
+      effects.restartScans()
+    } catch {
+      logger.critical("the catalog cannot be read", metadata: ["error": "\(error)"])
+      effects.fail(error)
+    }
+  }
+
+  private func armTick() {
+    guard let deadline = replicator.nextDeadline else {
+      tick?.task.cancel()
+      tick = nil
+      return
+    }
+    // One timer is enough: an earlier one re-arms when it fires.
+    if let tick, tick.deadline <= deadline { return }
+    tick?.task.cancel()
+    let task = Task { [weak self] in
+      try? await AgentClock.sleep(until: deadline)
+      guard !Task.isCancelled else { return }
+      await self?.ticked()
+    }
+    tick = (deadline, task)
+  }
+
+  private func ticked() {
+    tick = nil
+    handle(.tick)
+  }
+
+  func stop() {
+    tick?.task.cancel()
+    tick = nil
+  }
+
+  // MARK: Actions
+
+  private func carryOut(_ action: ReplicationAction) {
+    switch action {
+    case .link(let link, let command): send(command, to: link)
+    case .look(let folder, let path): effects.look(folder, path, root: root(of: folder), engine: self)
+    case .hash(let folder, let path): effects.hash(folder, path, root: root(of: folder), engine: self)
+    case .assemble(let content, let manifest): effects.assemble(content, manifest, engine: self)
+    case .discardStaged(let content): effects.discard(content)
+    case .file(let batch, let operations): effects.file(batch, operations, engine: self)
+    case .rosterChanged:
+      let gone = members.update(replicator.roster)
+      effects.rosterChanged(removed: gone)
+    case .published(let order):
+      logger.debug("published", metadata: ["head.sequence": "\(order.sequence)"])
+    case .installed(let machine, let order):
+      logger.debug(
+        "installed",
+        metadata: ["library.id": "\(machine.short)", "head.sequence": "\(order.sequence)"])
+    case .warn(let warning): warn(warning)
+    }
+  }
+
+  private func send(_ command: LinkCommand, to link: LinkID) {
+    guard let session = sessions[link], let transport = effects.transport else { return }
+    if case .fetch(let orders) = command { effects.sink.expect(orders, on: link) }
+    transport.send(command.sessionCommand, to: session)
+  }
+
+  private func root(of folder: FolderID) -> [UInt8]? {
+    replicator.folder(folder)?.root
+  }
+
+  private func warn(_ warning: ReplicationWarning) {
+    switch warning {
+    case .rejectedHead(let machine, let why):
+      logger.warning("refused a head", metadata: ["library.id": "\(machine.short)", "why": "\(why)"])
+    case .rejectedStatement(let why):
+      logger.warning("refused a roster statement", metadata: ["why": "\(why)"])
+    case .corruptUnit(let peer, let content):
+      logger.warning(
+        "a peer sent bytes that do not match",
+        metadata: ["peer.id": "\(peer.short)", "content.id": "\(content.short)"])
+    case .filingFailed(let failure):
+      logger.warning(
+        "a replica file could not be written; it is tried again",
+        metadata: ["error": "\(failure.message)", "errno": "\(failure.errno)"])
+    case .ownHeadAhead(let order):
+      logger.error(
+        "a peer knows a newer library of this machine than its own catalog does: nothing is published",
+        metadata: ["head.epoch": "\(order.epoch)", "head.sequence": "\(order.sequence)"])
+    }
+  }
+
+  // MARK: Sessions
+
+  /// What a new connection says of this machine; nil when the peer is no member any more.
+  func greet(
+    _ peer: MachineID, isDialer: Bool, session: SessionID, greeting: Greeting
+  ) -> SessionConfiguration? {
+    guard replicator.roster.mayConnect(peer) else { return nil }
+    let link = LinkID(session.number)
+    sessions[link] = session
+    peers[link] = (peer, isDialer)
+    replicator.prepare(link)
+    let holdings = replicator.holdings()
+    return greeting.configuration(
+      peer: peer, isDialer: isDialer, roster: replicator.roster, holdings: holdings,
+      heads: replicator.installedHeads, records: replicator.allRecords,
+      attestations: replicator.allAttestations)
+  }
+
+  func received(_ event: SessionEvent, on session: SessionID) {
+    let link = LinkID(session.number)
+    guard let peer = peers[link],
+      let mapped = ReplicationEvent(
+        event, link: link, peer: peer.machine, isDialer: peer.isDialer)
+    else { return }
+    lastSeen[peer.machine] = AgentClock.wall
+    handle(mapped)
+  }
+
+  func ended(_ session: SessionID) {
+    let link = LinkID(session.number)
+    sessions[link] = nil
+    if let peer = peers.removeValue(forKey: link) { lastSeen[peer.machine] = AgentClock.wall }
+    handle(.linkClosed(link))
+  }
+
+  func snapshot(of set: ComparedSet) -> SetSnapshot? { replicator.snapshot(of: set) }
+
+  var connected: Set<MachineID> { Set(peers.values.map(\.machine)) }
+  func seenAt(_ machine: MachineID) -> WallTime? { lastSeen[machine] }
+  var wantsMoreFiles: Bool { replicator.wantsMoreFiles }
+
+  // MARK: Questions
+
+  /// Reads, or changes, the decisions between two events.
+  func ask<Answer: Sendable>(
+    _ body: @Sendable (inout Replicator) throws -> Answer
+  ) rethrows -> Answer {
+    try body(&replicator)
+  }
+}

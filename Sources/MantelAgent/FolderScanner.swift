@@ -1,0 +1,184 @@
+import Logging
+import MantelCore
+import MantelDisk
+import MantelReplication
+import Synchronization
+
+/// Walks and watches the folders, and tells the engine what it sees. One walk at a time.
+final class FolderScanner: Sendable {
+  /// Between two rescans of everything; more often where there are no watches.
+  static let interval: Duration = .seconds(3_600)
+  static let intervalWithoutWatches: Duration = .seconds(600)
+
+  private let engine: Engine
+  private let effects: Effects
+  private let ownPaths: [[UInt8]]
+  private let watcher: FolderWatcher?
+  private let logger: Logger
+  private let requests: AsyncStream<Request>
+  private let requestQueue: AsyncStream<Request>.Continuation
+  private let state = Mutex(State())
+
+  private struct State {
+    var offline: Set<FolderID> = []
+    /// Folders whose next walk is asked for and has not begun; a second request changes nothing.
+    var waiting: Set<FolderID> = []
+    var isWatched = true
+  }
+
+  private enum Request: Sendable {
+    case folder(FolderID)
+    case subtree(FolderID, [UInt8])
+  }
+
+  init(engine: Engine, effects: Effects, ownPaths: [[UInt8]], logger: Logger) {
+    self.engine = engine
+    self.effects = effects
+    self.ownPaths = ownPaths
+    self.logger = logger
+    // Requests for whole folders are merged; those for subtrees come from the watcher, whose events are bounded.
+    (requests, requestQueue) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(4_096))
+    do {
+      watcher = try FolderWatcher()
+    } catch {
+      watcher = nil
+      logger.warning("folders cannot be watched; they are rescanned instead", metadata: ["error": "\(error)"])
+    }
+  }
+
+  func isOffline(_ folder: FolderID) -> Bool { state.withLock { $0.offline.contains(folder) } }
+
+  /// Asks for a walk of a folder; one that is asked for already is not asked for twice.
+  func scan(_ folder: FolderID) {
+    let isNew = state.withLock { $0.waiting.insert(folder).inserted }
+    if isNew { requestQueue.yield(.folder(folder)) }
+  }
+
+  func scanAll() async {
+    for folder in await engine.ask({ $0.folders }) { scan(folder.id) }
+  }
+
+  /// Whether a walk is asked for or under way.
+  var isBusy: Bool { state.withLock { !$0.waiting.isEmpty } }
+
+  func forget(_ folder: FolderID) { watcher?.remove(folder) }
+
+  // MARK: Running
+
+  func run() async {
+    await scanAll()
+    await withDiscardingTaskGroup { group in
+      group.addTask { [self] in await walkRequests() }
+      group.addTask { [self] in await followWatcher() }
+      group.addTask { [self] in await rescanRegularly() }
+    }
+  }
+
+  func stop() {
+    requestQueue.finish()
+    watcher?.close()
+  }
+
+  private func rescanRegularly() async {
+    while !Task.isCancelled {
+      let wait = state.withLock { $0.isWatched } ? Self.interval : Self.intervalWithoutWatches
+      do { try await Task.sleep(for: wait) } catch { return }
+      await scanAll()
+    }
+  }
+
+  private func walkRequests() async {
+    for await request in requests {
+      switch request {
+      case .folder(let id):
+        await walk(id)
+        state.withLock { _ = $0.waiting.remove(id) }
+      case .subtree(let id, let path):
+        guard let folder = await engine.ask({ $0.folder(id) }) else { continue }
+        _ = await walk(folder, from: path)
+      }
+    }
+  }
+
+  // MARK: Walking
+
+  private func walk(_ id: FolderID) async {
+    guard let folder = await engine.ask({ $0.folder(id) }) else { return }
+    guard isThere(folder) else {
+      state.withLock { _ = $0.offline.insert(id) }
+      logger.warning("a folder is offline", metadata: ["folder.id": "\(id)"])
+      await engine.handle(.folderOffline(id))
+      return
+    }
+    state.withLock { _ = $0.offline.remove(id) }
+    watcher?.add(folder, ownPaths: ownPaths)
+    await engine.handle(.scanBegan(id))
+    let isWhole = await walk(folder, from: [])
+    // Only a folder that was there from start to end can tell that files are gone.
+    await engine.handle(.scanEnded(id, isComplete: isWhole && isThere(folder)))
+  }
+
+  /// The folder's root exists and lies on the filesystem on which it was added.
+  private func isThere(_ folder: Folder) -> Bool {
+    guard let identity = try? FilesystemFacts.identity(of: folder.root) else { return false }
+    return folder.filesystem.isEmpty || identity == folder.filesystem
+  }
+
+  private func walk(_ folder: Folder, from start: [UInt8]) async -> Bool {
+    let walker = FolderWalker(folder: folder, ownPaths: ownPaths)
+    var open = [start]
+    var isWhole = true
+    while let directory = open.popLast() {
+      guard !Task.isCancelled else { return false }
+      while await !engine.wantsMoreFiles {
+        do { try await Task.sleep(for: .milliseconds(50)) } catch { return false }
+      }
+      do {
+        let listing = try await effects.walk { try walker.directory(directory) }
+        let sight = DirectorySight(
+          directory: directory,
+          files: listing.files.map { ($0.path, $0.stamp) },
+          skipped: listing.skipped)
+        await engine.handle(.directoryScanned(folder.id, sight))
+        open.append(contentsOf: listing.subdirectories.reversed())
+      } catch let error as DiskError where error.code == .notFound && !directory.isEmpty {
+        await engine.handle(.directoryGone(folder.id, directory))
+      } catch {
+        isWhole = false
+        logger.warning("a directory could not be read", metadata: ["error": "\(error)"])
+      }
+    }
+    return isWhole
+  }
+
+  // MARK: Watching
+
+  private func followWatcher() async {
+    guard let watcher else { return state.withLock { $0.isWatched = false } }
+    for await event in watcher.events {
+      guard let folder = await engine.ask({ $0.folder(event.folder) }) else { continue }
+      switch event.kind {
+      case .settled: await look(folder, event.path, isClosed: true)
+      case .changed: await look(folder, event.path, isClosed: false)
+      case .gone: await look(folder, event.path, isClosed: false)
+      case .directoryAppeared: requestQueue.yield(.subtree(folder.id, event.path))
+      case .directoryGone: await engine.handle(.directoryGone(folder.id, event.path))
+      case .overflow, .rootGone: scan(folder.id)
+      case .noWatches:
+        state.withLock { $0.isWatched = false }
+        logger.warning(
+          "not all of a folder can be watched; it is rescanned every ten minutes",
+          metadata: ["folder.id": "\(folder.id)"])
+      }
+    }
+  }
+
+  private func look(_ folder: Folder, _ path: [UInt8], isClosed: Bool) async {
+    guard var sight = await effects.sight(root: folder.root, path: path, isClosed: isClosed) else { return }
+    let walker = FolderWalker(folder: folder, ownPaths: ownPaths)
+    if sight != .gone, let reason = walker.skipReason(for: path, isDirectory: false) {
+      sight = .skipped(reason, nil)
+    }
+    await engine.handle(.sighted(folder.id, path, sight))
+  }
+}

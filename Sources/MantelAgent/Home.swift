@@ -1,0 +1,68 @@
+package import Foundation
+
+/// Where one installation of Mantel keeps its things.
+package struct Home: Sendable {
+  package var config: String
+  package var state: String
+  package var socket: String
+  package var defaultReplica: String
+
+  /// Everything below one directory: `--home DIR`, or `MANTEL_HOME`.
+  package init(directory: String) {
+    config = directory + "/config"
+    state = directory + "/state"
+    socket = directory + "/agent.sock"
+    defaultReplica = directory + "/Mantel"
+  }
+
+  /// `--home`, else `MANTEL_HOME`, else the XDG directories of the user.
+  package init(option: String?, environment: [String: String] = ProcessInfo.processInfo.environment) {
+    if let directory = option ?? environment["MANTEL_HOME"], !directory.isEmpty {
+      self.init(directory: Self.absolute(directory))
+      return
+    }
+    let user = environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
+    func directory(_ variable: String, _ fallback: String) -> String {
+      // XDG: a relative path in these variables is to be ignored.
+      environment[variable].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? user + fallback
+    }
+    config = directory("XDG_CONFIG_HOME", "/.config") + "/mantel"
+    state = directory("XDG_STATE_HOME", "/.local/state") + "/mantel"
+    let runtime = environment["XDG_RUNTIME_DIR"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+    socket = (runtime.map { $0 + "/mantel" } ?? state) + "/agent.sock"
+    defaultReplica = user + "/Mantel"
+  }
+
+  package var catalogPath: String { state + "/catalog.sqlite" }
+  package var keyPath: String { state + "/device.key" }
+  package var lockPath: String { state + "/lock" }
+
+  /// Directories that no folder scan may enter.
+  package func ownPaths(replica: String) -> [[UInt8]] {
+    [config, state, (socket as NSString).deletingLastPathComponent + "/agent.sock", replica].map { Array($0.utf8) }
+  }
+
+  /// Whether `init` or `join` was done here.
+  package var isInitialised: Bool {
+    FileManager.default.fileExists(atPath: catalogPath) && FileManager.default.fileExists(atPath: keyPath)
+  }
+
+  /// Makes the directories, readable by their owner only.
+  package func create() throws {
+    for directory in [config, state, (socket as NSString).deletingLastPathComponent] {
+      try FileManager.default.createDirectory(
+        atPath: directory, withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o700])
+    }
+    for directory in [config, state] {
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: directory)
+    }
+  }
+
+  /// The path from the root, without `.`, `..` and doubled slashes; symbolic links stay.
+  package static func absolute(_ path: String) -> String {
+    let full =
+      path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+    return (full as NSString).standardizingPath
+  }
+}

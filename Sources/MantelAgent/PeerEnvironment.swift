@@ -1,0 +1,226 @@
+import Logging
+import MantelCore
+import MantelDisk
+import MantelReplication
+import MantelSession
+import MantelTransport
+import MantelWire
+import NIOCore
+import Synchronization
+
+/// What the transport asks of the agent: who may connect, what to say, what to answer.
+final class PeerEnvironment: SessionEnvironment {
+  private let engine: Engine
+  private let effects: Effects
+  private let invitations: Invitations
+  private let greeting: Mutex<Greeting>
+  private let rates: TransferRates
+
+  init(
+    engine: Engine, effects: Effects, invitations: Invitations, greeting: Greeting,
+    rates: TransferRates
+  ) {
+    self.engine = engine
+    self.effects = effects
+    self.invitations = invitations
+    self.greeting = Mutex(greeting)
+    self.rates = rates
+  }
+
+  func setListeningPort(_ port: UInt16) { greeting.withLock { $0.listeningPort = port } }
+
+  func authorises(_ peer: MachineID) -> Bool { engine.members.contains(peer) }
+  var isInviteOpen: Bool { invitations.isOpen }
+  func join(_ connection: JoinConnection) async { await invitations.join(connection) }
+
+  func configuration(
+    for peer: MachineID, isDialer: Bool, session: SessionID
+  ) async -> SessionConfiguration? {
+    await engine.greet(
+      peer, isDialer: isDialer, session: session, greeting: greeting.withLock { $0 })
+  }
+
+  func received(_ event: SessionEvent, on session: SessionID) async {
+    let link = LinkID(session.number)
+    switch event {
+    case .unitBegan: break
+    case .unitData(let unit, let buffer):
+      rates.received(buffer.readableBytes)
+      effects.sink.received(buffer, of: unit, on: link)
+    case .unitEnded(let unit, .complete):
+      await effects.sink.completed(unit, on: link) { [engine] in await engine.handle($0) }
+    case .unitEnded(let unit, let outcome):
+      effects.sink.abandoned(unit, on: link)
+      await engine.handle(.unitEnded(link, unit, LinkOutcome(outcome)))
+    case .opened:
+      await engine.received(event, on: session)
+      invitations.peerOpened()
+    default: await engine.received(event, on: session)
+    }
+  }
+
+  func ended(_ session: SessionID, peer: MachineID) async {
+    effects.sink.ended(LinkID(session.number))
+    await engine.ended(session)
+  }
+
+  // MARK: Serving
+
+  func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
+    switch query {
+    case .snapshot(let set): return .snapshot(await engine.snapshot(of: ComparedSet(set)))
+    case .delta(let library, let from, let to, let cursor):
+      return await read { [catalog = engine.catalog] in
+        guard
+          let page = try catalog.delta(
+            library, from: from, to: to, cursor: cursor, maximumBytes: 256 << 10)
+        else { return .refused(.unknownHead) }
+        return .delta(added: page.added, removed: page.removed, next: page.next)
+      }
+    case .entries(let library, let ids):
+      return await read { [catalog = engine.catalog] in
+        .entries(try catalog.entryBytes(library, ids))
+      }
+    case .read(let unit, let offset, let maximumBytes):
+      return await read { [self] in
+        try serve(unit, offset: offset, maximumBytes: maximumBytes)
+      }
+    }
+  }
+
+  private func read(_ body: @escaping @Sendable () throws -> StoreAnswer) async -> StoreAnswer {
+    do {
+      return try await effects.walk(body)
+    } catch let error as DiskError where error.code == .changed {
+      return .refused(.changed)
+    } catch let error as DiskError where error.code == .notFound {
+      return .refused(.notHeld)
+    } catch {
+      effects.logger.debug("a read for a peer failed", metadata: ["error": "\(error)"])
+      return .refused(.failed)
+    }
+  }
+
+  /// On the disk pool: bytes of a unit from whatever file here has the content.
+  private func serve(
+    _ unit: UnitID, offset: UInt64, maximumBytes: Int
+  ) throws -> StoreAnswer {
+    var refusal = Outcome.notHeld
+    for source in try sources(of: unit.content) {
+      do {
+        if unit.part == .manifest {
+          return try manifest(of: source, offset: offset, maximumBytes: maximumBytes)
+        }
+        guard let range = UnitLayout(size: source.size).range(of: unit.part),
+          offset <= UInt64(range.count)
+        else { return .refused(.notHeld) }
+        let count = Int(min(UInt64(maximumBytes), UInt64(range.count) - offset))
+        let bytes = try source.read(range.lowerBound + offset, count)
+        guard bytes.count == count else { throw DiskError(.changed, path: [], operation: "serve") }
+        return .read(ByteBuffer(bytes: bytes), unitBytes: UInt64(range.count))
+      } catch let error as DiskError {
+        refusal = error.code == .changed ? .changed : .notHeld
+        source.doubt(engine)
+      }
+    }
+    return .refused(refusal)
+  }
+
+  /// A manifest is not stored beside a file: it is one pass over it, remembered for the pages that follow.
+  private func manifest(
+    of source: ContentSource, offset: UInt64, maximumBytes: Int
+  ) throws -> StoreAnswer {
+    let bytes = try manifests.bytes(of: source)
+    guard offset <= UInt64(bytes.count) else { return .refused(.notHeld) }
+    let page = bytes.dropFirst(Int(offset)).prefix(maximumBytes)
+    return .read(ByteBuffer(bytes: page), unitBytes: UInt64(bytes.count))
+  }
+
+  private let manifests = ManifestCache()
+
+  private func sources(of content: ContentID) throws -> [ContentSource] {
+    let replica = effects.replica
+    var sources = try engine.catalog.replicaFiles(of: content).map { file in
+      ContentSource(content: content, size: file.stamp.size) {
+        try replica.read(path: file.path, offset: $0, count: $1)
+      } hash: {
+        try replica.hash(path: file.path)
+      } doubt: { engine in
+        Task { await engine.handle(.replicaFileLost(file.path)) }
+      }
+    }
+    let roots = try engine.catalog.folders().filter { !$0.isRemoved }
+    for file in try engine.catalog.ownFiles(of: content) {
+      guard let root = roots.first(where: { $0.id == file.folder })?.root else { continue }
+      sources.append(
+        ContentSource(content: content, size: file.stamp.size) {
+          try FileReader.read(
+            root: root, path: file.path, offset: $0, count: $1, expecting: file.stamp)
+        } hash: {
+          try FileReader.hash(root: root, path: file.path, fsync: false)
+        } doubt: { [effects] engine in
+          Task {
+            if let sight = await effects.sight(root: root, path: file.path, isClosed: false) {
+              await engine.handle(.sighted(file.folder, file.path, sight))
+            }
+          }
+        })
+    }
+    // Verified, and not landed yet.
+    if sources.isEmpty, let staged = try replica.stagedContents().first(where: { $0.0 == content }) {
+      sources.append(
+        ContentSource(content: content, size: staged.1) {
+          try replica.readStaged(content, offset: $0, count: $1)
+        } hash: {
+          throw DiskError(.notFound, path: [], operation: "manifest")
+        } doubt: { _ in
+        })
+    }
+    return sources
+  }
+}
+
+/// A file here that has a content.
+struct ContentSource: Sendable {
+  let content: ContentID
+  let size: UInt64
+  /// Offset and count to bytes.
+  let read: @Sendable (UInt64, Int) throws -> [UInt8]
+  let hash: @Sendable () throws -> HashedFile
+  /// The file was not what it should be: somebody looks at it.
+  let doubt: @Sendable (Engine) -> Void
+
+  init(
+    content: ContentID, size: UInt64, read: @escaping @Sendable (UInt64, Int) throws -> [UInt8],
+    hash: @escaping @Sendable () throws -> HashedFile,
+    doubt: @escaping @Sendable (Engine) -> Void
+  ) {
+    self.content = content
+    self.size = size
+    self.read = read
+    self.hash = hash
+    self.doubt = doubt
+  }
+}
+
+/// Manifests of large contents that were asked for lately: a few, because each costs a pass over its file.
+final class ManifestCache: Sendable {
+  private static let limit = 8
+  private let state = Mutex<[(content: ContentID, bytes: [UInt8])]>([])
+
+  func bytes(of source: ContentSource) throws -> [UInt8] {
+    if let known = state.withLock({ $0.first { $0.content == source.content } }) {
+      return known.bytes
+    }
+    let file = try source.hash()
+    guard file.content == source.content, let manifest = file.manifest else {
+      throw DiskError(.changed, path: [], operation: "manifest")
+    }
+    let bytes = manifest.bytes
+    state.withLock { state in
+      state.append((source.content, bytes))
+      if state.count > Self.limit { state.removeFirst() }
+    }
+    return bytes
+  }
+}

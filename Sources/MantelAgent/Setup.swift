@@ -1,0 +1,276 @@
+package import Foundation
+package import Logging
+import MantelCatalog
+import MantelCore
+import MantelDiscovery
+import MantelDisk
+import MantelHousehold
+import MantelReplication
+import MantelSession
+import MantelTransport
+
+/// Founding and joining: what happens before an agent runs here, under the lock of the state directory.
+package enum Setup {
+  package struct Request: Sendable {
+    package var home: Home
+    package var name: String?
+    package var replica: String?
+    package var directories: [String]
+    package var role: String
+
+    package init(home: Home, name: String?, replica: String?, directories: [String], role: String = "full") {
+      self.home = home
+      self.name = name
+      self.replica = replica
+      self.directories = directories
+      self.role = role
+    }
+  }
+
+  package struct Result: Sendable {
+    package var machine: String
+    package var machineID: String
+    package var household: String
+    package var householdID: String
+    package var replica: String
+    package var folders: [(name: String, directory: String)]
+    package var members: [String]
+  }
+
+  // MARK: Founding
+
+  package static func initialise(_ request: Request) throws -> Result {
+    let (name, replica) = try check(request)
+    let (lock, key) = try prepare(request.home)
+    return try withExtendedLifetime(lock) {
+      do {
+        let statements = try Roster.found(
+          name: "\(name)'s household", machineName: name, key: key,
+          random: Greeting.random() + Greeting.random(), now: AgentClock.wall)
+        return try store(
+          request, name: name, replica: replica, key: key, statements: statements, record: nil)
+      } catch {
+        undo(request.home)
+        throw error
+      }
+    }
+  }
+
+  // MARK: Joining
+
+  /// Finds the inviter (at `peer`, else through discovery), proves the code, and stores the household once `confirm`
+  /// has said yes to its name and members. On any failure nothing stays behind, on either side.
+  package static func join(
+    _ request: Request, code text: String, peer: NetworkAddressText?, replaces: String?,
+    timeout: Duration, logger: Logger, progress: @Sendable (String) -> Void,
+    confirm: @Sendable (String, [String]) async -> Bool
+  ) async throws -> Result {
+    let code: InviteCode
+    do {
+      code = try InviteCode(parsing: text)
+    } catch {
+      throw AgentError(.usage, JoinMessages.text(error))
+    }
+    let (name, replica) = try check(request)
+    let (lock, key) = try prepare(request.home)
+    defer { withExtendedLifetime(lock) {} }
+    do {
+      let connection = try await connect(
+        key: key, peer: peer, timeout: timeout, logger: logger, progress: progress)
+      let (household, finish, statements) = try await converse(
+        connection, code: code, key: key, name: name, replaces: replaces, confirm: confirm)
+      let result = try store(
+        request, name: name, replica: replica, key: key, statements: statements,
+        record: (household.inviterRecord, connection.remote))
+      // Stored first: if FINISH is lost, our acceptance travels with the roster.
+      do { try await connection.send(finish) } catch {
+        logger.debug("finish was not sent", metadata: ["error": "\(error)"])
+      }
+      await connection.close()
+      return result
+    } catch {
+      undo(request.home)
+      throw JoinMessages.agentError(error)
+    }
+  }
+
+  private static func connect(
+    key: DeviceKey, peer: NetworkAddressText?, timeout: Duration, logger: Logger,
+    progress: @Sendable (String) -> Void
+  ) async throws -> JoinConnection {
+    let transport = try Transport(
+      TransportConfiguration(
+        key: key, listen: .none, now: { AgentClock.instant }, logger: logger),
+      environment: NewcomerEnvironment())
+    if let peer { return try await transport.dialJoin(peer.address) }
+    progress("looking for the machine that invites ...")
+    let discovery = Discovery(
+      configuration: DiscoveryConfiguration(rename: { $0 }), logger: logger)
+    defer { discovery.close() }
+    return try await withThrowingTaskGroup(of: JoinConnection?.self) { group in
+      group.addTask {
+        var lastError: (any Error)?
+        for await event in discovery.events {
+          guard case .found(let service) = event, service.isJoin else { continue }
+          for address in service.addresses {
+            do { return try await transport.dialJoin(address) } catch { lastError = error }
+          }
+        }
+        if let lastError, !Task.isCancelled { throw lastError }
+        return nil
+      }
+      group.addTask {
+        try await Task.sleep(for: timeout)
+        return nil
+      }
+      defer { group.cancelAll() }
+      if let connection = try await group.next() ?? nil { return connection }
+      throw AgentError(
+        .joinFailed,
+        "found no machine with an open invite on this network: run `mantel invite` on a member while its agent runs, "
+          + "or name it with --peer HOST:PORT (invite prints it)")
+    }
+  }
+
+  private static func converse(
+    _ connection: JoinConnection, code: InviteCode, key: DeviceKey, name: String,
+    replaces: String?, confirm: @Sendable (String, [String]) async -> Bool
+  ) async throws -> (JoinedHousehold, [UInt8], [SignedStatement]) {
+    var newcomer = JoinNewcomer(
+      code: code, publicKey: key.publicKey, inviterPublicKey: connection.peerPublicKey,
+      name: name, replaces: replaces, nonce: Greeting.random() + Greeting.random())
+    while true {
+      // The inviter answers a wrong proof only after its delay.
+      let message = try await connection.receive(
+        maximumBytes: Limits.acceptFrameBytes, timeout: .seconds(15))
+      switch newcomer.receive(message) {
+      case .send(let bytes): try await connection.send(bytes)
+      case .joined(let household):
+        guard await confirm(household.roster.name, household.roster.members.map(\.name)) else {
+          try await connection.send(JoinMessage.refusal(.declined))
+          throw JoinError.declined
+        }
+        let (finish, statements) = try newcomer.finish(key: key, now: AgentClock.wall)
+        return (household, finish, statements)
+      case .failed(let error): throw error
+      case .admit, .wrongProof, .finished: throw JoinError.unexpectedMessage
+      }
+    }
+  }
+
+  // MARK: Parts
+
+  private static func check(_ request: Request) throws -> (name: String, replica: String) {
+    guard !request.home.isInitialised else {
+      throw AgentError(
+        .conflict,
+        "this machine is a member of a household already (\(request.home.state)); `mantel status` shows it")
+    }
+    guard ["full", "source"].contains(request.role) else {
+      throw AgentError(.usage, "a role is full or source, not \(request.role)")
+    }
+    let name = request.name ?? ProcessInfo.processInfo.hostName.split(separator: ".").first.map(String.init) ?? "machine"
+    guard !name.isEmpty, name.utf8.count <= 100,
+      !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 || $0 == "/" })
+    else {
+      throw AgentError(.usage, "a machine's name has 1 to 100 bytes, no slash and no control characters")
+    }
+    let replica = Home.absolute(request.replica ?? request.home.defaultReplica)
+    return (name, replica)
+  }
+
+  private static func prepare(_ home: Home) throws -> (StateLock, DeviceKey) {
+    try home.create()
+    let lock = try StateLock(home)
+    // A key without a catalog is the rest of an attempt that ended early.
+    try? FileManager.default.removeItem(atPath: home.keyPath)
+    return (lock, try DeviceKey.create(at: home.keyPath))
+  }
+
+  private static func undo(_ home: Home) {
+    for path in [home.keyPath, home.catalogPath, home.catalogPath + "-wal", home.catalogPath + "-shm"] {
+      try? FileManager.default.removeItem(atPath: path)
+    }
+  }
+
+  private static func store(
+    _ request: Request, name: String, replica: String, key: DeviceKey,
+    statements: [SignedStatement], record: (Signed<MachineRecord>, NetworkAddress)?
+  ) throws -> Result {
+    var folders: [Folder] = []
+    for directory in request.directories {
+      folders.append(
+        try FolderRules.folder(
+          directory: Array(Home.absolute(directory).utf8), name: nil, excludes: [],
+          existing: folders, ownPaths: request.home.ownPaths(replica: replica)))
+    }
+    let roster = Roster(statements)
+    _ = try Replica.open(root: Array(replica.utf8), machine: key.machine, create: true)
+    let catalog = try Catalog(path: request.home.catalogPath)
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o600], ofItemAtPath: request.home.catalogPath)
+    try catalog.setValue(.household, roster.household.bytes)
+    try catalog.setValue(.machineName, Array(name.utf8))
+    try catalog.setValue(.role, Array(request.role.utf8))
+    try catalog.setValue(.replicaRoot, Array(replica.utf8))
+    try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
+    for folder in folders { try catalog.putFolder(folder) }
+    if let (signed, address) = record {
+      try catalog.putRecord(signed)
+      try catalog.recordAddress(
+        address, of: signed.record.machine, worked: true, at: AgentClock.wall)
+    }
+    try catalog.setValue(.initialized, [1])
+    return Result(
+      machine: name, machineID: key.machine.hex, household: roster.name,
+      householdID: roster.household.hex, replica: replica,
+      folders: folders.map { ($0.name, String(decoding: $0.root, as: UTF8.self)) },
+      members: roster.members.map(\.name))
+  }
+
+  static func replicaRoot(_ catalog: Catalog, _ home: Home) throws -> String {
+    try catalog.value(.replicaRoot).map { String(decoding: $0, as: UTF8.self) } ?? home.defaultReplica
+  }
+
+  /// The decisions, loaded from the catalog.
+  static func replicator(
+    catalog: Catalog, key: DeviceKey, filesystem: FolderID
+  ) throws -> Replicator {
+    let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
+    guard let household = try catalog.value(.household).flatMap({ HouseholdID($0) }) else {
+      throw AgentError(.internalError, "the catalog names no household: restore it, or start anew")
+    }
+    let role = try catalog.value(.role).map { String(decoding: $0, as: UTF8.self) }
+    return try Replicator(
+      machine: key.machine, roster: Roster(statements, household: household),
+      role: role == "source" ? .source : .full, filesystem: filesystem, store: catalog, key: key,
+      now: AgentClock.now)
+  }
+}
+
+/// A newcomer has no sessions: nobody may open one.
+private struct NewcomerEnvironment: SessionEnvironment {
+  func authorises(_ peer: MachineID) -> Bool { false }
+  var isInviteOpen: Bool { false }
+  func configuration(
+    for peer: MachineID, isDialer: Bool, session: SessionID
+  ) async -> SessionConfiguration? { nil }
+  func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
+    .refused(.notHeld)
+  }
+  func received(_ event: SessionEvent, on session: SessionID) async {}
+  func ended(_ session: SessionID, peer: MachineID) async {}
+  func join(_ connection: JoinConnection) async {}
+}
+
+/// `HOST:PORT` as a user gives it.
+package struct NetworkAddressText: Sendable {
+  let address: NetworkAddress
+
+  package init(_ text: String) throws {
+    guard let address = NetworkAddress(text) ?? NetworkAddress("\(text):\(Agent.standardPort)") else {
+      throw AgentError(.usage, "\(text) is not HOST:PORT")
+    }
+    self.address = address
+  }
+}

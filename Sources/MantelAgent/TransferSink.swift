@@ -1,0 +1,208 @@
+import MantelCore
+import MantelDisk
+import MantelReplication
+import NIOCore
+import Synchronization
+
+/// Where the units of all connections land: collected, written to their staging files and verified on the disk pool.
+///
+/// A unit is at most `Limits.wholeUnitBytes` (a manifest at most `Limits.manifestBytes`), so it is collected in memory;
+/// the bytes that wait for the disk over all connections are bounded, and above the bound the connections wait.
+final class TransferSink: Sendable {
+  private let replica: Replica
+  private let pool: BlockingPool
+  private let state = Mutex(State())
+  private let budget = ByteBudget(limit: 64 << 20)
+
+  private struct State {
+    var orders: [LinkID: [UnitID: UnitOrder]] = [:]
+    var collecting: [LinkID: [UnitID: [ByteBuffer]]] = [:]
+    /// Large contents under way: blocks of several connections go to one staging file.
+    var large: [ContentID: StagedContent] = [:]
+  }
+
+  init(replica: Replica, pool: BlockingPool) {
+    self.replica = replica
+    self.pool = pool
+  }
+
+  /// Tells what units a connection was asked for; nothing else is taken from it.
+  func expect(_ orders: [UnitOrder], on link: LinkID) {
+    state.withLock { state in
+      for order in orders { state.orders[link, default: [:]][order.unit] = order }
+    }
+  }
+
+  func ended(_ link: LinkID) {
+    state.withLock {
+      $0.orders[link] = nil
+      $0.collecting[link] = nil
+    }
+  }
+
+  // MARK: Units
+
+  func received(_ buffer: ByteBuffer, of unit: UnitID, on link: LinkID) {
+    state.withLock { state in
+      guard state.orders[link]?[unit] != nil else { return }
+      state.collecting[link, default: [:]][unit, default: []].append(buffer)
+    }
+  }
+
+  /// A unit is whole: returns as soon as there is room for it to wait; `report` is called once it was checked.
+  func completed(
+    _ unit: UnitID, on link: LinkID, report: @escaping @Sendable (ReplicationEvent) async -> Void
+  ) async {
+    let taken = state.withLock { state -> (UnitOrder, [ByteBuffer])? in
+      guard let order = state.orders[link]?.removeValue(forKey: unit) else { return nil }
+      return (order, state.collecting[link]?.removeValue(forKey: unit) ?? [])
+    }
+    guard let (order, buffers) = taken else { return }
+    let bytes = buffers.reduce(0) { $0 + $1.readableBytes }
+    await budget.take(bytes)
+    Task {
+      let event: ReplicationEvent
+      do {
+        event = try await pool.run { try self.store(order, buffers, link: link) }
+      } catch let error as DiskError {
+        event = .stagingFailed(unit, isNoSpace: error.code == .noSpace)
+      } catch {
+        event = .stagingFailed(unit, isNoSpace: false)
+      }
+      budget.give(bytes)
+      await report(event)
+    }
+  }
+
+  /// A unit will not come any more.
+  func abandoned(_ unit: UnitID, on link: LinkID) {
+    state.withLock {
+      $0.orders[link]?[unit] = nil
+      $0.collecting[link]?[unit] = nil
+    }
+  }
+
+  /// On the pool: writes and verifies.
+  private func store(
+    _ order: UnitOrder, _ buffers: [ByteBuffer], link: LinkID
+  ) throws -> ReplicationEvent {
+    let unit = order.unit
+    switch unit.part {
+    case .manifest:
+      let bytes = buffers.flatMap { Array($0.readableBytesView) }
+      guard let manifest = try? Manifest(bytes: bytes), manifest.hash == order.hash else {
+        return .unitCorrupt(link, unit)
+      }
+      return .manifestVerified(link, unit.content, manifest)
+    case .whole:
+      let staged = try replica.stage(unit.content, size: order.contentBytes)
+      try write(buffers, unit.part, to: staged)
+      guard try staged.finishWhole() else {
+        try staged.discard()
+        return .unitCorrupt(link, unit)
+      }
+      return .unitVerified(link, unit)
+    case .block(let index):
+      let staged = try largeContent(unit.content, size: order.contentBytes)
+      try write(buffers, unit.part, to: staged)
+      return try staged.verifyBlock(index, expected: order.hash)
+        ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
+    }
+  }
+
+  private func write(
+    _ buffers: [ByteBuffer], _ part: UnitID.Part, to staged: StagedContent
+  ) throws {
+    var offset: UInt64 = 0
+    for buffer in buffers {
+      try buffer.withUnsafeReadableBytes { try staged.write(part, offset: offset, $0) }
+      offset += UInt64(buffer.readableBytes)
+    }
+  }
+
+  // MARK: Large contents
+
+  private func largeContent(_ content: ContentID, size: UInt64) throws -> StagedContent {
+    try state.withLock { state in
+      if let staged = state.large[content] { return staged }
+      let staged = try replica.stage(content, size: size)
+      state.large[content] = staged
+      return staged
+    }
+  }
+
+  /// The last check of a large content; true when it may be landed.
+  func assemble(_ content: ContentID, _ manifest: Manifest) throws -> Bool {
+    let staged = try largeContent(content, size: manifest.size)
+    let isIntact = try staged.finishLarge(manifest)
+    state.withLock { $0.large[content] = nil }
+    return isIntact
+  }
+
+  func discard(_ content: ContentID) throws {
+    state.withLock { $0.large[content] = nil }
+    try replica.discardStaged(content)
+  }
+
+  /// Re-hashes staged bytes of an earlier run: nil (and removed) when they are worth nothing, no blocks for a content
+  /// that is whole, else the blocks that are there.
+  func recover(
+    _ content: ContentID, size: UInt64, partial: PartialContent?
+  ) throws -> (blocks: [UInt32]?, isWhole: Bool)? {
+    guard let partial else {
+      let staged = try replica.stage(content, size: size)
+      if UnitLayout(size: size).isWhole, try staged.finishWhole() { return (nil, true) }
+      try staged.discard()
+      return nil
+    }
+    let layout = UnitLayout(size: partial.manifest.size)
+    let staged = try largeContent(content, size: partial.manifest.size)
+    let all = [UInt8](repeating: 0xFF, count: (layout.blockCount + 7) / 8)
+    let verified = try staged.resume(manifest: partial.manifest, claimed: all)
+    let blocks = (0..<UInt32(layout.blockCount)).filter {
+      verified[Int($0 / 8)] & (1 << ($0 % 8)) != 0
+    }
+    return (blocks, false)
+  }
+}
+
+/// Bytes that may wait for the disk at once.
+final class ByteBudget: Sendable {
+  private struct State {
+    var used = 0
+    var waiters: [(bytes: Int, continuation: CheckedContinuation<Void, Never>)] = []
+  }
+  private let limit: Int
+  private let state = Mutex(State())
+
+  init(limit: Int) { self.limit = limit }
+
+  /// Returns once there is room; a single piece over the limit goes alone. First come, first served.
+  func take(_ bytes: Int) async {
+    await withCheckedContinuation { continuation in
+      let isFree = state.withLock { state in
+        guard state.waiters.isEmpty, state.used == 0 || state.used + bytes <= limit else {
+          state.waiters.append((bytes, continuation))
+          return false
+        }
+        state.used += bytes
+        return true
+      }
+      if isFree { continuation.resume() }
+    }
+  }
+
+  func give(_ bytes: Int) {
+    let woken = state.withLock { state in
+      state.used -= bytes
+      var woken: [CheckedContinuation<Void, Never>] = []
+      while let next = state.waiters.first, state.used == 0 || state.used + next.bytes <= limit {
+        state.waiters.removeFirst()
+        state.used += next.bytes
+        woken.append(next.continuation)
+      }
+      return woken
+    }
+    for continuation in woken { continuation.resume() }
+  }
+}
