@@ -1,0 +1,91 @@
+import DequeModule
+import MantelCore
+import MantelWire
+
+/// What the peer does not know yet and nobody waits for: sent while the channel takes it, each kind of news once in
+/// its newest form. Bounded by the machines of a household, the two lists of requests and ids by limits.
+struct NewsQueue {
+  private let limits: SessionLimits
+  private var roster: [[UInt8]]?
+  private var records = LatestQueue<MachineID, Signed<MachineRecord>>()
+  private var heads = LatestQueue<MachineID, Signed<Head>>()
+  private var attestations = LatestQueue<MachineID, Signed<Attestation>>()
+  private var forgetRequests: Deque<Signed<ForgetRequest>> = []
+  private var availability: Deque<Frame> = []
+  private var announcedIDs = 0
+  /// Frames of the item that was taken last: they follow each other on the wire.
+  private var current: Deque<Frame> = []
+
+  init(limits: SessionLimits) { self.limits = limits }
+
+  // What is announced takes the place of what was not sent yet.
+  mutating func add(roster statements: [[UInt8]]) { roster = statements }
+  mutating func add(_ record: Signed<MachineRecord>) { records.set(record, for: record.record.machine) }
+  mutating func add(_ head: Signed<Head>) { heads.set(head, for: head.record.library) }
+  mutating func add(_ attestation: Signed<Attestation>) {
+    attestations.set(attestation, for: attestation.record.holder)
+  }
+
+  // What was known before the hello gives way to what was announced since.
+  mutating func offer(roster statements: [[UInt8]]) { if roster == nil { roster = statements } }
+  mutating func offer(_ record: Signed<MachineRecord>) {
+    if !records.contains(record.record.machine) { add(record) }
+  }
+  mutating func offer(_ head: Signed<Head>) { if !heads.contains(head.record.library) { add(head) } }
+  mutating func offer(_ attestation: Signed<Attestation>) {
+    if !attestations.contains(attestation.record.holder) { add(attestation) }
+  }
+
+  /// False: the queue is full.
+  mutating func add(_ request: Signed<ForgetRequest>) -> Bool {
+    guard forgetRequests.count < limits.forgetRequests else { return false }
+    forgetRequests.append(request)
+    return true
+  }
+
+  /// False: the queue is full.
+  mutating func add(availability frame: Frame, ids: Int) -> Bool {
+    guard announcedIDs + ids <= limits.announcedIDs else { return false }
+    announcedIDs += ids
+    availability.append(frame)
+    return true
+  }
+
+  /// The next frame: the roster first, because signatures are checked against it.
+  mutating func next() -> Frame? {
+    if let frame = current.popFirst() { return frame }
+    if let statements = roster {
+      roster = nil
+      current = Deque(Frame.rosters(statements))
+      if let frame = current.popFirst() { return frame }
+    }
+    if let record = records.popFirst() { return .record(record) }
+    if let head = heads.popFirst() { return .head(head) }
+    if let frame = availability.popFirst() {
+      if availability.isEmpty { announcedIDs = 0 }
+      return frame
+    }
+    if let attestation = attestations.popFirst() {
+      current = Deque(Frame.attestations(attestation))
+      return current.popFirst()
+    }
+    return forgetRequests.popFirst().map(Frame.forgetRequest)
+  }
+}
+
+/// First in, first out, by key: a newer value takes the place of an older one that still waits.
+struct LatestQueue<Key: Hashable, Value> {
+  private var order: Deque<Key> = []
+  private var values: [Key: Value] = [:]
+
+  func contains(_ key: Key) -> Bool { values[key] != nil }
+
+  mutating func set(_ value: Value, for key: Key) {
+    if values.updateValue(value, forKey: key) == nil { order.append(key) }
+  }
+
+  mutating func popFirst() -> Value? {
+    guard let key = order.popFirst() else { return nil }
+    return values.removeValue(forKey: key)
+  }
+}

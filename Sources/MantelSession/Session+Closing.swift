@@ -1,0 +1,37 @@
+import DequeModule
+import MantelWire
+
+extension Session {
+  /// Ends the session once: every unit and job that is open ends as cancelled, then `closing`, then the connection.
+  ///
+  /// Events that wait are still delivered; frames and questions that wait are not sent any more.
+  mutating func close(_ code: CloseCode, message: String, tellsPeer: Bool) {
+    guard !isClosed else { return }
+    actions.removeAll { action in
+      switch action {
+      case .send, .query: true
+      case .deliver, .close: false
+      }
+    }
+    if tellsPeer { send(.close(code, message: message)) }
+    queries = [:]
+    for unit in fetching.endAll() { deliver(.unitEnded(unit, .cancelled)) }
+    for job in libraryJobs.endAll() { deliver(.jobEnded(job, .cancelled)) }
+    for job in ownReconciliations.endAll() { deliver(.jobEnded(job, .cancelled)) }
+    releaseState()
+    state = .closed(code)
+    actions.append(.deliver(.closing(code, message: message)))
+    actions.append(.close)
+  }
+
+  /// Buffers and pinned snapshots are of no use any more.
+  private mutating func releaseState() {
+    serving = UnitReading(limits: limits)
+    libraryServing = LibraryServing(limits: limits)
+    peerReconciliations = PeerReconciliations()
+    news = NewsQueue(limits: limits)
+    ownRequests = OwnRequests()
+    peerRequests = PeerRequests()
+    unsupported = []
+  }
+}

@@ -1,0 +1,71 @@
+import MantelCore
+import MantelWire
+import NIOCore
+
+extension Session {
+  mutating func fetch(_ units: [UnitFetch]) {
+    guard !isClosed else {
+      for unit in units.map(\.unit).uniqued() { deliver(.unitEnded(unit, .cancelled)) }
+      return
+    }
+    for unit in fetching.add(units) { deliver(.unitEnded(unit, .busy)) }
+  }
+
+  mutating func cancelFetch(_ units: [UnitID]) {
+    let (ended, gets) = fetching.cancel(units)
+    for unit in ended { deliver(.unitEnded(unit, .cancelled)) }
+    for get in gets { send(.cancel(get)) }
+  }
+
+  mutating func startGets() {
+    while let units = fetching.nextGet() {
+      let id = ownRequests.open(.get)
+      fetching.opened(id, units)
+      send(.get(id, units.map(\.unit)))
+    }
+  }
+
+  mutating func receivedUnitBegin(_ id: RequestID, index: UInt16, bytes: UInt64) throws(PeerFault) {
+    _ = try ownRequests.expect(id, among: .get)
+    do {
+      if let unit = try fetching.began(id, place: Int(index), bytes: bytes) {
+        deliver(.unitBegan(unit, bytes: bytes))
+      }
+    } catch { throw blame(error) }
+  }
+
+  mutating func receivedData(_ id: RequestID, index: UInt16, _ bytes: ByteBuffer) throws(PeerFault) {
+    _ = try ownRequests.expect(id, among: .get)
+    do {
+      let unit = try fetching.received(id, place: Int(index), count: bytes.readableBytes)
+      counters.dataBytesReceived += UInt64(bytes.readableBytes)
+      if let unit { deliver(.unitData(unit, bytes)) }
+    } catch { throw blame(error) }
+  }
+
+  mutating func receivedUnitEnd(_ id: RequestID, index: UInt16, _ outcome: Outcome) throws(PeerFault) {
+    _ = try ownRequests.expect(id, among: .get)
+    do {
+      if let unit = try fetching.ended(id, place: Int(index), outcome) {
+        deliver(.unitEnded(unit, outcome))
+      }
+    } catch { throw blame(error) }
+  }
+
+  /// Units without an end of their own share the end of their GET.
+  mutating func receivedDone(ofGet id: RequestID, _ outcome: Outcome) throws(PeerFault) {
+    let (unended, wanted) = fetching.closed(id)
+    let isBroken = outcome == .complete && unended > 0
+    for unit in wanted { deliver(.unitEnded(unit, isBroken ? .failed : outcome)) }
+    if isBroken { throw .broke("a GET that is complete without all of its units") }
+  }
+
+  /// The unit that the peer got wrong ends as failed; all others end with the connection.
+  private mutating func blame(_ fault: UnitFault) -> PeerFault {
+    if let unit = fault.unit {
+      _ = fetching.cancel([unit])
+      deliver(.unitEnded(unit, .failed))
+    }
+    return .broke(fault.message)
+  }
+}

@@ -1,0 +1,40 @@
+import MantelCore
+import MantelWire
+import NIOCore
+
+extension Session {
+  mutating func receivedGet(_ id: RequestID, _ units: [UnitID]) throws(PeerFault) {
+    guard !units.isEmpty, units.count <= Limits.unitsPerGet else {
+      throw .broke("a GET of too few or many units")
+    }
+    try peerRequests.open(id, .get, limits: limits)
+    serving.add(id, units)
+  }
+
+  mutating func askForReads() {
+    while let read = serving.nextRead() {
+      ask(
+        .read(read.unit, offset: read.offset, maximumBytes: read.ticket.asked), for: .read(read.ticket))
+    }
+  }
+
+  mutating func answeredRead(_ ticket: UnitReading.Ticket, _ answer: StoreAnswer) {
+    switch answer {
+    case .read(let buffer, let unitBytes): serving.answered(ticket, buffer, unitBytes: unitBytes)
+    case .refused(let outcome): serving.refused(ticket, outcome)
+    case .snapshot, .delta, .entries: preconditionFailure("an answer to another question than a read")
+    }
+  }
+
+  /// The next frame of the peer's GETs; sending makes room for further reads.
+  mutating func nextData() -> Frame? {
+    guard let frame = serving.nextFrame() else { return nil }
+    switch frame {
+    case .data(_, _, let bytes): counters.dataBytesSent += UInt64(bytes.readableBytes)
+    case .done(let id, _): peerRequests.close(id)
+    default: break
+    }
+    askForReads()
+    return frame
+  }
+}
