@@ -1,0 +1,245 @@
+import MantelCore
+
+/// What is browsed for.
+enum ServiceKind: Hashable, Sendable, CaseIterable {
+  case agents
+  /// The subtype of agents with an open invite.
+  case inviters
+}
+
+/// One appearance of a service: Avahi tells each name once per interface and protocol, and takes it back alike.
+struct SightingKey: Hashable, Sendable {
+  var instance: String
+  var domain: String
+  /// Index of the interface.
+  var interface: Int32
+  var isIPv6: Bool
+}
+
+/// What a resolver found.
+struct ResolvedAnswer: Hashable, Sendable {
+  var address: IPAddress
+  var port: UInt16
+  var txt: [String: String]
+}
+
+/// Which instances are seen, on which links, at which addresses. Pure.
+///
+/// An instance is there while it has a resolved sighting. Sightings outlive the browser that made them for a while, so
+/// that a restart of the daemon does not look like all peers leaving.
+struct Sightings: Sendable {
+  private enum Resolution {
+    case due(Instant)
+    case running(since: Instant)
+  }
+
+  private struct Sighting {
+    var interfaceName: String
+    var generation: Int
+    var resolution: Resolution
+    var backoff = Backoff()
+    var answer: ResolvedAnswer?
+    var answeredAt = Instant(nanoseconds: 0)
+  }
+
+  private var sightings: [SightingKey: Sighting] = [:]
+  /// Sightings under the join subtype, with their generation.
+  private var invitations: [SightingKey: Int] = [:]
+  private var perInstance: [String: Int] = [:]
+  private var running = 0
+  private var generation = 0
+  private var sweepAt: Instant?
+  /// There was no room for a sighting at some time; everything is browsed again then.
+  private var overflowRetryAt: Instant?
+  var network = LocalNetwork()
+
+  /// When `sweep` has something to do; runs on while there is no daemon.
+  var sweepDeadline: Instant? { sweepAt }
+
+  var count: Int { sightings.count + invitations.count }
+
+  /// When `resolutionsDue`, `sweep` or `takeOverflow` have something to do.
+  var nextDeadline: Instant? {
+    var earliest = [sweepAt, overflowRetryAt].compactMap(\.self).min()
+    for sighting in sightings.values {
+      let due: Instant
+      switch sighting.resolution {
+      case .due(let when) where running < DiscoveryLimits.openResolvers: due = when
+      case .due: continue
+      case .running(let since): due = since + DiscoveryLimits.resolverPatience
+      }
+      earliest = min(earliest ?? due, due)
+    }
+    return earliest
+  }
+
+  // MARK: What the browsers say
+
+  /// Returns false when there is no room.
+  mutating func appeared(_ kind: ServiceKind, _ key: SightingKey, on interfaceName: String, now: Instant) -> Bool {
+    guard sightings[key] != nil || count < DiscoveryLimits.sightings,
+      sightings[key] != nil || perInstance[key.instance, default: 0] < DiscoveryLimits.sightingsPerInstance
+    else {
+      overflowRetryAt = overflowRetryAt ?? now + DiscoveryLimits.overflowRetry
+      return false
+    }
+    switch kind {
+    case .inviters:
+      if invitations.updateValue(generation, forKey: key) == nil { perInstance[key.instance, default: 0] += 1 }
+    case .agents:
+      if sightings[key] == nil {
+        perInstance[key.instance, default: 0] += 1
+        sightings[key] = Sighting(interfaceName: interfaceName, generation: generation, resolution: .due(now))
+      } else {
+        sightings[key]?.generation = generation
+        sightings[key]?.interfaceName = interfaceName
+        sightings[key]?.backoff.reset()
+        if case .due? = sightings[key]?.resolution { sightings[key]?.resolution = .due(now) }
+      }
+    }
+    return true
+  }
+
+  /// Returns true if a resolver for the sighting is open and has to be freed.
+  mutating func vanished(_ kind: ServiceKind, _ key: SightingKey) -> Bool {
+    switch kind {
+    case .inviters:
+      if invitations.removeValue(forKey: key) != nil { release(key.instance) }
+      return false
+    case .agents:
+      guard let sighting = sightings.removeValue(forKey: key) else { return false }
+      release(key.instance)
+      guard case .running = sighting.resolution else { return false }
+      running -= 1
+      return true
+    }
+  }
+
+  /// Everything is browsed for again, or soon will be: what is not repeated goes.
+  mutating func beginGeneration(now: Instant) {
+    generation += 1
+    sweepAt = count == 0 ? nil : now + DiscoveryLimits.staleSightings
+  }
+
+  /// The daemon has told all that it knows.
+  mutating func settled(now: Instant) {
+    if let sweepAt { self.sweepAt = min(sweepAt, now + DiscoveryLimits.settle) }
+  }
+
+  /// The resolvers died with their client.
+  mutating func resolversGone(now: Instant) {
+    for (key, sighting) in sightings {
+      if case .running = sighting.resolution { sightings[key]?.resolution = .due(now) }
+    }
+    running = 0
+  }
+
+  // MARK: Resolving
+
+  /// The sightings to open resolvers for now; each is counted as running until `resolved` or `unresolved`.
+  mutating func resolutionsDue(now: Instant) -> [SightingKey] {
+    guard running < DiscoveryLimits.openResolvers else { return [] }
+    let due = sightings.compactMap { key, sighting -> (Instant, SightingKey)? in
+      guard case .due(let when) = sighting.resolution, when <= now else { return nil }
+      return (when, key)
+    }
+    .sorted { ($0.0, $0.1.instance) < ($1.0, $1.1.instance) }
+    .prefix(DiscoveryLimits.openResolvers - running)
+    .map(\.1)
+    for key in due { sightings[key]?.resolution = .running(since: now) }
+    running += due.count
+    return due
+  }
+
+  /// Resolvers that never answered; they have to be freed.
+  mutating func resolutionsOverdue(now: Instant) -> [SightingKey] {
+    let overdue = sightings.compactMap { key, sighting -> SightingKey? in
+      guard case .running(let since) = sighting.resolution, since + DiscoveryLimits.resolverPatience <= now
+      else { return nil }
+      return key
+    }
+    for key in overdue { unresolved(key, now: now) }
+    return overdue
+  }
+
+  mutating func resolved(_ key: SightingKey, _ answer: ResolvedAnswer, now: Instant) {
+    guard case .running? = sightings[key]?.resolution else { return }
+    running -= 1
+    sightings[key]?.resolution = .due(now + DiscoveryLimits.refresh)
+    sightings[key]?.backoff.reset()
+    sightings[key]?.answer = answer
+    sightings[key]?.answeredAt = now
+  }
+
+  /// The old answer stays: the sighting does, and the peer's certificate decides anyway.
+  mutating func unresolved(_ key: SightingKey, now: Instant) {
+    guard case .running? = sightings[key]?.resolution, let delay = sightings[key]?.backoff.next() else { return }
+    running -= 1
+    sightings[key]?.resolution = .due(now + delay)
+  }
+
+  // MARK: Time
+
+  /// Drops what was not repeated since the last `beginGeneration`, when its time is over. Returns the instances that
+  /// it touched, and the open resolvers to be freed.
+  mutating func sweep(now: Instant) -> (touched: Set<String>, resolvers: [SightingKey]) {
+    guard let sweepAt, sweepAt <= now else { return ([], []) }
+    self.sweepAt = nil
+    var touched: Set<String> = []
+    var resolvers: [SightingKey] = []
+    for key in sightings.filter({ $0.value.generation < generation }).keys {
+      touched.insert(key.instance)
+      if vanished(.agents, key) { resolvers.append(key) }
+    }
+    for key in invitations.filter({ $0.value < generation }).keys {
+      touched.insert(key.instance)
+      _ = vanished(.inviters, key)
+    }
+    return (touched, resolvers)
+  }
+
+  /// True once when it is time to browse again for what there was no room for.
+  mutating func takeOverflow(now: Instant) -> Bool {
+    guard let overflowRetryAt, overflowRetryAt <= now else { return false }
+    self.overflowRetryAt = nil
+    return true
+  }
+
+  // MARK: What is known
+
+  var instances: Set<String> { Set(perInstance.keys) }
+
+  /// What is to be told of an instance; nil if it is not there or cannot be dialled.
+  func service(_ instance: String) -> DiscoveredService? {
+    var candidates: [(rank: Int, address: NetworkAddress, interface: String)] = []
+    var newest: (at: Instant, txt: [String: String])?
+    for (key, sighting) in sightings where key.instance == instance {
+      guard let answer = sighting.answer, answer.port > 0,
+        network.admits(answer.address, on: sighting.interfaceName)
+      else { continue }
+      let isScoped = answer.address.isLinkLocal6
+      let host = answer.address.text + (isScoped ? "%\(sighting.interfaceName)" : "")
+      candidates.append(
+        (
+          answer.address.isIPv4 ? 0 : isScoped ? 2 : 1, NetworkAddress(host: host, port: answer.port),
+          sighting.interfaceName
+        ))
+      if newest.map({ sighting.answeredAt > $0.at }) ?? true { newest = (sighting.answeredAt, answer.txt) }
+    }
+    candidates.sort { ($0.rank, $0.address, $0.interface) < ($1.rank, $1.address, $1.interface) }
+    guard let first = candidates.first, let newest else { return nil }
+    var addresses: [NetworkAddress] = []
+    for candidate in candidates
+    where !addresses.contains(candidate.address) && addresses.count < DiscoveryLimits.addresses {
+      addresses.append(candidate.address)
+    }
+    return DiscoveredService(
+      instance: instance, addresses: addresses, txt: newest.txt,
+      isJoin: invitations.keys.contains { $0.instance == instance }, interface: first.interface)
+  }
+
+  private mutating func release(_ instance: String) {
+    let left = perInstance[instance, default: 1] - 1
+    perInstance[instance] = left > 0 ? left : nil
+  }
+}
