@@ -1,5 +1,5 @@
-package import MantelCore
-package import MantelSummary
+import MantelCore
+import MantelSummary
 
 /// All sets of contents over one sorted array: what each library wants, what is held and available here, and
 /// what each connected peer has.

@@ -1,4 +1,4 @@
-package import MantelCore
+import MantelCore
 
 /// Times and sizes of decisions; the defaults are design.md's.
 package struct ReplicationSettings: Sendable {

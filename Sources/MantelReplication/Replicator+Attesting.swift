@@ -1,4 +1,5 @@
-package import MantelCore
+import MantelCore
+import MantelHousehold
 import MantelSummary
 
 /// What this machine and the others say they hold.

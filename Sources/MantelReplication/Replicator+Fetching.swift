@@ -1,5 +1,6 @@
 import DequeModule
-package import MantelCore
+import MantelCore
+import MantelHousehold
 import MantelSummary
 
 /// What is being fetched, over all links.

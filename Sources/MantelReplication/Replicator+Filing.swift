@@ -1,4 +1,6 @@
-package import MantelCore
+import MantelCore
+import MantelHousehold
+import MantelSummary
 
 /// What the replica still has to be told.
 struct FilingState: Sendable {

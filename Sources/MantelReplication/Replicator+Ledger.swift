@@ -1,5 +1,7 @@
 import DequeModule
-package import MantelCore
+import MantelCore
+import MantelHousehold
+import MantelSummary
 
 /// The files of this machine's folders that are on their way into the library.
 struct Ledger: Sendable {

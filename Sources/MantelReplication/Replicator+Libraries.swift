@@ -1,4 +1,5 @@
 package import MantelCore
+import MantelHousehold
 package import MantelSummary
 
 /// One library as the decisions know it.

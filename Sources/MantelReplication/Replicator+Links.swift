@@ -1,5 +1,5 @@
 package import MantelCore
-package import MantelHousehold
+import MantelHousehold
 import MantelSummary
 
 /// One connection to a peer.

@@ -1,4 +1,5 @@
-package import MantelCore
+import MantelCore
+import MantelHousehold
 import MantelSummary
 
 /// A file whose bytes were hashed and are not in the published library yet.

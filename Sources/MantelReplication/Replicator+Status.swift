@@ -1,4 +1,5 @@
 package import MantelCore
+import MantelHousehold
 import MantelSummary
 
 /// The one word of `mantel status`.

@@ -1,7 +1,7 @@
 import DequeModule
 package import MantelCore
 package import MantelHousehold
-package import MantelSummary
+import MantelSummary
 
 /// The decisions of one machine across all its peers: what to publish, install, want, fetch and from whom, when to
 /// commit, what is held, safe and complete.

@@ -1,0 +1,295 @@
+import Foundation
+import MantelCatalog
+import MantelControl
+import MantelCore
+import MantelDisk
+import MantelHousehold
+import MantelReplication
+import MantelTransport
+
+/// Answers the command line and the gallery out of the running agent.
+struct AgentControl: ControlService {
+  let home: Home
+  let replicaRoot: String
+  let port: UInt16
+  let key: DeviceKey
+  let engine: Engine
+  let effects: Effects
+  let catalog: Catalog
+  let transport: Transport
+  let scanner: FolderScanner
+  let dialer: PeerDialer
+  let discovery: DiscoveryService
+  let invitations: Invitations
+  let rates: TransferRates
+  let started = AgentClock.instant
+
+  static let pageItems = 500
+  /// `status --wait` does not call a machine alone before this long after start, while somebody is being dialled.
+  static let dialPatience: Duration = .seconds(30)
+  static let notices: Duration = .seconds(14 * 86_400)
+
+  // MARK: Status
+
+  func status(wait: Int?) async throws(ControlError) -> StatusAnswer {
+    guard let wait else { return try await statusNow() }
+    let deadline = AgentClock.instant + .seconds(max(0, wait))
+    await scanner.scanAll()
+    while true {
+      let answer = try await statusNow()
+      let mayBeAlone =
+        AgentClock.instant - started < Self.dialPatience && (dialer.isDialling || discovery.isStarting)
+      if answer.settled, !scanner.isBusy, !mayBeAlone { return answer }
+      if answer.state == "attention" || AgentClock.instant >= deadline { return answer }
+      do { try await Task.sleep(for: .milliseconds(100)) } catch { return answer }
+    }
+  }
+
+  private func statusNow() async throws(ControlError) -> StatusAnswer {
+    try await answering {
+      let (report, household, role, notices) = try await snapshot()
+      let peers = try await peerAnswers(report)
+      let names = Dictionary(report.peers.map { ($0.machine, $0.name) }) { first, _ in first }
+      var reasons = report.reasons.map { Self.answer($0, names) }
+      for folder in await engine.ask({ $0.folders }) where scanner.isOffline(folder.id) {
+        reasons.append(
+          ReasonAnswer(
+            code: "folderOffline",
+            message: "the folder \(folder.name) is not there (not mounted?); its copies are kept"))
+      }
+      let speed = rates.bytesPerSecond
+      let remaining = max(report.missingBytes, report.peers.map(\.lacksBytes).max() ?? 0)
+      let isOffline = reasons.contains { $0.code == "folderOffline" }
+      return StatusAnswer(
+        state: isOffline && report.isComplete ? "waiting" : report.state.rawValue,
+        complete: report.isComplete && !isOffline,
+        settled: report.isSettledEverywhere && !isOffline,
+        machine: MachineAnswer(name: try machineName(), id: key.machine.hex),
+        household: household, role: role == .full ? "full" : "source",
+        ledger: LedgerAnswer(
+          seen: report.ledger.seen, safe: report.ledger.safe, pending: report.ledger.pending,
+          skipped: report.ledger.skipped),
+        missing: FileCount(files: report.missingFiles, bytes: report.missingBytes),
+        arriving: report.arriving, peers: peers, reasons: reasons,
+        discovery: discovery.stateText, bytesPerSecond: speed,
+        etaSeconds: speed > 0 && remaining > 0 ? Double(remaining) / speed : nil,
+        notices: notices, replica: replicaRoot, listeningPort: Int(port),
+        time: Self.text(AgentClock.wall))
+    }
+  }
+
+  private func snapshot() async throws -> (StatusReport, MachineAnswer, Role, [String]) {
+    let counts = try catalog.folderCounts()
+    let published = counts.reduce(0) { $0 + $1.published }
+    var tally = LedgerCounts(
+      seen: counts.reduce(0) { $0 + $1.seen }, pending: counts.reduce(0) { $0 + $1.pending },
+      skipped: counts.reduce(0) { $0 + $1.skipped })
+    let catalog = catalog
+    return try await engine.ask { replicator in
+      let unsafe = replicator.allOwnAreSafe ? 0 : try Self.unsafeFiles(catalog, replicator)
+      tally.safe = published - unsafe
+      tally.pending += unsafe
+      let now = AgentClock.now
+      // Files that wait to be safe are pending in the ledger, and a reason of their own.
+      let settling = tally.pending - unsafe
+      var report = try replicator.report(
+        tally: LedgerCounts(
+          seen: tally.seen, safe: tally.safe, pending: settling, skipped: tally.skipped),
+        publishedUnsafe: unsafe, now: now)
+      report.ledger = tally
+      let household = MachineAnswer(name: replicator.roster.name, id: replicator.household.hex)
+      return (report, household, replicator.role, Self.notices(replicator.roster, now: now))
+    }
+  }
+
+  private static func unsafeFiles(
+    _ catalog: Catalog, _ replicator: borrowing Replicator
+  ) throws -> Int {
+    var contents: [ContentID: Int] = [:]
+    try catalog.forEachPublishedOwnFile { _, _, content, _ in
+      contents[content, default: 0] += 1
+      return true
+    }
+    return contents.reduce(0) { $0 + (replicator.isSafe($1.key) ? 0 : $1.value) }
+  }
+
+  private static func notices(_ roster: Roster, now: Now) -> [String] {
+    func isRecent(_ time: WallTime) -> Bool {
+      now.wall.nanoseconds - time.nanoseconds < notices.inNanoseconds
+    }
+    let names = Dictionary(
+      roster.members.map { ($0.machine, $0.name) } + roster.removed.map { ($0.machine, $0.name) }
+    ) { first, _ in first }
+    return roster.members.filter { $0.machine != $0.addedBy && isRecent($0.addedAt) }.map {
+      "\($0.name) was admitted by \(names[$0.addedBy] ?? "a machine") at \(text($0.addedAt))"
+    }
+      + roster.removed.filter { isRecent($0.removedAt) }.map {
+        "\($0.name) was removed by \(names[$0.removedBy] ?? "a machine") at \(text($0.removedAt))"
+      }
+  }
+
+  private static func answer(
+    _ reason: StatusReason, _ names: [MachineID: String]
+  ) -> ReasonAnswer {
+    func name(_ machine: MachineID) -> String { names[machine] ?? machine.short }
+    switch reason {
+    case .scanning: return ReasonAnswer(code: "scanning", message: "the folders are being scanned")
+    case .pending(let files):
+      return ReasonAnswer(
+        code: "pending", message: "\(files) of this machine's files are not in its library yet",
+        files: files)
+    case .missing(let files, let bytes):
+      return ReasonAnswer(
+        code: "missing", message: "\(files) photos of other machines are not here yet",
+        files: files, bytes: bytes)
+    case .headsArriving(let machine):
+      return ReasonAnswer(
+        code: "headsArriving", message: "\(name(machine)) has news that are not all here yet",
+        machine: name(machine))
+    case .noHead(let machine):
+      return ReasonAnswer(
+        code: "noHead", message: "\(name(machine)) has not told its photos yet",
+        machine: name(machine))
+    case .noSecondMachine:
+      return ReasonAnswer(
+        code: "noSecondMachine",
+        message: "no second machine keeps copies yet: `mantel invite` here, `mantel join CODE` there")
+    case .unsafe(let files):
+      return ReasonAnswer(
+        code: "unsafe",
+        message: "\(files) of this machine's files are not known to be on another machine", files: files)
+    case .filing: return ReasonAnswer(code: "filing", message: "copies are being put in their places")
+    case .diskSpace:
+      return ReasonAnswer(code: "diskSpace", message: "the replica's disk is full up to its reserve")
+    case .noPeerConnected:
+      return ReasonAnswer(code: "noPeerConnected", message: "no other machine is connected now")
+    case .restored:
+      return ReasonAnswer(
+        code: "restored",
+        message: "other machines know a newer library of this machine than it does itself: its state was "
+          + "restored from a backup, or cloned; nothing is published")
+    case .folderOffline:
+      return ReasonAnswer(code: "folderOffline", message: "a folder is not there")
+    }
+  }
+
+  // MARK: Peers
+
+  private func peerAnswers(_ report: StatusReport) async throws -> [PeerAnswer] {
+    let sessions = transport.statistics().sessions
+    var answers: [PeerAnswer] = []
+    for peer in report.peers {
+      let session = sessions.first { $0.peer == peer.machine }
+      let addresses = try catalog.peerAddresses(peer.machine)
+      let seen = await engine.seenAt(peer.machine) ?? addresses.compactMap(\.lastSuccess).max()
+      let head = await engine.ask { $0.installedHead(of: peer.machine) }
+      let age = session.map { max((AgentClock.instant - $0.opened).inSeconds, 1) } ?? 1
+      answers.append(
+        PeerAnswer(
+          name: peer.name, id: peer.machine.hex, role: peer.role == .full ? "full" : "source",
+          state: peer.isConnected ? "connected" : "away", complete: peer.isComplete,
+          lacks: FileCount(files: peer.lacksFiles, bytes: peer.lacksBytes),
+          lastSeen: (peer.isConnected ? AgentClock.wall : seen).map(Self.text),
+          attested: peer.attested.map(Self.text),
+          address: session.map { "\($0.remote)" } ?? addresses.first.map { "\($0.address)" },
+          library: head.map { FileCount(files: Int($0.counts.live), bytes: $0.counts.bytes) },
+          heldHere: peer.heldHere,
+          receivedBytesPerSecond: session.map { Double($0.bytesIn) / age } ?? 0,
+          sentBytesPerSecond: session.map { Double($0.bytesOut) / age } ?? 0,
+          clockSkewSeconds: peer.clockSkew?.inSeconds, version: peer.program))
+    }
+    return answers
+  }
+
+  func peers() async throws(ControlError) -> PeersAnswer {
+    try await answering {
+      let (report, _, _, _) = try await snapshot()
+      let removed = await engine.ask { replicator in
+        let names = Dictionary(replicator.roster.members.map { ($0.machine, $0.name) }) { first, _ in first }
+        return replicator.roster.removed.map {
+          PeersAnswer.Removed(
+            name: $0.name, id: $0.machine.hex, removedBy: names[$0.removedBy] ?? $0.removedBy.short)
+        }
+      }
+      return PeersAnswer(
+        peers: try await peerAnswers(report),
+        strangers: dialer.strangers.sorted { $0.key < $1.key }.map {
+          PeersAnswer.Stranger(instance: $0.key, address: "\($0.value)")
+        },
+        removed: removed, fixedAddresses: try catalog.fixedAddresses().map(\.description))
+    }
+  }
+
+  func addPeer(address text: String) async throws(ControlError) {
+    try await answering {
+      guard let address = NetworkAddress(text) else {
+        throw ControlError(code: .usage, message: "\(text) is not HOST:PORT")
+      }
+      try catalog.addFixedAddress(address)
+      dialer.reconsider()
+    }
+  }
+
+  func removePeer(name: String) async throws(ControlError) -> RemovalAnswer {
+    try await answering {
+      if let address = NetworkAddress(name), try catalog.removeFixedAddress(address) {
+        dialer.reconsider()
+        return RemovalAnswer(kind: "address", name: name, admitted: [])
+      }
+      let removal = try await engine.ask { replicator in
+        try PeerRemoval.statement(name: name, replicator: &replicator, key: key)
+      }
+      await engine.handle(.rosterReceived(nil, [removal.statement.bytes]))
+      return RemovalAnswer(kind: "machine", name: removal.name, admitted: removal.admitted)
+    }
+  }
+
+  func invite(seconds: Int) async throws(ControlError) -> InviteAnswer {
+    guard (10...86_400).contains(seconds) else {
+      throw ControlError(code: .usage, message: "an invite lasts from 10 seconds to a day")
+    }
+    let code = invitations.open(lifetime: .seconds(seconds))
+    let expires = WallTime(nanoseconds: AgentClock.wall.nanoseconds + Int64(seconds) * 1_000_000_000)
+    return InviteAnswer(
+      code: code.display, expires: Self.text(expires),
+      addresses: LocalAddresses.list(port: port).map(\.description))
+  }
+
+  // MARK: Helpers
+
+  func machineName() throws -> String {
+    try catalog.value(.machineName).map { String(decoding: $0, as: UTF8.self) } ?? "machine"
+  }
+
+  /// ISO 8601 in UTC, to the second.
+  static func text(_ time: WallTime) -> String {
+    Date(timeIntervalSince1970: Double(time.seconds)).formatted(.iso8601)
+  }
+
+  static func text(_ path: [UInt8]) -> PathText {
+    if let text = String(validating: path, as: UTF8.self) { return PathText(path: text, pathBase64: nil) }
+    return PathText(
+      path: String(decoding: path, as: UTF8.self), pathBase64: Data(path).base64EncodedString())
+  }
+
+  /// Turns what went wrong into words for the person who asked.
+  func answering<Answer>(
+    _ body: () async throws -> Answer
+  ) async throws(ControlError) -> Answer {
+    do {
+      return try await body()
+    } catch let error as ControlError {
+      throw error
+    } catch let error as AgentError {
+      let code: ControlError.Code =
+        switch error.code {
+        case .usage: .usage
+        case .conflict, .locked: .conflict
+        default: .internalError
+        }
+      throw ControlError(code: code, message: error.message)
+    } catch {
+      throw ControlError(code: .internalError, message: "\(error)")
+    }
+  }
+}
