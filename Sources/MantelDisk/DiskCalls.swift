@@ -1,0 +1,72 @@
+import CMantelSystem
+import Glibc
+
+/// Every system call that changes a disk, so that a test can make the n-th of them fail.
+///
+/// Names are single components below an open directory. Each call returns 0 (or a descriptor, or a count), or a
+/// negated errno.
+package struct DiskCalls: Sendable {
+  /// Opens a file for writing: directory, name, flags beside `O_CLOEXEC | O_NOFOLLOW`, mode.
+  package var create: @Sendable (Int32, [UInt8], Int32, UInt32) -> Int
+  package var write: @Sendable (Int32, UnsafeRawBufferPointer, UInt64) -> Int
+  package var fsync: @Sendable (Int32) -> Int
+  package var fdatasync: @Sendable (Int32) -> Int
+  package var syncfs: @Sendable (Int32) -> Int
+  /// Never replaces: `-EEXIST` if the target is there.
+  package var rename: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
+  package var link: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
+  /// Directory, name, whether it is a directory.
+  package var unlink: @Sendable (Int32, [UInt8], Bool) -> Int
+  package var mkdir: @Sendable (Int32, [UInt8]) -> Int
+  /// Renames over whatever is there: for the replica's own marker and guard, and where the filesystem offers nothing
+  /// better.
+  package var replace: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
+
+  /// The calls of the system.
+  package static let system = DiskCalls(
+    create: { directory, name, flags, mode in
+      result { withName(name) { openat(directory, $0, flags | O_CLOEXEC | O_NOFOLLOW, mode) } }
+    },
+    write: { descriptor, bytes, offset in
+      result { pwrite(descriptor, bytes.baseAddress, bytes.count, off_t(offset)) }
+    },
+    fsync: { descriptor in result { Glibc.fsync(descriptor) } },
+    fdatasync: { descriptor in result { Glibc.fdatasync(descriptor) } },
+    syncfs: { descriptor in Int(mantel_syncfs(descriptor)) },
+    rename: { source, name, target, newName in
+      withName(name) { old in withName(newName) { Int(mantel_rename_noreplace(source, old, target, $0)) } }
+    },
+    link: { source, name, target, newName in
+      withName(name) { old in withName(newName) { new in result { linkat(source, old, target, new, 0) } } }
+    },
+    unlink: { directory, name, isDirectory in
+      result { withName(name) { unlinkat(directory, $0, isDirectory ? AT_REMOVEDIR : 0) } }
+    },
+    mkdir: { directory, name in
+      result { withName(name) { mkdirat(directory, $0, 0o700) } }
+    },
+    replace: { source, name, target, newName in
+      withName(name) { old in withName(newName) { new in result { renameat(source, old, target, new) } } }
+    })
+}
+
+/// Runs a call that says -1 and sets errno; returns its value or a negated errno. A signal starts it again.
+func result(_ call: () -> some BinaryInteger) -> Int {
+  while true {
+    let value = Int(call())
+    if value >= 0 { return value }
+    if errno != EINTR { return -Int(errno) }
+  }
+}
+
+/// Lends a name as a C string. Names come without NUL: `RelativePath.isSafe`, or a directory's own entries.
+func withName<Result>(_ name: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+  (name + [0]).withUnsafeBytes { bytes in
+    bytes.withMemoryRebound(to: CChar.self) { characters in
+      guard let start = characters.baseAddress else {
+        preconditionFailure("an array with a NUL is not empty")
+      }
+      return body(start)
+    }
+  }
+}

@@ -1,0 +1,340 @@
+import CMantelSystem
+import Glibc
+package import MantelCore
+import Synchronization
+
+extension Replica {
+  /// Does a batch of operations, durably, in order; one result an operation. A bad operation fails alone; when an
+  /// fsync fails, every operation of the batch that had not failed is `.failed(.sync)`.
+  ///
+  /// First the bytes (landed contents, copies) get mode and mtime and are synced, then names change, then every
+  /// directory that was touched is synced, up to the first that was there before. Repeating a batch after a crash is
+  /// safe: a file that already is where it should be is found by its hash and adopted.
+  package func commit(_ operations: [FilingOperation]) -> [FilingResult] {
+    commitLock.withLock { _ in
+      do throws(DiskError) {
+        let root = try mounted()
+        var batch = FilingBatch(replica: self, root: root, staging: try staging(root))
+        return batch.run(operations)
+      } catch {
+        return operations.map { _ in .failed(FilingFailure(error)) }
+      }
+    }
+  }
+}
+
+extension FilingFailure {
+  init(_ error: DiskError) {
+    let code: Code =
+      switch error.code {
+      case .noSpace: .noSpace
+      case .notMounted, .foreign: .notMounted
+      case .io: .io
+      case .name: .name
+      default: .other
+      }
+    self.init(code: code, errno: error.errno, message: error.description)
+  }
+}
+
+/// One run of `Replica.commit`.
+struct FilingBatch {
+  /// Why an operation ended early.
+  enum Stop: Error {
+    case disk(DiskError)
+    case sourceChanged
+    /// An fsync failed: the whole batch fails.
+    case sync(Int)
+  }
+  /// Bytes in the staging area that are to get a name.
+  struct Prepared {
+    var name: [UInt8]
+    /// Open only while the batch is small: descriptors are scarce. Else opened again to be synced.
+    var file: OpenFile?
+    var stamp: FileStamp
+    var content: ContentID
+    var isCopy: Bool
+  }
+  /// What an operation came to, before its directories are synced.
+  enum Outcome {
+    case placed(path: [UInt8])
+    case adopted(path: [UInt8])
+    case removed(path: [UInt8])
+    case ended(FilingResult)
+  }
+  /// Where an operation that is still to come will have put a file: for copies made before it.
+  enum Source {
+    case staged([UInt8])
+    case replica([UInt8])
+  }
+
+  let replica: Replica
+  let root: Directory
+  let staging: Directory
+  var touched: Set<[UInt8]> = []
+  /// Paths that files really got, by the paths that were asked for.
+  var actual: [[UInt8]: [UInt8]] = [:]
+  var lastParent: (path: [UInt8], directory: Directory)?
+
+  var calls: DiskCalls { replica.calls }
+
+  init(replica: Replica, root: Directory, staging: Directory) {
+    self.replica = replica
+    self.root = root
+    self.staging = staging
+  }
+
+  mutating func run(_ operations: [FilingOperation]) -> [FilingResult] {
+    replica.syncer.watch(root)
+    defer { replica.releaseIfIdle() }
+    let prepared = prepare(operations)
+    let synced = syncBytes(prepared)
+    guard synced >= 0 else { return abandon(prepared, errno: synced) }
+
+    var outcomes: [Outcome] = []
+    var syncFailure: Int?
+    for (index, operation) in operations.enumerated() {
+      do throws(Stop) {
+        let bytes = try prepared[index].get()
+        outcomes.append(try apply(operation, bytes))
+      } catch {
+        if case .sync(let failure) = error { syncFailure = failure }
+        if case .success(let bytes?) = prepared[index], bytes.isCopy { dropStaged(bytes.name) }
+        outcomes.append(.ended(Self.ending(of: error)))
+      }
+    }
+    let directories = syncDirectories()
+    if directories < 0 { syncFailure = directories }
+    return outcomes.map { outcome in
+      if case .ended(let result) = outcome { return result }
+      if let syncFailure { return Self.syncResult(syncFailure) }
+      return finished(outcome)
+    }
+  }
+
+  static func ending(of stop: Stop) -> FilingResult {
+    switch stop {
+    case .disk(let error): .failed(FilingFailure(error))
+    case .sourceChanged: .sourceChanged
+    case .sync(let failure): syncResult(failure)
+    }
+  }
+
+  private static func syncResult(_ failure: Int) -> FilingResult {
+    let error = DiskError(call: failure, path: [], operation: "fsync")
+    return .failed(FilingFailure(code: .sync, errno: error.errno, message: error.description))
+  }
+
+  // MARK: Bytes
+
+  /// Gets the bytes of landings and copies ready in the staging area, with mode and mtime, not yet synced.
+  private mutating func prepare(_ operations: [FilingOperation]) -> [Result<Prepared?, Stop>] {
+    var coming: [[UInt8]: Source] = [:]
+    var landing: Set<ContentID> = []
+    let keepsFiles = operations.count <= Syncer.manyFiles
+    return operations.map { operation in
+      do throws(Stop) {
+        switch operation {
+        case .land(let content, let path, let mtime):
+          let staged = Source.staged(Array(content.hex.utf8))
+          coming[path] = staged
+          if landing.insert(content).inserted {
+            return .success(try prepareLanding(content, mtime: mtime, keepsFile: keepsFiles))
+          }
+          return .success(try prepareCopy(of: staged, content, mtime: mtime, keepsFile: keepsFiles))
+        case .move(let from, let path, _, _), .link(let from, let path, _, _):
+          coming[path] = coming[from] ?? .replica(from)
+          return .success(nil)
+        case .copy(let from, let path, let content, let mtime):
+          let bytes = try prepareCopy(
+            of: coming[from] ?? .replica(from), content, mtime: mtime, keepsFile: keepsFiles)
+          coming[path] = bytes.map { .staged($0.name) }
+          return .success(bytes)
+        case .copyOwn(let folder, let source, _, let content, let mtime):
+          let origin = try disk { () throws(DiskError) in try Directory(root: folder).openRegular(source) }
+          let size = origin.status.stamp.size
+          return .success(
+            try copy(origin.file, size: size, content, mtime: mtime, keepsFile: keepsFiles))
+        case .remove:
+          return .success(nil)
+        }
+      } catch {
+        return .failure(error)
+      }
+    }
+  }
+
+  /// Nil when nothing is staged: then the file may be at its target already, from a run that was cut off.
+  private func prepareLanding(
+    _ content: ContentID, mtime: Int64, keepsFile: Bool
+  ) throws(Stop) -> Prepared? {
+    let name = Array(content.hex.utf8)
+    let opened: (file: OpenFile, status: FileStatistics)
+    do throws(DiskError) {
+      opened = try staging.openRegular(name)
+    } catch {
+      if error.code == .notFound { return nil }
+      throw .disk(error)
+    }
+    let stage = replica.verified(content)
+    let file = stage?.file ?? opened.file
+    if stage == nil {
+      guard try isOnDisk(content, file, size: opened.status.stamp.size) else { throw .sourceChanged }
+    }
+    try dress(file, mtime: mtime)
+    return Prepared(
+      name: name, file: keepsFile ? file : nil, stamp: opened.status.stamp, content: content, isCopy: false)
+  }
+
+  private func prepareCopy(
+    of source: Source, _ content: ContentID, mtime: Int64, keepsFile: Bool
+  ) throws(Stop) -> Prepared? {
+    let opened: (file: OpenFile, status: FileStatistics)
+    do throws(DiskError) {
+      switch source {
+      case .staged(let name): opened = try staging.openRegular(name)
+      case .replica(let path): opened = try root.openRegular(path)
+      }
+    } catch {
+      // Nothing to copy: the copy may be there from a run that was cut off.
+      if error.code == .notFound { return nil }
+      throw .disk(error)
+    }
+    return try copy(opened.file, size: opened.status.stamp.size, content, mtime: mtime, keepsFile: keepsFile)
+  }
+
+  /// A copy of an open file in the staging area, hashed after it was made.
+  func copy(
+    _ source: OpenFile, size: UInt64, _ content: ContentID, mtime: Int64, keepsFile: Bool
+  ) throws(Stop) -> Prepared {
+    let name = replica.nextCopyName()
+    let made = calls.create(staging.descriptor, name, O_RDWR | O_CREAT | O_EXCL, 0o600)
+    guard made >= 0 else { throw .disk(DiskError(call: made, path: name, operation: "copy")) }
+    let target = OpenFile(Int32(made))
+    do throws(Stop) {
+      try disk { () throws(DiskError) in try FileCopy.copy(source, to: target, size: size, calls: calls) }
+      let isRight = try disk { () throws(DiskError) in
+        try replica.isContent(content, target, size: size, path: name)
+      }
+      guard isRight else { throw .sourceChanged }
+      try dress(target, mtime: mtime)
+      let stamp = try disk { () throws(DiskError) in try target.status(name).stamp }
+      return Prepared(
+        name: name, file: keepsFile ? target : nil, stamp: stamp, content: content, isCopy: true)
+    } catch {
+      dropStaged(name)
+      throw error
+    }
+  }
+
+  /// Mode and mtime of a replica file. A filesystem that knows no modes, or coarser times, keeps what it can.
+  func dress(_ file: OpenFile, mtime: Int64) throws(Stop) {
+    let lenient = [0, -Int(EPERM), -Int(EOPNOTSUPP), -Int(EINVAL), -Int(ENOSYS)]
+    let mode = result { fchmod(file.descriptor, 0o444) }
+    guard lenient.contains(mode) else {
+      throw .disk(DiskError(call: mode, path: [], operation: "set mode"))
+    }
+    // UTIME_OMIT: the access time stays.
+    let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(nanoseconds: mtime)]
+    let set = result { futimens(file.descriptor, times) }
+    guard lenient.contains(set) else { throw .disk(DiskError(call: set, path: [], operation: "set times")) }
+  }
+
+  /// Whether the disk, not the cache, has the content's bytes in a file whose history is not known. Syncs it.
+  func isOnDisk(_ content: ContentID, _ file: OpenFile, size: UInt64) throws(Stop) -> Bool {
+    try sync(file)
+    file.dropCache()
+    return try disk { () throws(DiskError) in try replica.isContent(content, file, size: size, path: []) }
+  }
+
+  func sync(_ file: OpenFile) throws(Stop) {
+    let outcome = calls.fsync(file.descriptor)
+    guard outcome >= 0 else { throw .sync(outcome) }
+  }
+
+  /// Makes the prepared bytes durable; the first error, negated, or 0.
+  private func syncBytes(_ prepared: [Result<Prepared?, Stop>]) -> Int {
+    var files: [Prepared] = []
+    for bytes in prepared {
+      switch bytes {
+      case .success(let bytes?): files.append(bytes)
+      case .success(nil): break
+      case .failure(.sync(let failure)): return failure
+      case .failure: break
+      }
+    }
+    let (replica, staging, waiting) = (replica, staging, files)
+    return replica.syncer.sync(waiting.count) { index throws(DiskError) in
+      let bytes = waiting[index]
+      // The descriptor that was written through, if it is still open, reports errors that a new one may miss.
+      if let file = bytes.file { return file }
+      if !bytes.isCopy, let file = replica.verified(bytes.content)?.file { return file }
+      return try staging.openRegular(bytes.name).file
+    }
+  }
+
+  /// After a failed sync: the staged bytes of the batch are not to be trusted, and go.
+  private func abandon(_ prepared: [Result<Prepared?, Stop>], errno: Int) -> [FilingResult] {
+    prepared.map { bytes in
+      switch bytes {
+      case .failure(let stop): return Self.ending(of: stop)
+      case .success(let bytes):
+        if let bytes {
+          if !bytes.isCopy { replica.forget(bytes.content) }
+          dropStaged(bytes.name)
+        }
+        return Self.syncResult(errno)
+      }
+    }
+  }
+
+  /// Best effort: what stays is found and removed, or checked again, at the next start.
+  func dropStaged(_ name: [UInt8]) { _ = calls.unlink(staging.descriptor, name, false) }
+
+  // MARK: Ends
+
+  private func syncDirectories() -> Int {
+    let paths = touched.sorted { $0.lexicographicallyPrecedes($1) }
+    let root = root
+    return replica.syncer.sync(paths.count) { index throws(DiskError) in
+      do throws(DiskError) {
+        return try paths[index].isEmpty ? root.file : root.directory(paths[index]).file
+      } catch {
+        // Removed since, as empty: its parent is among the touched.
+        if error.code == .notFound { return nil }
+        throw error
+      }
+    }
+  }
+
+  private func finished(_ outcome: Outcome) -> FilingResult {
+    switch outcome {
+    case .removed(let path): return .done(path: path, nil)
+    case .ended(let result): return result
+    case .placed(let path), .adopted(let path):
+      do {
+        let stamp = try root.status(path).stamp
+        if case .adopted = outcome { return .adopted(path: path, stamp) }
+        return .done(path: path, stamp)
+      } catch {
+        return .failed(FilingFailure(error))
+      }
+    }
+  }
+
+  /// Lifts a disk error into the reasons that end an operation.
+  func disk<Value>(_ body: () throws(DiskError) -> Value) throws(Stop) -> Value {
+    do throws(DiskError) {
+      return try body()
+    } catch {
+      throw .disk(error)
+    }
+  }
+}
+
+extension Replica {
+  /// With nothing staged and nothing to sync, no descriptor is kept open: the disk can be unmounted.
+  func releaseIfIdle() {
+    if state.withLock({ $0.verified.isEmpty && $0.openStages == 0 }) { syncer.unwatch() }
+  }
+}
