@@ -1,0 +1,196 @@
+internal import GRDB
+package import MantelCore
+
+extension Catalog {
+  /// Whether a file `f` of folder `d` counts as held: published, on a local filesystem, its folder not removed.
+  static let isHeldFile = "f.status = 1 AND d.is_local = 1 AND d.is_removed = 0"
+
+  /// Ascending, without repeats.
+  package func forEachHeld(_ body: (ContentID) -> Void) throws(StoreError) {
+    var after: Digest256?
+    while true {
+      let page = try read { db in
+        try db.all(
+          """
+          SELECT content FROM replica_file WHERE content > coalesce(?1, x'')
+          UNION
+          SELECT f.content FROM file f CROSS JOIN folder d ON d.id = f.folder
+          WHERE f.content > coalesce(?1, x'') AND \(Self.isHeldFile)
+          ORDER BY 1 LIMIT ?2
+          """, [.digest(after), .int(Self.scanPage)]
+        ) { try $0.digest(0) }
+      }
+      for content in page { body(ContentID(content)) }
+      guard page.count == Self.scanPage else { return }
+      after = page.last
+    }
+  }
+
+  package func missing(after: MissingContent?, limit: Int) throws(StoreError) -> [MissingContent] {
+    try read { db in
+      guard let after else { return try Self.missing("TRUE", [], limit, db) }
+      // Contents of the same time first, then the older ones: one condition for both would walk over all of the same
+      // time again and again.
+      var page = try Self.missing(
+        "e.mtime = ? AND e.content > ?", [.int(after.mtime), .id(after.content)], limit, db)
+      if page.count < limit {
+        page += try Self.missing("e.mtime < ?", [.int(after.mtime)], limit - page.count, db)
+      }
+      return page
+    }
+  }
+
+  package func missingContent(_ content: ContentID) throws(StoreError) -> MissingContent? {
+    try read { db in
+      try db.row(
+        """
+        SELECT \(Self.missingColumns)
+        FROM library l CROSS JOIN entry e INDEXED BY entry_lacking_content ON e.library = l.machine
+          CROSS JOIN machine m ON m.ref = l.machine
+        WHERE e.content = ? AND e.lacking = 1 AND \(EntryCoding.isInstalled)
+        ORDER BY e.mtime DESC, e.ref LIMIT 1
+        """, [.id(content)]
+      )?.missingContent()
+    }
+  }
+
+  /// Of the own library the live contents without a held file. A content of another library that only an own folder has
+  /// is held, though `missing(after:limit:)` lists it until the replica has it too.
+  package func missing(in library: MachineID, limit: Int) throws(StoreError) -> (
+    count: Int, bytes: UInt64, contents: [ContentID]
+  ) {
+    try read { db in
+      guard let row = try self.library(library, db) else { return (0, 0, []) }
+      let cursor = try db.rows(
+        """
+        SELECT e.content, max(e.size)
+        FROM entry e INDEXED BY \(row.isOwn ? "entry_by_content" : "entry_lacking_content")
+        WHERE e.library = ?1 AND \(row.isOwn ? "e.state = 0" : "e.lacking = 1")
+          AND e.since <= ?2 AND (e.until = 0 OR e.until > ?2)
+          AND NOT EXISTS (
+            SELECT 1 FROM file f CROSS JOIN folder d ON d.id = f.folder
+            WHERE f.content = e.content AND \(Self.isHeldFile))
+          \(row.isOwn ? "AND NOT EXISTS (SELECT 1 FROM replica_file r WHERE r.content = e.content)" : "")
+        GROUP BY e.content ORDER BY e.content
+        """, [.int(row.ref), .int(row.installed)])
+      var (count, bytes, contents) = (0, UInt64(0), [ContentID]())
+      while let row = try cursor.next() {
+        count += 1
+        bytes += try row.bits(1)
+        if contents.count < limit { contents.append(try row.id(0)) }
+      }
+      return (count, bytes, contents)
+    }
+  }
+
+  /// Without repeats; those of a library's older heads first.
+  package func unfiled(limit: Int) throws(StoreError) -> [ContentID] {
+    try read { db in
+      var contents: [ContentID] = []
+      var seen: Set<ContentID> = []
+      for (index, mark, generation) in [
+        ("entry_came", "came", "since"), ("entry_went", "went", "until"),
+      ] {
+        let cursor = try db.rows(
+          """
+          SELECT e.content FROM library l CROSS JOIN entry e INDEXED BY \(index) ON e.library = l.machine
+          WHERE e.\(mark) = 1 AND e.\(generation) <= l.installed
+          ORDER BY l.machine, e.\(generation)
+          """)
+        while contents.count < limit, let row = try cursor.next() {
+          let content: ContentID = try row.id(0)
+          if seen.insert(content).inserted { contents.append(content) }
+        }
+      }
+      return contents
+    }
+  }
+
+  package func commitFiling(put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID])
+    throws(StoreError)
+  {
+    try write { db in
+      var touched: Set<ContentID> = []
+      for path in removed {
+        guard let content = try Self.content(at: path, db) else { continue }
+        try db.run("DELETE FROM replica_file WHERE path = ?", [.bytes(path)])
+        touched.insert(content)
+      }
+      for file in put {
+        if let before = try Self.content(at: file.path, db) { touched.insert(before) }
+        try Self.put(file, db)
+        touched.insert(file.content)
+      }
+      for content in touched { try updateLacking(content, db) }
+      for content in filed { try Self.markFiled(content, db) }
+    }
+  }
+
+  private static let missingColumns = "e.content, e.size, e.manifest, e.mtime, m.id"
+
+  /// Each content once, at its newest entry (of equal ones the row that came first).
+  private static func missing(
+    _ condition: String, _ values: [DatabaseValue], _ limit: Int, _ db: Database
+  ) throws -> [MissingContent] {
+    func hasNewer(_ comparison: String) -> String {
+      """
+      EXISTS (
+        SELECT 1 FROM library o CROSS JOIN entry n INDEXED BY entry_lacking_content ON n.library = o.machine
+        WHERE n.content = e.content AND n.lacking = 1 AND \(comparison)
+          AND n.since <= o.installed AND (n.until = 0 OR n.until > o.installed))
+      """
+    }
+    return try db.all(
+      """
+      SELECT \(missingColumns)
+      FROM entry e INDEXED BY entry_lacking CROSS JOIN library l ON l.machine = e.library
+        CROSS JOIN machine m ON m.ref = l.machine
+      WHERE e.lacking = 1 AND \(condition) AND \(EntryCoding.isInstalled)
+        AND NOT \(hasNewer("n.mtime > e.mtime"))
+        AND NOT \(hasNewer("n.mtime = e.mtime AND n.ref < e.ref"))
+      ORDER BY e.mtime DESC, e.content LIMIT ?
+      """, values + [.int(limit)]
+    ) { try $0.missingContent() }
+  }
+
+  /// Lets the marks of the rows that want a content follow whether the replica has it.
+  private func updateLacking(_ content: ContentID, _ db: Database) throws {
+    if try db.exists("SELECT 1 FROM replica_file WHERE content = ? LIMIT 1", [.id(content)]) {
+      try db.run(
+        """
+        UPDATE entry SET lacking = 0 WHERE ref IN (
+          SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_lacking_content ON e.library = l.machine
+          WHERE e.content = ? AND e.lacking = 1)
+        """, [.id(content)])
+    } else {
+      try db.run(
+        """
+        UPDATE entry SET lacking = 1 WHERE ref IN (
+          SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+          WHERE l.is_closed = 0 AND l.machine <> ?2 AND e.content = ?1 AND e.state <= 1
+            AND (e.until = 0 OR e.until > l.installed))
+        """, [.id(content), .int(ownRef)])
+    }
+  }
+
+  /// Rows that are only staged keep their marks: they are filed after they were installed.
+  private static func markFiled(_ content: ContentID, _ db: Database) throws {
+    for (mark, generation) in [("came", "since"), ("went", "until")] {
+      try db.run(
+        """
+        UPDATE entry SET \(mark) = 0 WHERE ref IN (
+          SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+          WHERE e.content = ? AND e.\(mark) = 1 AND e.\(generation) <= l.installed)
+        """, [.id(content)])
+    }
+  }
+}
+
+extension Row {
+  /// Reads content, size, manifest, mtime and the library's machine.
+  fileprivate func missingContent() throws -> MissingContent {
+    MissingContent(
+      content: try id(0), size: try bits(1), manifest: try optionalDigest(2),
+      mtime: try integer(3), library: try id(4))
+  }
+}

@@ -1,0 +1,161 @@
+internal import GRDB
+package import MantelCore
+
+extension Catalog {
+  package func value(_ key: StoreKey) throws(StoreError) -> [UInt8]? {
+    try read { db in
+      try db.row("SELECT value FROM setting WHERE key = ?", [.text(key.rawValue)])?.bytes(0)
+    }
+  }
+
+  package func setValue(_ key: StoreKey, _ value: [UInt8]?) throws(StoreError) {
+    try write { db in
+      if let value {
+        try db.run(
+          """
+          INSERT INTO setting (key, value) VALUES (?, coalesce(?, x''))
+          ON CONFLICT DO UPDATE SET value = excluded.value
+          """, [.text(key.rawValue), .bytes(value)])
+      } else {
+        try db.run("DELETE FROM setting WHERE key = ?", [.text(key.rawValue)])
+      }
+    }
+  }
+
+  package func statements() throws(StoreError) -> [[UInt8]] {
+    try read { db in try db.all("SELECT bytes FROM statement") { try $0.bytes(0) } }
+  }
+
+  package func addStatements(_ statements: [(id: StatementID, bytes: [UInt8])]) throws(StoreError) {
+    try write { db in
+      for (id, bytes) in statements {
+        try db.run(
+          "INSERT INTO statement (id, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING",
+          [.id(id), .bytes(bytes)])
+      }
+    }
+  }
+
+  /// Forgets statements: of the household that this machine leaves, or such as count for nothing any more.
+  package func removeStatements(_ ids: [StatementID]) throws(StoreError) {
+    try write { db in
+      for id in ids { try db.run("DELETE FROM statement WHERE id = ?", [.id(id)]) }
+    }
+  }
+
+  package func records() throws(StoreError) -> [Signed<MachineRecord>] {
+    try read { db in
+      try db.all("SELECT bytes FROM machine_record ORDER BY machine") {
+        try Signed(bytes: try $0.bytes(0))
+      }
+    }
+  }
+
+  package func putRecord(_ record: Signed<MachineRecord>) throws(StoreError) {
+    try write { db in
+      try db.run(
+        """
+        INSERT INTO machine_record (machine, number, bytes) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET number = excluded.number, bytes = excluded.bytes
+        """,
+        [.id(record.record.machine), .bits(record.record.number), .bytes(record.bytes)])
+    }
+  }
+
+  package func attestations() throws(StoreError) -> [Signed<Attestation>] {
+    try read { db in
+      try db.all("SELECT bytes FROM attestation ORDER BY holder") {
+        try Signed(bytes: try $0.bytes(0))
+      }
+    }
+  }
+
+  package func putAttestation(_ attestation: Signed<Attestation>) throws(StoreError) {
+    try write { db in
+      try db.run(
+        """
+        INSERT INTO attestation (holder, number, bytes) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET number = excluded.number, bytes = excluded.bytes
+        """,
+        [
+          .id(attestation.record.holder), .bits(attestation.record.number),
+          .bytes(attestation.bytes),
+        ])
+    }
+  }
+
+  package func libraries() throws(StoreError) -> [LibraryState] {
+    try read { db in
+      try db.all(
+        """
+        SELECT m.id, l.staging_epoch, l.staging_sequence, l.is_closed, h.bytes
+        FROM library l JOIN machine m ON m.ref = l.machine
+          LEFT JOIN head h ON h.library = l.machine AND h.generation = l.installed
+        ORDER BY m.id
+        """
+      ) { row in
+        LibraryState(
+          machine: try row.id(0),
+          installed: row.hasNull(atIndex: 4) ? nil : try Signed(bytes: try row.bytes(4)),
+          staging: try row.order(1), isClosed: try row.flag(3))
+      }
+    }
+  }
+}
+
+// MARK: - Requests to forget
+
+/// A request of another owner, and what the user of this machine decided.
+package struct StoredForgetRequest: Hashable, Sendable {
+  package enum Decision: Int, Hashable, Sendable {
+    case open = 0
+    case granted = 1
+    case declined = 2
+  }
+  package var request: Signed<ForgetRequest>
+  package var decision: Decision
+
+  package init(request: Signed<ForgetRequest>, decision: Decision) {
+    self.request = request
+    self.decision = decision
+  }
+}
+
+extension Catalog {
+  /// By requester and number.
+  package func forgetRequests() throws(StoreError) -> [StoredForgetRequest] {
+    let stored = try read { db in
+      try db.all("SELECT decision, bytes FROM forget_request ORDER BY requester") { row in
+        guard let decision = StoredForgetRequest.Decision(rawValue: Int(try row.integer(0))) else {
+          throw StoreError.damaged("a decision")
+        }
+        return StoredForgetRequest(
+          request: try Signed(bytes: try row.bytes(1)), decision: decision)
+      }
+    }
+    return stored.sorted {
+      let (left, right) = ($0.request.record, $1.request.record)
+      return left.requester != right.requester
+        ? left.requester < right.requester : left.number < right.number
+    }
+  }
+
+  /// Keeps a request, undecided. One with a known number changes nothing.
+  package func addForgetRequest(_ request: Signed<ForgetRequest>) throws(StoreError) {
+    try write { db in
+      try db.run(
+        "INSERT INTO forget_request (requester, number, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [.id(request.record.requester), .bits(request.record.number), .bytes(request.bytes)])
+    }
+  }
+
+  package func decideForgetRequest(
+    _ requester: MachineID, number: UInt64, _ decision: StoredForgetRequest.Decision
+  ) throws(StoreError) {
+    try write { db in
+      try db.run(
+        "UPDATE forget_request SET decision = ? WHERE requester = ? AND number = ?",
+        [.int(decision.rawValue), .id(requester), .bits(number)])
+    }
+  }
+}

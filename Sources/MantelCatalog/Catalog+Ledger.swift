@@ -1,0 +1,206 @@
+internal import GRDB
+package import MantelCore
+
+extension Catalog {
+  /// Removed ones too, by name.
+  package func folders() throws(StoreError) -> [Folder] {
+    try read { db in
+      var globs: [FolderID: [String]] = [:]
+      let excludes = try db.rows("SELECT folder, glob FROM folder_exclude ORDER BY folder, position")
+      while let row = try excludes.next() {
+        globs[try row.folder(0), default: []].append(try row.text(1))
+      }
+      return try db.all(
+        "SELECT id, name, root, filesystem, is_removed FROM folder ORDER BY name, id"
+      ) { row in
+        let id = try row.folder(0)
+        return Folder(
+          id: id, name: try row.text(1), root: try row.bytes(2), excludes: globs[id] ?? [],
+          filesystem: try row.bytes(3), isRemoved: try row.flag(4))
+      }
+    }
+  }
+
+  package func putFolder(_ folder: Folder) throws(StoreError) {
+    try write { db in
+      try db.run(
+        """
+        INSERT INTO folder (id, name, root, filesystem, is_removed)
+        VALUES (?, ?, coalesce(?, x''), coalesce(?, x''), ?)
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, root = excluded.root, filesystem = excluded.filesystem,
+          is_removed = excluded.is_removed
+        """,
+        [
+          .folder(folder.id), .text(folder.name), .bytes(folder.root), .bytes(folder.filesystem),
+          .flag(folder.isRemoved),
+        ])
+      try db.run("DELETE FROM folder_exclude WHERE folder = ?", [.folder(folder.id)])
+      for (position, glob) in folder.excludes.enumerated() {
+        try db.run(
+          "INSERT INTO folder_exclude (folder, position, glob) VALUES (?, ?, ?)",
+          [.folder(folder.id), .int(position), .text(glob)])
+      }
+    }
+  }
+
+  /// Whether a folder's published files count as held: not on a network filesystem. True until said otherwise.
+  package func setFolder(_ folder: FolderID, isLocal: Bool) throws(StoreError) {
+    try write { db in
+      try db.run(
+        "UPDATE folder SET is_local = ? WHERE id = ?", [.flag(isLocal), .folder(folder)])
+    }
+  }
+
+  /// Filesystems of directories below a folder whose filesystem is not their parent's.
+  package func directoryFilesystems(_ folder: FolderID) throws(StoreError)
+    -> [(path: [UInt8], filesystem: [UInt8])]
+  {
+    try read { db in
+      try db.all(
+        "SELECT path, filesystem FROM folder_directory WHERE folder = ? ORDER BY path",
+        [.folder(folder)]
+      ) { (try $0.bytes(0), try $0.bytes(1)) }
+    }
+  }
+
+  /// Nil forgets the directory.
+  package func setDirectoryFilesystem(
+    _ folder: FolderID, _ path: [UInt8], _ filesystem: [UInt8]?
+  ) throws(StoreError) {
+    try write { db in
+      if let filesystem {
+        try db.run(
+          """
+          INSERT INTO folder_directory (folder, path, filesystem) VALUES (?, coalesce(?, x''), coalesce(?, x''))
+          ON CONFLICT DO UPDATE SET filesystem = excluded.filesystem
+          """, [.folder(folder), .bytes(path), .bytes(filesystem)])
+      } else {
+        try db.run(
+          "DELETE FROM folder_directory WHERE folder = ? AND path = coalesce(?, x'')",
+          [.folder(folder), .bytes(path)])
+      }
+    }
+  }
+
+  package func file(_ folder: FolderID, _ path: [UInt8]) throws(StoreError) -> LedgerFile? {
+    try read { db in
+      try db.row(
+        "SELECT \(LedgerCoding.columns) FROM file WHERE folder = ? AND path = ?",
+        [.folder(folder), .bytes(path)]
+      )?.ledgerFile()
+    }
+  }
+
+  /// Steps over each subdirectory by one seek, so that a rescan of a whole tree costs its files and directories once.
+  package func files(_ folder: FolderID, in directory: [UInt8]) throws(StoreError) -> [LedgerFile] {
+    try read { db in
+      let range = PathRange(below: directory)
+      var start = range.start
+      var files: [LedgerFile] = []
+      segments: while true {
+        let cursor = try db.rows(
+          """
+          SELECT \(LedgerCoding.columns) FROM file
+          WHERE folder = ? AND path >= coalesce(?, x'') AND (? IS NULL OR path < ?) ORDER BY path
+          """, [.folder(folder), .bytes(start)] + range.endTwice)
+        while let row = try cursor.next() {
+          let file = try row.ledgerFile()
+          let rest = file.path.dropFirst(range.start.count)
+          if let slash = rest.firstIndex(of: PathRange.slash) {
+            start = file.path[..<slash] + [PathRange.slash + 1]
+            continue segments
+          }
+          files.append(file)
+        }
+        return files
+      }
+    }
+  }
+
+  package func files(_ folder: FolderID, after: [UInt8]?, limit: Int) throws(StoreError)
+    -> [LedgerFile]
+  {
+    try files(folder, below: [], after: after, limit: limit)
+  }
+
+  package func files(
+    _ folder: FolderID, below directory: [UInt8], after: [UInt8]?, limit: Int
+  ) throws(StoreError) -> [LedgerFile] {
+    try read { db in
+      let range = PathRange(below: directory)
+      let start = after.map { max(range.start, $0, by: PathRange.isLess) } ?? range.start
+      return try db.all(
+        """
+        SELECT \(LedgerCoding.columns) FROM file
+        WHERE folder = ? AND path > coalesce(?, x'') AND (? IS NULL OR path < ?) ORDER BY path LIMIT ?
+        """, [.folder(folder), .bytes(start)] + range.endTwice + [.int(limit)]
+      ) { try $0.ledgerFile() }
+    }
+  }
+
+  package func putFiles(_ files: [LedgerFile]) throws(StoreError) {
+    try write { db in
+      for file in files { try put(file, db) }
+    }
+  }
+
+  package func removeFiles(_ files: [(folder: FolderID, path: [UInt8])]) throws(StoreError) {
+    try write { db in
+      for (folder, path) in files {
+        try db.run(
+          "DELETE FROM file WHERE folder = ? AND path = ?", [.folder(folder), .bytes(path)])
+      }
+    }
+  }
+
+  package func ownFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
+    try read { db in
+      try db.all(
+        "SELECT \(LedgerCoding.columns) FROM file WHERE content = ? AND status IN (0, 1) ORDER BY folder, path",
+        [.id(content)]
+      ) { try $0.ledgerFile() }
+    }
+  }
+
+  func put(_ file: LedgerFile, _ db: Database) throws {
+    try db.run(
+      """
+      INSERT INTO file (folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes)
+      VALUES (?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime,
+        inode = excluded.inode, device = excluded.device, status = excluded.status, reason = excluded.reason,
+        errno = excluded.errno, content = excluded.content, manifest = excluded.manifest, changes = excluded.changes
+      """,
+      [.folder(file.folder), .bytes(file.path)] + LedgerCoding.values(of: file.stamp)
+        + LedgerCoding.values(of: file.status) + [
+          .digest(file.content?.digest), .digest(file.manifest), .int(file.changes),
+        ])
+  }
+}
+
+/// The paths below a directory, as a range of bytes.
+private struct PathRange {
+  static let slash = UInt8(ascii: "/")
+
+  /// The directory and a slash; empty for the root. No path is equal to it.
+  var start: [UInt8]
+  /// The first byte string above all of them; empty when there is none.
+  private var end: [UInt8]
+
+  init(below directory: [UInt8]) {
+    start = directory.isEmpty ? [] : directory + [Self.slash]
+    end = directory.isEmpty ? [] : directory + [Self.slash + 1]
+  }
+
+  /// For `? IS NULL OR path < ?`: an empty array is bound as NULL.
+  var endTwice: [DatabaseValue] { [.bytes(end), .bytes(end)] }
+
+  static func isLess(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.lexicographicallyPrecedes(right)
+  }
+}
+
+private func max(_ left: [UInt8], _ right: [UInt8], by isLess: ([UInt8], [UInt8]) -> Bool) -> [UInt8]
+{
+  isLess(left, right) ? right : left
+}

@@ -1,0 +1,111 @@
+internal import GRDB
+package import MantelCore
+
+/// The machine's catalog in one SQLite file: what `HouseholdStore` asks for, and what the command line reads.
+///
+/// Writes go through one connection, each a durable transaction (WAL, synchronous=FULL). Reads of a file catalog come
+/// from snapshots on connections of their own and may be made on any thread at any time; within `HouseholdStore` a read
+/// sees every write that returned before it. Callbacks are called outside of the database: they may call the catalog.
+///
+/// Keeping a second process away from the file, and the file's mode, are the caller's matter.
+package final class Catalog: HouseholdStore, Sendable {
+  let database: any DatabaseWriter
+  /// The machine whose catalog this is: its library is never missing and never filed.
+  package let machine: MachineID
+  /// The machine's number in the tables.
+  let ownRef: Int64
+
+  /// Kilobytes of page cache of the writing connection: bulk staging touches random pages of five indexes.
+  private static let writerCacheKilobytes = 16 << 10
+  /// Snapshots that can be read at once; a further reader waits.
+  private static let readers = 4
+  /// Machines that the catalog gives numbers to; those of earlier, closed households included.
+  static let maximumMachines = 1_024
+
+  /// Opens the catalog at a path, or makes one. Another machine than the one that it was last opened for (after a
+  /// rekey) turns the old library into one of the others.
+  package convenience init(path: String, machine: MachineID) throws(CatalogOpenError) {
+    do {
+      try Self.refuseForeign(at: path)
+      var configuration = Self.configuration
+      configuration.maximumReaderCount = Self.readers
+      let pool = try DatabasePool(path: path, configuration: configuration)
+      try self.init(database: pool, machine: machine)
+    } catch {
+      throw CatalogOpenError(error)
+    }
+  }
+
+  /// A catalog in memory that ends with this value: for tests and simulation. Readers wait for each other.
+  package convenience init(inMemory machine: MachineID) throws(CatalogOpenError) {
+    do {
+      try self.init(database: DatabaseQueue(configuration: Self.configuration), machine: machine)
+    } catch {
+      throw CatalogOpenError(error)
+    }
+  }
+
+  private init(database: any DatabaseWriter, machine: MachineID) throws {
+    try database.writeWithoutTransaction { db in
+      try Self.refuseForeign(db)
+      // The pool's own set-up chooses NORMAL, with which a power cut takes back what was announced.
+      try db.execute(sql: "PRAGMA synchronous = FULL")
+      try db.execute(sql: "PRAGMA cache_size = -\(Self.writerCacheKilobytes)")
+    }
+    try CatalogSchema.migrator.migrate(database)
+    self.database = database
+    self.machine = machine
+    self.ownRef = try database.write { db in
+      try db.execute(sql: "PRAGMA application_id = \(CatalogSchema.applicationID)")
+      return try Self.takeIdentity(machine, db)
+    }
+  }
+
+  private static var configuration: Configuration {
+    var configuration = Configuration()
+    configuration.label = "mantel.catalog"
+    configuration.busyMode = .timeout(5)
+    return configuration
+  }
+
+  /// Looks through a read-only connection first: the pool would switch another program's file to WAL.
+  private static func refuseForeign(at path: String) throws {
+    var configuration = Self.configuration
+    configuration.readonly = true
+    do {
+      try DatabaseQueue(path: path, configuration: configuration).read(refuseForeign)
+    } catch let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN {
+      return  // There is no file yet, or the pool will say why it cannot be opened.
+    }
+  }
+
+  private static func refuseForeign(_ db: Database) throws {
+    let id = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+    let isEmpty = try !db.exists("SELECT 1 FROM sqlite_schema WHERE name <> 'grdb_migrations'")
+    guard id == CatalogSchema.applicationID || (id == 0 && isEmpty) else {
+      throw CatalogOpenError.notACatalog
+    }
+    let migrator = CatalogSchema.migrator
+    if try migrator.hasBeenSuperseded(db) {
+      let unknown = try migrator.appliedIdentifiers(db).subtracting(migrator.migrations)
+      throw CatalogOpenError.newerSchema(unknown.sorted())
+    }
+  }
+
+  /// A read from one snapshot.
+  func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
+    do { return try database.read(body) } catch { throw StoreError(mapping: error) }
+  }
+
+  /// One transaction; nothing of it is kept when the body throws.
+  func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
+    do { return try database.write(body) } catch { throw StoreError(mapping: error) }
+  }
+
+  /// Damage that SQLite finds in its own structures, as text; empty when there is none. Reads the whole file.
+  package func damage() throws(StoreError) -> [String] {
+    try read { db in
+      try db.all("PRAGMA quick_check") { try $0.text(0) }.filter { $0 != "ok" }
+    }
+  }
+}

@@ -1,0 +1,355 @@
+internal import GRDB
+package import MantelCore
+
+// What the command line asks: read-only, from a snapshot, on any thread. Lists are paged by a position that the page
+// before returned, so that none is ever whole in memory.
+
+/// Files of one folder by status.
+package struct FolderCounts: Hashable, Sendable {
+  package var folder: FolderID
+  package var published: Int
+  package var pending: Int
+  package var skipped: Int
+
+  package var seen: Int { published + pending + skipped }
+}
+
+/// Where a page of ledger files ended.
+package struct FilePosition: Hashable, Sendable {
+  package var folder: FolderID
+  package var path: [UInt8]
+
+  package init(folder: FolderID, path: [UInt8]) {
+    self.folder = folder
+    self.path = path
+  }
+}
+
+/// Which entries a listing shows.
+package struct EntryStates: OptionSet, Hashable, Sendable {
+  package let rawValue: UInt8
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  package static let live = EntryStates(rawValue: 1)
+  package static let retired = EntryStates(rawValue: 2)
+  package static let unheld = EntryStates(rawValue: 4)
+  package static let dropped = EntryStates(rawValue: 8)
+  package static let all: EntryStates = [.live, .retired, .unheld, .dropped]
+}
+
+/// Where a page of a listing ended.
+package struct EntryPosition: Hashable, Sendable {
+  fileprivate var library: Int64
+  fileprivate var folder: FolderID
+  fileprivate var path: [UInt8]
+  fileprivate var ref: Int64
+}
+
+/// What the catalog knows of one content.
+package struct Whereabouts: Hashable, Sendable {
+  /// Entries of any state that name it, over all libraries, closed ones too.
+  package var entries: [InstalledEntry]
+  package var ownFiles: [LedgerFile]
+  package var replicaFiles: [ReplicaFile]
+}
+
+/// An installed library at a glance.
+package struct LibraryTotals: Hashable, Sendable {
+  package var library: MachineID
+  package var order: HeadOrder
+  package var counts: LibraryCounts
+  package var isClosed: Bool
+}
+
+/// A head that this machine published, or took over as its own.
+package struct PublishedHead: Hashable, Sendable {
+  package var library: MachineID
+  package var order: HeadOrder
+  package var root: Digest256
+}
+
+extension Catalog {
+  /// One row a folder that has files, by folder id.
+  package func folderCounts() throws(StoreError) -> [FolderCounts] {
+    try read { db in
+      try db.all(
+        """
+        SELECT folder, sum(files * (status = 1)), sum(files * (status = 0)), sum(files * (status = 2))
+        FROM file_count GROUP BY folder HAVING sum(files) > 0 ORDER BY folder
+        """
+      ) { row in
+        FolderCounts(
+          folder: try row.folder(0), published: Int(try row.integer(1)),
+          pending: Int(try row.integer(2)), skipped: Int(try row.integer(3)))
+      }
+    }
+  }
+
+  /// Skipped files with their reasons, by folder and path.
+  package func skippedFiles(after: FilePosition? = nil, limit: Int) throws(StoreError)
+    -> [LedgerFile]
+  {
+    try unpublished(LedgerCoding.skipped, after, limit)
+  }
+
+  /// Pending files with their reasons, by folder and path.
+  package func pendingFiles(after: FilePosition? = nil, limit: Int) throws(StoreError)
+    -> [LedgerFile]
+  {
+    try unpublished(LedgerCoding.pending, after, limit)
+  }
+
+  private func unpublished(_ status: Int64, _ after: FilePosition?, _ limit: Int)
+    throws(StoreError) -> [LedgerFile]
+  {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(LedgerCoding.columns) FROM file INDEXED BY file_unpublished
+        WHERE status <> 1 AND status = ? AND (folder, path) > (coalesce(?, x''), coalesce(?, x''))
+        ORDER BY folder, path LIMIT ?
+        """,
+        [.int(status), .bytes(after?.folder.bytes ?? []), .bytes(after?.path ?? []), .int(limit)]
+      ) { try $0.ledgerFile() }
+    }
+  }
+
+  /// Every published own file with its content and size, by content: files of one content follow each other. Returning
+  /// false ends the walk.
+  package func forEachPublishedOwnFile(
+    _ body: (_ folder: FolderID, _ path: [UInt8], _ content: ContentID, _ size: UInt64) -> Bool
+  ) throws(StoreError) {
+    typealias Item = (position: FilePosition, content: ContentID, size: UInt64)
+    var last: Item?
+    while true {
+      let page: [Item] = try read { db in
+        // The rest of the content that the last page ended in, then the others.
+        var page: [Item] = []
+        for (condition, values) in Self.following(last.map { ($0.content, $0.position) }) {
+          page += try db.all(
+            """
+            SELECT folder, path, content, size FROM file INDEXED BY file_by_content
+            WHERE status = 1 AND \(condition) ORDER BY content, folder, path LIMIT ?
+            """, values + [.int(Self.scanPage - page.count)]
+          ) { row in
+            (
+              FilePosition(folder: try row.folder(0), path: try row.bytes(1)), try row.id(2),
+              try row.bits(3)
+            )
+          }
+        }
+        return page
+      }
+      for item in page {
+        guard body(item.position.folder, item.position.path, item.content, item.size) else {
+          return
+        }
+      }
+      guard page.count == Self.scanPage else { return }
+      last = page.last
+    }
+  }
+
+  private static func following(_ last: (ContentID, FilePosition)?) -> [(
+    String, [DatabaseValue]
+  )] {
+    guard let (content, position) = last else { return [("content IS NOT NULL", [])] }
+    return [
+      (
+        "content = ? AND (folder, path) > (?, ?)",
+        [.id(content), .folder(position.folder), .bytes(position.path)]
+      ),
+      ("content > ?", [.id(content)]),
+    ]
+  }
+
+  /// The ledger row of an absolute path, if it lies in a folder that is not removed.
+  package func ownFile(atAbsolutePath path: [UInt8]) throws(StoreError) -> LedgerFile? {
+    for folder in try folders() where !folder.isRemoved {
+      let root = folder.root.last == UInt8(ascii: "/") ? folder.root : folder.root + [UInt8(ascii: "/")]
+      guard path.count > root.count, path.starts(with: root) else { continue }
+      if let file = try file(folder.id, Array(path.dropFirst(root.count))) { return file }
+    }
+    return nil
+  }
+
+  package func whereabouts(of content: ContentID) throws(StoreError) -> Whereabouts {
+    let entries = try read { db in
+      try db.all(
+        """
+        SELECT m.id, \(EntryCoding.columns)
+        FROM library l CROSS JOIN machine m ON m.ref = l.machine
+          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE e.content = ? AND \(EntryCoding.isInstalled)
+        ORDER BY m.id, e.id
+        """, [.id(content)]
+      ) { row in
+        let (id, entry) = try row.entry(1)
+        return InstalledEntry(library: try row.id(0), id: id, entry: entry)
+      }
+    }
+    return Whereabouts(
+      entries: entries, ownFiles: try ownFiles(of: content),
+      replicaFiles: try replicaFiles(of: content))
+  }
+
+  /// Contents whose hexadecimal name starts with some digits, up to `limit`: for people who type 8 of them.
+  package func contents(from first: ContentID, through last: ContentID, limit: Int)
+    throws(StoreError) -> [ContentID]
+  {
+    try read { db in
+      try db.all(
+        """
+        SELECT DISTINCT e.content
+        FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE e.content BETWEEN ? AND ? AND \(EntryCoding.isInstalled) LIMIT ?
+        """, [.id(first), .id(last), .int(limit)]
+      ) { try $0.id(0) }
+    }
+  }
+
+  /// Entries of the installed views by library, folder and path; `library` nil: of all open libraries. The position is
+  /// that of the last entry, nil when the page is the last.
+  package func entries(
+    of library: MachineID? = nil, states: EntryStates, after: EntryPosition? = nil, limit: Int
+  ) throws(StoreError) -> (entries: [InstalledEntry], next: EntryPosition?) {
+    try read { db in
+      let libraries = try db.all(
+        """
+        SELECT l.machine, m.id FROM library l JOIN machine m ON m.ref = l.machine
+        WHERE CASE WHEN ?1 IS NULL THEN l.is_closed = 0 ELSE m.id = ?1 END AND l.machine >= ?2
+        ORDER BY l.machine
+        """, [.digest(library?.digest), .int(after?.library ?? 0)]
+      ) { (ref: try $0.integer(0), id: MachineID(try $0.digest(1))) }
+      var page: [InstalledEntry] = []
+      var last: EntryPosition?
+      for (ref, id) in libraries where page.count < limit {
+        let start = after?.library == ref ? after : nil
+        for (position, found) in try Self.entries(ref, states, start, limit - page.count, db) {
+          page.append(InstalledEntry(library: id, id: found.id, entry: found.entry))
+          last = position
+        }
+      }
+      return (page, page.count == limit ? last : nil)
+    }
+  }
+
+  private static func entries(
+    _ ref: Int64, _ states: EntryStates, _ after: EntryPosition?, _ limit: Int, _ db: Database
+  ) throws -> [(EntryPosition, (id: EntryID, entry: Entry))] {
+    var result: [(EntryPosition, (id: EntryID, entry: Entry))] = []
+    var ranges: [(String, [DatabaseValue])] = [("TRUE", [])]
+    if let after {
+      let (folder, path) = (DatabaseValue.folder(after.folder), DatabaseValue.bytes(after.path))
+      ranges = [
+        ("e.folder = ? AND e.path = coalesce(?, x'') AND e.ref > ?", [folder, path, .int(after.ref)]),
+        ("(e.folder, e.path) > (?, coalesce(?, x''))", [folder, path]),
+      ]
+    }
+    for (condition, values) in ranges where result.count < limit {
+      result += try db.all(
+        """
+        SELECT e.ref, \(EntryCoding.columns)
+        FROM entry e INDEXED BY entry_by_path CROSS JOIN library l ON l.machine = e.library
+        WHERE e.library = ? AND \(condition) AND (? >> e.state) & 1 AND \(EntryCoding.isInstalled)
+        ORDER BY e.folder, e.path, e.ref LIMIT ?
+        """,
+        [.int(ref)] + values + [.int(Int(states.rawValue)), .int(limit - result.count)]
+      ) { row in
+        let found = try row.entry(1)
+        let position = EntryPosition(
+          library: ref, folder: found.entry.folder, path: found.entry.path, ref: try row.integer(0))
+        return (position, found)
+      }
+    }
+    return result
+  }
+
+  /// Installed libraries, by machine.
+  package func libraryTotals() throws(StoreError) -> [LibraryTotals] {
+    try read { db in
+      let machines = try db.all("SELECT m.id FROM library l JOIN machine m ON m.ref = l.machine ORDER BY m.id") {
+        MachineID(try $0.digest(0))
+      }
+      return try machines.compactMap { machine in
+        guard let row = try self.library(machine, db), let order = row.installedOrder else {
+          return nil
+        }
+        return LibraryTotals(
+          library: machine, order: order, counts: row.counts, isClosed: row.isClosed)
+      }
+    }
+  }
+
+  /// Every head that this machine published, by library and order.
+  package func publishedHeads() throws(StoreError) -> [PublishedHead] {
+    let heads = try read { db in
+      try db.all(
+        """
+        SELECT m.id, p.epoch, p.sequence, p.root
+        FROM published p JOIN machine m ON m.ref = p.library ORDER BY m.id, p.epoch, p.sequence
+        """
+      ) { row in
+        PublishedHead(
+          library: try row.id(0),
+          order: HeadOrder(epoch: try row.bits(1), sequence: try row.bits(2)),
+          root: try row.digest(3))
+      }
+    }
+    return heads
+  }
+
+  /// The root that this machine published for an order, if it did: another root for it means a clone or a restore.
+  package func publishedRoot(_ library: MachineID, _ order: HeadOrder) throws(StoreError)
+    -> Digest256?
+  {
+    try read { db in
+      try db.row(
+        """
+        SELECT p.root FROM published p JOIN machine m ON m.ref = p.library
+        WHERE m.id = ? AND p.epoch = ? AND p.sequence = ?
+        """, [.id(library), .bits(order.epoch), .bits(order.sequence)]
+      )?.digest(0)
+    }
+  }
+
+  // MARK: Replica files
+
+  /// Replica files by path, of one library or of all: for `sums`, and for comparing all by stat.
+  package func replicaFiles(
+    of library: MachineID?, after path: [UInt8]? = nil, limit: Int
+  ) throws(StoreError) -> [ReplicaFile] {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(ReplicaCoding.columns) FROM replica_file r CROSS JOIN machine m ON m.ref = r.library
+        WHERE r.path > coalesce(?1, x'') AND (?2 IS NULL OR m.id = ?2) ORDER BY r.path LIMIT ?3
+        """, [.bytes(path ?? []), .digest(library?.digest), .int(limit)]
+      ) { try $0.replicaFile() }
+    }
+  }
+
+  /// Replica files that were last hashed before a time, the longest ago first: what the scrub reads next.
+  package func replicaFiles(verifiedBefore time: WallTime, limit: Int) throws(StoreError)
+    -> [ReplicaFile]
+  {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(ReplicaCoding.columns)
+        FROM replica_file r INDEXED BY replica_file_by_verified CROSS JOIN machine m ON m.ref = r.library
+        WHERE r.verified < ? ORDER BY r.verified LIMIT ?
+        """, [.int(time.nanoseconds), .int(limit)]
+      ) { try $0.replicaFile() }
+    }
+  }
+
+  /// When the replica file that was not hashed for longest was; nil without any.
+  package func oldestVerification() throws(StoreError) -> WallTime? {
+    try read { db in
+      try db.row("SELECT verified FROM replica_file ORDER BY verified LIMIT 1").map {
+        WallTime(nanoseconds: try $0.integer(0))
+      }
+    }
+  }
+}

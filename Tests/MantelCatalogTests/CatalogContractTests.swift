@@ -1,0 +1,275 @@
+import MantelCatalog
+import MantelCore
+import Testing
+
+/// What `HouseholdStore` promises, in memory and in a file that is opened again before it is asked.
+@Suite struct CatalogContractTests {
+  @Test(arguments: Home.allCases)
+  func keepsValuesAndRecords(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let (anna, bert) = (Fixture.anna, Fixture.bert)
+    var record = MachineRecord(
+      machine: anna, number: .max - 1, name: "anna", role: .full, program: "mantel 1",
+      addresses: [], folders: [])
+    let attestation = Attestation(
+      holder: bert, number: 3, time: WallTime(nanoseconds: 1), filesystem: Fixture.folder,
+      oldestReread: WallTime(nanoseconds: 2), libraries: [])
+    let request = ForgetRequest(
+      requester: bert, number: 8, time: WallTime(nanoseconds: 1), isWithdrawn: false,
+      contents: [Fixture.content(1)])
+    let statement = (id: StatementID(Fixture.digest(9, 1)), bytes: [UInt8](1...9))
+
+    let catalog = fixture.catalog
+    try catalog.setValue(.agentDay, [1, 2])
+    try catalog.setValue(.role, [])
+    try catalog.setValue(.machineName, [7])
+    try catalog.setValue(.machineName, nil)
+    try catalog.addStatements([statement, statement])
+    try catalog.putRecord(Fixture.signed(record))
+    record.number = .max
+    try catalog.putRecord(Fixture.signed(record))
+    try catalog.putAttestation(Fixture.signed(attestation))
+    try catalog.addForgetRequest(Fixture.signed(request))
+    try catalog.decideForgetRequest(bert, number: 8, .granted)
+    try catalog.addForgetRequest(Fixture.signed(request))
+    try fixture.reopen()
+
+    #expect(try fixture.catalog.value(.agentDay) == [1, 2])
+    #expect(try fixture.catalog.value(.role) == [])
+    #expect(try fixture.catalog.value(.machineName) == nil)
+    #expect(try fixture.catalog.statements() == [statement.bytes])
+    #expect(try fixture.catalog.records() == [Fixture.signed(record)])
+    #expect(try fixture.catalog.attestations() == [Fixture.signed(attestation)])
+    #expect(
+      try fixture.catalog.forgetRequests()
+        == [StoredForgetRequest(request: Fixture.signed(request), decision: .granted)])
+  }
+
+  @Test(arguments: Home.allCases)
+  func pagesLedgerFilesByDirectory(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    var folder = Fixture.ownFolder()
+    try fixture.catalog.putFolder(folder)
+    folder.excludes = ["b"]
+    try fixture.catalog.putFolder(folder)
+    // '-' sorts before the slash and '0' after it: names that a prefix search gets wrong.
+    let paths = ["a", "a-b/x", "a/1", "a/2/x", "a/2/y/z", "a/3", "a0", "a0/x", "b/x"]
+    try fixture.catalog.putFiles(paths.map { Fixture.file($0, .pending(.settling)) })
+    try fixture.reopen()
+    let catalog = fixture.catalog
+    func names(_ files: [LedgerFile]) -> [String] {
+      files.map { String(decoding: $0.path, as: UTF8.self) }
+    }
+    func inside(_ directory: String) throws -> [String] {
+      names(try catalog.files(Fixture.folder, in: Array(directory.utf8)))
+    }
+
+    #expect(try catalog.folders() == [folder])
+    #expect(try inside("") == ["a", "a0"])
+    #expect(try inside("a") == ["a/1", "a/3"])
+    #expect(try inside("a/2") == ["a/2/x"])
+    #expect(try inside("none") == [])
+    #expect(
+      names(try catalog.files(Fixture.folder, below: Array("a".utf8), after: nil, limit: 9))
+        == ["a/1", "a/2/x", "a/2/y/z", "a/3"])
+    #expect(
+      names(
+        try catalog.files(
+          Fixture.folder, below: Array("a".utf8), after: Array("a/2/x".utf8), limit: 1))
+        == ["a/2/y/z"])
+    #expect(
+      names(try catalog.files(Fixture.folder, after: Array("a0".utf8), limit: 9)) == ["a0/x", "b/x"])
+    try catalog.removeFiles([(Fixture.folder, Array("a/1".utf8))])
+    #expect(try catalog.file(Fixture.folder, Array("a/1".utf8)) == nil)
+    #expect(
+      try catalog.file(Fixture.folder, Array("a/3".utf8)) == Fixture.file("a/3", .pending(.settling)))
+  }
+
+  @Test(arguments: [
+    FileStatus.published, .pending(.settling), .pending(.hashing), .pending(.changesOften),
+    .pending(.changedWhileRead), .pending(.publishing), .pending(.copying), .pending(.massChange),
+    .pending(.suspectedRot), .skipped(.junk), .skipped(.excluded), .skipped(.symlink),
+    .skipped(.special), .skipped(.unreadable(errno: 13)), .skipped(.tooLarge),
+    .skipped(.pathTooLong), .skipped(.mantel), .skipped(.forgotten),
+  ])
+  func keepsEveryStatus(status: FileStatus) throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.putFolder(Fixture.ownFolder())
+    var file = Fixture.file("x", status, content: 1)
+    file.manifest = Fixture.digest(5, 5)
+    try catalog.putFiles([file])
+    #expect(try catalog.file(Fixture.folder, file.path) == file)
+  }
+
+  @Test(arguments: Home.allCases)
+  func findsStagedEntriesAfterARestart(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let (kept, gone, new) = (Fixture.entry("a", 1), Fixture.entry("b", 2), Fixture.entry("c", 3))
+    try fixture.catalog.follow(Fixture.anna, 1, add: [kept, gone])
+    let order = Fixture.order(2)
+    try fixture.catalog.stage(Fixture.anna, order, Fixture.identified([kept, new]))
+    try fixture.catalog.stageRemoval(Fixture.anna, order, [Fixture.id(gone)])
+    try fixture.reopen()
+
+    let catalog = fixture.catalog
+    #expect(try catalog.libraries().map(\.staging) == [order])
+    #expect(try catalog.libraries().map(\.installed?.record.order) == [Fixture.order(1)])
+    let staged = try catalog.staged(Fixture.anna)
+    #expect(staged.added == [Fixture.id(new)])
+    #expect(staged.removed == [Fixture.id(gone)])
+    #expect(try catalog.wanted(Fixture.anna) == [kept.content, gone.content].sorted())
+    #expect(try catalog.entryBytes(Fixture.anna, [Fixture.id(new)]) == [new.canonicalBytes])
+
+    try catalog.install(Fixture.anna, head: Fixture.head(Fixture.anna, order))
+    #expect(try catalog.libraries().map(\.staging) == [nil])
+    #expect(try catalog.wanted(Fixture.anna) == [kept.content, new.content].sorted())
+    #expect(Set(try catalog.changedContents(Fixture.anna)) == [gone.content, new.content])
+  }
+
+  @Test(arguments: Home.allCases)
+  func refusesTwoLiveEntriesOfOnePath(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    // Enough entries that the second head is looked up row by row and the first is walked over.
+    let filler = (0..<20).map { Fixture.entry("filler \($0)", 100 + $0) }
+    let (old, new) = (Fixture.entry("a", 1), Fixture.entry("a", 2))
+    let catalog = fixture.catalog
+    var error = #expect(throws: StoreError.self) {
+      try catalog.follow(Fixture.anna, 1, add: filler + [old, new])
+    }
+    #expect(error?.code == .constraint)
+    #expect(try catalog.wanted(Fixture.anna) == [])
+    try catalog.unstage(Fixture.anna, added: [Fixture.id(new)], removed: [])
+    try catalog.install(Fixture.anna, head: Fixture.head(Fixture.anna, Fixture.order(1)))
+
+    error = #expect(throws: StoreError.self) { try catalog.follow(Fixture.anna, 2, add: [new]) }
+    #expect(error?.code == .constraint)
+    try fixture.reopen()
+    // The old one's removal, and its return as retired, make room.
+    try fixture.catalog.follow(
+      Fixture.anna, 2,
+      add: [Fixture.entry("a", 1, state: .retired(.replaced, at: WallTime(nanoseconds: 1)))],
+      remove: [old])
+    #expect(
+      try fixture.catalog.liveEntry(Fixture.anna, Fixture.folder, Array("a".utf8))?.entry == new)
+  }
+
+  @Test func refusesHeadsThatAreNotNewer() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    let entry = Fixture.entry("a", 1)
+    try catalog.follow(Fixture.anna, 3, add: [entry])
+    for sequence in [2, 3] as [UInt64] {
+      let error = #expect(throws: StoreError.self) { try catalog.follow(Fixture.anna, sequence) }
+      #expect(error?.code == .constraint)
+    }
+    try catalog.publish(
+      LibraryChange(added: Fixture.identified([entry])),
+      head: Fixture.head(Fixture.own, Fixture.order(1), root: 1), files: [])
+    #expect(throws: StoreError.self) {
+      try catalog.publish(
+        LibraryChange(), head: Fixture.head(Fixture.own, Fixture.order(1), root: 2), files: [])
+    }
+    #expect(
+      try catalog.publishedRoot(Fixture.own, Fixture.order(1)) == Fixture.digest(3, 1))
+  }
+
+  @Test(arguments: Home.allCases)
+  func publishesWithTheLedgerOrNotAtAll(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    try fixture.catalog.putFolder(Fixture.ownFolder())
+    let (first, second) = (Fixture.entry("a", 1), Fixture.entry("b", 2))
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified([first])),
+      head: Fixture.head(Fixture.own, Fixture.order(1)), files: [Fixture.file("a", content: 1)])
+    // The ledger row names a folder that is not there: nothing of the call may stay.
+    var stray = Fixture.file("b", content: 2)
+    stray.folder = FolderID(high: 0, low: 1)
+    let error = #expect(throws: StoreError.self) {
+      try fixture.catalog.publish(
+        LibraryChange(added: Fixture.identified([second])),
+        head: Fixture.head(Fixture.own, Fixture.order(2)), files: [stray])
+    }
+    #expect(error?.code == .constraint)
+    try fixture.reopen()
+
+    let catalog = fixture.catalog
+    #expect(try catalog.wanted(Fixture.own, liveOnly: true) == [first.content])
+    #expect(try catalog.held() == [first.content])
+    #expect(try catalog.publishedHeads().map(\.order) == [Fixture.order(1)])
+    #expect(try catalog.allMissing(pageSize: 5).isEmpty)
+    #expect(try catalog.unfiled(limit: 5).isEmpty)
+    // What an own folder on a network filesystem has is served, but not held.
+    try catalog.setFolder(Fixture.folder, isLocal: false)
+    #expect(try catalog.held() == [])
+    #expect(try catalog.missing(in: Fixture.own, limit: 5).contents == [first.content])
+    #expect(try catalog.ownFiles(of: first.content).count == 1)
+  }
+
+  @Test func keepsOldHeadsReadableUntilPurged() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    let entries = (0..<6).map { Fixture.entry("p", $0) }
+    try catalog.follow(Fixture.anna, 1, add: [entries[0]])
+    for index in 1..<6 {
+      try catalog.follow(
+        Fixture.anna, UInt64(index) + 1, add: [entries[index]], remove: [entries[index - 1]])
+    }
+    func delta(_ from: UInt64, _ to: UInt64) throws -> (added: [[UInt8]], removed: [EntryID])? {
+      try catalog.wholeDelta(
+        Fixture.anna, Fixture.order(from), Fixture.order(to), maximumBytes: 1)
+    }
+    #expect(try delta(2, 4)?.added == [entries[3].canonicalBytes])
+    #expect(try delta(4, 2) == nil)
+    #expect(try delta(2, 9) == nil)
+    #expect(try delta(6, 6)?.added == [])
+
+    // Rows that filing has not looked at must outlive the purge.
+    #expect(try catalog.purgeSuperseded(keeping: 2) == false)
+    #expect(Set(try catalog.unfiled(limit: 9)) == Set(entries.map(\.content)))
+    try catalog.commitFiling(put: [], removed: [], filed: entries.map(\.content))
+    #expect(try catalog.purgeSuperseded(keeping: 2) == false)
+    #expect(try catalog.entryBytes(Fixture.anna, entries.map(Fixture.id)).count == 3)
+    #expect(try delta(3, 6) == nil)
+    #expect(try delta(4, 6)?.removed == [Fixture.id(entries[3])])
+    #expect(
+      try catalog.wholeDelta(Fixture.anna, .none, Fixture.order(5), maximumBytes: 1)?.added
+        == [entries[4].canonicalBytes])
+  }
+
+  @Test(arguments: Home.allCases)
+  func remembersDirectoryNamesAndPartials(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let manifest = Manifest(
+      size: 5 << 20, blocks: (0..<5).map { Fixture.digest(6, $0) })
+    var partial = PartialContent(content: Fixture.content(1), manifest: manifest, blocks: [])
+    try fixture.catalog.putPartial(partial)
+    partial.blocks = [0b101]
+    try fixture.catalog.putPartial(partial)
+    try fixture.catalog.setDirectoryName(Fixture.anna, nil, "anna")
+    try fixture.catalog.setDirectoryName(Fixture.anna, Fixture.folder, "anna")
+    try fixture.catalog.setDirectoryName(Fixture.anna, Fixture.folder, "anna")
+    try fixture.reopen()
+
+    let catalog = fixture.catalog
+    #expect(try catalog.partials() == [partial])
+    #expect(try catalog.partial(partial.content) == partial)
+    try catalog.removePartial(partial.content)
+    #expect(try catalog.partial(partial.content) == nil)
+    #expect(try catalog.directoryName(Fixture.anna, nil) == "anna")
+    #expect(try catalog.directoryName(Fixture.bert, nil) == nil)
+    #expect(try catalog.directoryNames(nil) == ["anna"])
+    #expect(try catalog.directoryNames(Fixture.anna) == ["anna"])
+    #expect(throws: StoreError.self) { try catalog.setDirectoryName(Fixture.bert, nil, "anna") }
+    #expect(throws: StoreError.self) { try catalog.setDirectoryName(Fixture.anna, nil, "other") }
+  }
+
+  @Test func turnsTheOldLibraryIntoAnotherMachinesAfterARekey() throws {
+    let fixture = try CatalogFixture(.file)
+    let entry = Fixture.entry("a", 1)
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified([entry])),
+      head: Fixture.head(Fixture.own, Fixture.order(1)), files: [])
+    try fixture.catalog.follow(Fixture.bert, 1, add: [Fixture.entry("b", 2)])
+    try fixture.reopen(as: Fixture.bert)
+    #expect(try fixture.catalog.allMissing(pageSize: 5).map(\.content) == [entry.content])
+    #expect(try fixture.catalog.unfiled(limit: 5) == [entry.content])
+  }
+}

@@ -1,0 +1,104 @@
+import Foundation
+@testable import MantelCatalog
+import MantelCore
+import Testing
+
+/// What only a file can show: damage, other versions, other programs, threads, size.
+@Suite struct CatalogFileTests {
+  @Test func refusesGarbage() throws {
+    let fixture = try CatalogFixture(.memory)
+    let garbage = Data((0..<9_000).map { UInt8(truncatingIfNeeded: $0 &* 7) })
+    try garbage.write(to: URL(fileURLWithPath: fixture.path))
+    let error = #expect(throws: CatalogOpenError.self) {
+      try Catalog(path: fixture.path, machine: Fixture.own)
+    }
+    guard case .corrupt = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: fixture.path)) == garbage)
+  }
+
+  @Test func refusesANewerSchema() throws {
+    let fixture = try CatalogFixture(.file)
+    try fixture.catalog.inspect("INSERT INTO grdb_migrations (identifier) VALUES ('9 albums')")
+    let error = #expect(throws: CatalogOpenError.self) { try fixture.reopen() }
+    guard case .newerSchema(["9 albums"]) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
+  @Test func refusesAnotherProgramsDatabase() throws {
+    let fixture = try CatalogFixture(.file)
+    try fixture.catalog.inspect("PRAGMA application_id = 1")
+    let error = #expect(throws: CatalogOpenError.self) { try fixture.reopen() }
+    guard case .notACatalog = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
+  @Test func writesDurably() throws {
+    let fixture = try CatalogFixture(.file)
+    // FULL is 2: with NORMAL a power cut takes back a head that was announced.
+    #expect(try fixture.catalog.inspect("PRAGMA journal_mode") == ["wal"])
+    #expect(try fixture.catalog.inspect("PRAGMA synchronous") == ["2"])
+    #expect(try fixture.catalog.inspect("PRAGMA foreign_keys") == ["1"])
+    #expect(try fixture.catalog.damage() == [])
+  }
+
+  @Test func showsWholeHeadsToReadersWhileWriting() async throws {
+    let fixture = try CatalogFixture(.file)
+    let catalog = fixture.catalog
+    // Every head has the same number of entries: a reader that sees another number saw half of an install.
+    func view(_ generation: UInt64) -> [Entry] {
+      (0..<20).map { Fixture.entry("p\($0)", generation * 100 + $0) }
+    }
+    try catalog.follow(Fixture.anna, 1, add: view(1))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<3 {
+        group.addTask {
+          for _ in 0..<60 {
+            let page = try catalog.entries(of: Fixture.anna, states: .all, limit: 1_000)
+            #expect(page.entries.count == 20)
+            #expect(Set(page.entries.map { $0.entry.size / 100 }).count <= 2)
+            let delta = try catalog.wholeDelta(
+              Fixture.anna, .none, Fixture.order(1), maximumBytes: 300)
+            #expect(delta?.added.count == 20)
+          }
+        }
+      }
+      for generation in 2...25 as ClosedRange<UInt64> {
+        try catalog.follow(
+          Fixture.anna, generation, add: view(generation), remove: view(generation - 1))
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  @Test func takesInABigLibraryQuickly() throws {
+    let fixture = try CatalogFixture(.file)
+    let catalog = fixture.catalog
+    let entries = Fixture.identified(
+      (0..<20_000).map { Fixture.entry("2024/\($0 / 500)/IMG_\($0).jpg", $0, mtime: Int64($0)) })
+    let order = Fixture.order(1)
+    let clock = ContinuousClock()
+    let staging = try clock.measure {
+      for start in stride(from: 0, to: entries.count, by: 1_000) {
+        try catalog.stage(Fixture.anna, order, Array(entries[start..<start + 1_000]))
+      }
+    }
+    let installing = try clock.measure {
+      try catalog.install(Fixture.anna, head: Fixture.head(Fixture.anna, order))
+    }
+    var missing: [MissingContent] = []
+    let paging = try clock.measure { missing = try catalog.allMissing(pageSize: 1_000) }
+    #expect(missing.count == 20_000)
+    #expect(staging < .seconds(15))
+    #expect(installing < .seconds(1))
+    #expect(paging < .seconds(5))
+    #expect(try catalog.entryIDs(Fixture.anna).count == 20_000)
+    print("20,000 entries: stage \(staging), install \(installing), page \(paging)")
+  }
+}

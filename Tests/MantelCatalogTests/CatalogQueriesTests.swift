@@ -1,0 +1,144 @@
+@testable import MantelCatalog
+import MantelCore
+import Testing
+
+/// The command line's questions.
+@Suite struct CatalogQueriesTests {
+  private let catalog: Catalog
+
+  init() throws {
+    catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.putFolder(Fixture.ownFolder())
+  }
+
+  @Test func countsTheLedgerThroughEveryChange() throws {
+    try catalog.putFiles([
+      Fixture.file("a", content: 1), Fixture.file("b", content: 1),
+      Fixture.file("c", .pending(.hashing)), Fixture.file("d", .skipped(.junk)),
+      Fixture.file("e", .skipped(.unreadable(errno: 13))),
+    ])
+    try catalog.putFiles([Fixture.file("c", content: 2), Fixture.file("a", content: 3)])
+    try catalog.removeFiles([(Fixture.folder, Array("d".utf8)), (Fixture.folder, Array("d".utf8))])
+    #expect(
+      try catalog.folderCounts() == [
+        FolderCounts(folder: Fixture.folder, published: 3, pending: 0, skipped: 1)
+      ])
+    #expect(
+      try catalog.skippedFiles(limit: 9) == [Fixture.file("e", .skipped(.unreadable(errno: 13)))])
+    #expect(try catalog.pendingFiles(limit: 9).isEmpty)
+    var published: [ContentID] = []
+    try catalog.forEachPublishedOwnFile { _, _, content, _ in
+      published.append(content)
+      return true
+    }
+    #expect(published == [1, 2, 3].map(Fixture.content).sorted())
+  }
+
+  @Test func pagesSkippedFiles() throws {
+    let files = (0..<7).map { Fixture.file("s\($0)", .skipped(.junk)) }
+    try catalog.putFiles(files)
+    var all: [LedgerFile] = []
+    while true {
+      let after = all.last.map { FilePosition(folder: $0.folder, path: $0.path) }
+      let page = try catalog.skippedFiles(after: after, limit: 3)
+      all += page
+      if page.count < 3 { break }
+    }
+    #expect(all == files)
+  }
+
+  @Test func listsEntriesOfEveryStateInPages() throws {
+    let at = WallTime(nanoseconds: 1)
+    let live = (0..<5).map { Fixture.entry("p\($0)", $0) }
+    let retired = (5..<8).map { Fixture.entry("p1", $0, state: .retired(.replaced, at: at)) }
+    let dropped = (8..<11).map { Fixture.entry("", $0, state: .dropped(at: at)) }
+    try catalog.follow(Fixture.anna, 1, add: live + retired + dropped)
+    try catalog.follow(Fixture.bert, 1, add: [live[0]])
+    try catalog.stage(Fixture.bert, Fixture.order(2), Fixture.identified([live[1]]))
+    func list(_ states: EntryStates, _ library: MachineID? = nil, limit: Int) throws -> [Entry] {
+      var all: [Entry] = []
+      var after: EntryPosition?
+      repeat {
+        let page = try catalog.entries(of: library, states: states, after: after, limit: limit)
+        all += page.entries.map(\.entry)
+        after = page.next
+      } while after != nil
+      return all
+    }
+    for limit in 1...4 {
+      #expect(try list(.live, limit: limit).map(\.path) == (live + [live[0]]).map(\.path))
+      #expect(Set(try list(.retired, limit: limit)) == Set(retired))
+      #expect(Set(try list(.dropped, Fixture.anna, limit: limit)) == Set(dropped))
+      #expect(try list(.all, Fixture.anna, limit: limit).count == 11)
+      #expect(try list(.all, Fixture.bert, limit: limit) == [live[0]])
+    }
+    let totals = try catalog.libraryTotals()
+    #expect(totals.first { $0.library == Fixture.anna }?.counts.entries == 11)
+    #expect(totals.first { $0.library == Fixture.bert }?.counts.entries == 1)
+  }
+
+  @Test func tellsWhereAContentIs() throws {
+    let entry = Fixture.entry("x/y", 1)
+    try catalog.follow(Fixture.anna, 1, add: [entry])
+    let own = Fixture.file("z", content: 1)
+    let copy = Fixture.replicaFile("anna/x/y", 1)
+    try catalog.putFiles([own])
+    try catalog.commitFiling(put: [copy], removed: [], filed: [])
+    let whereabouts = try catalog.whereabouts(of: entry.content)
+    #expect(whereabouts.entries.map(\.library) == [Fixture.anna])
+    #expect(whereabouts.ownFiles == [own])
+    #expect(whereabouts.replicaFiles == [copy])
+    #expect(try catalog.ownFile(atAbsolutePath: Array("/home/anna/Photos/z".utf8)) == own)
+    #expect(try catalog.ownFile(atAbsolutePath: Array("/home/anna/Photosz".utf8)) == nil)
+    let content = entry.content.digest
+    let digits = content.word0 & 0xffff_ffff_0000_0000
+    #expect(
+      try catalog.contents(
+        from: ContentID(Digest256(digits, 0, 0, 0)),
+        through: ContentID(Digest256(digits | 0xffff_ffff, .max, .max, .max)), limit: 2)
+        == [entry.content])
+  }
+
+  @Test func ordersReplicaFilesForSumsAndScrub() throws {
+    let files = [
+      Fixture.replicaFile("a", 1, verified: 30), Fixture.replicaFile("b", 2, of: Fixture.bert),
+      Fixture.replicaFile("c", 3, verified: 20),
+    ]
+    try catalog.commitFiling(put: files, removed: [], filed: [])
+    #expect(try catalog.replicaFiles(of: Fixture.anna, limit: 1) == [files[0]])
+    #expect(
+      try catalog.replicaFiles(of: Fixture.anna, after: files[0].path, limit: 9) == [files[2]])
+    #expect(try catalog.replicaFiles(of: nil, limit: 9) == files)
+    #expect(
+      try catalog.replicaFiles(verifiedBefore: WallTime(nanoseconds: 30), limit: 9)
+        == [files[1], files[2]])
+    #expect(try catalog.oldestVerification() == WallTime(nanoseconds: 10))
+  }
+
+  @Test func dialsWhatWorkedLastFirst() throws {
+    func address(_ number: Int) -> NetworkAddress { NetworkAddress(host: "10.0.0.\(number)", port: 62683) }
+    func time(_ seconds: Int64) -> WallTime { WallTime(nanoseconds: seconds) }
+    try catalog.learnAddresses(Fixture.anna, (1...3).map(address), at: time(1))
+    try catalog.recordDial(Fixture.anna, address(2), succeeded: true, at: time(2))
+    try catalog.recordDial(Fixture.anna, address(3), succeeded: true, at: time(3))
+    try catalog.recordDial(Fixture.anna, address(3), succeeded: false, at: time(4))
+    try catalog.recordDial(Fixture.anna, address(3), succeeded: false, at: time(5))
+    let known = try catalog.peerAddresses(Fixture.anna)
+    #expect(known.map(\.address) == [address(3), address(2), address(1)])
+    #expect(known.map(\.failures) == [2, 0, 0])
+    #expect(known.first?.lastFailure == time(5))
+    // A peer that tells of ever new addresses does not push out those that worked.
+    for round in 10..<60 {
+      try catalog.learnAddresses(Fixture.anna, [address(round)], at: time(Int64(round)))
+    }
+    let kept = try catalog.peerAddresses()
+    #expect(kept.count == Catalog.addressesPerMachine)
+    #expect(kept.prefix(2).map(\.address) == [address(3), address(2)])
+
+    try catalog.addFixedAddress(address(1))
+    try catalog.addFixedAddress(address(1))
+    #expect(try catalog.fixedAddresses() == [address(1)])
+    #expect(try catalog.removeFixedAddress(address(1)))
+    #expect(try catalog.removeFixedAddress(address(1)) == false)
+  }
+}
