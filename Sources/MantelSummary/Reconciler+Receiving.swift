@@ -204,6 +204,7 @@ extension Reconciler {
       }
       beginIDs(prefix, count: count)
     case .ask:
+      guard theirs ?? .max > own else { throw .malformed("an ask of the side that has less") }
       answers.append(.list(prefix, isBody: false))
     case .none:
       guard theirs ?? 0 == 0 else { throw .malformed("none although there are some") }

@@ -139,6 +139,38 @@ import Testing
     }
   }
 
+  @Test func idsThatCannotBeDifferencesAreRefused() throws {
+    var random = Mixer(5)
+    let ids = random.ids(4)
+    func side(_ own: [Digest256], after turn: [UInt8]) throws -> Reconciler {
+      var side = Reconciler(
+        mine: SetSnapshot(sorted: own, tag: Fixtures.tag), isOpener: true, theirCount: nil,
+        theirRoot: nil, salt: Fixtures.salt)
+      try side.receive(turn, isLast: true)
+      while let piece = side.nextPiece(maximumBytes: ReconcileLimits.pieceBytes), !piece.isLast {}
+      return side
+    }
+    // Asked for three ids that it listed by made-up short ids, the peer sends one of ours.
+    var asking = try side(
+      Array(ids[..<3]), after: opening(count: 3) + [1, 3] + [UInt8](repeating: 9, count: 24))
+    #expect(throws: ReconcileError.malformed("an id that both sides have")) {
+      try asking.receive(ids[1].bytes + ids[2].bytes + ids[3].bytes, isLast: true)
+    }
+    // Against our list of one, a peer of two ids sends three.
+    var listing = try side(Array(ids[..<1]), after: opening(count: 2) + [3])
+    #expect(throws: ReconcileError.malformed("more ids than the peer has")) {
+      try listing.receive([0, 3] + ids[1].bytes + ids[2].bytes + ids[3].bytes, isLast: true)
+    }
+    // Bits behind the end of our list.
+    listing = try side(Array(ids[..<1]), after: opening(count: 2) + [3])
+    #expect(throws: ReconcileError.malformed("a bitmap with bits behind its end")) {
+      try listing.receive([2, 0], isLast: true)
+    }
+    #expect(throws: ReconcileError.malformed("an ask of the side that has less")) {
+      _ = try side(Array(ids[..<3]), after: opening(count: 2) + [3])
+    }
+  }
+
   @Test func turnsOutOfOrderAreRefused() throws {
     var sides = meeting(Self.pairs[0])
     #expect(throws: ReconcileError.malformed("it is not the peer's turn")) {
