@@ -127,3 +127,8 @@ extension DeviceKey {
     return serializer.serializedBytes
   }
 }
+
+extension DeviceKey: CustomStringConvertible {
+  /// The machine only, never the key.
+  package var description: String { "DeviceKey(\(machine.short))" }
+}

@@ -97,3 +97,8 @@ package struct InviteCode: Hashable, Sendable {
     }
   }
 }
+
+extension InviteCode: CustomStringConvertible {
+  /// Says nothing: a code must not end up in a log. People are shown `display`.
+  package var description: String { "InviteCode" }
+}

@@ -28,6 +28,11 @@ package struct Roster: Sendable {
     self.init(graph: RosterGraph(household: household, kept: [], new: statements))
   }
 
+  /// Takes back what a roster kept before and this machine stored: its signatures were verified then.
+  package init(stored statements: [SignedStatement]) {
+    self.init(graph: RosterGraph(household: nil, kept: statements, new: []))
+  }
+
   private init(graph: RosterGraph) {
     let standing = RosterStanding(graph)
     self.graph = graph

@@ -34,7 +34,12 @@ struct RosterGraph: Sendable {
   /// Removals and votes of one signer: enough to remove, and to vote on the removal of, each machine twice.
   static let removalStatementsPerSigner = 4 * Limits.machines
 
+  /// The lamport of a removal whose parents are missing cannot be checked: a made-up one must leave room for what
+  /// others state after it, below `RosterStatement.maximumLamport`.
+  static let incompleteLamport: UInt64 = 1 << 32
+
   private var ordinaryCount = 0
+  private var removalCount = 0
   private var ordinaryBySigner: [MachineID: Int] = [:]
   private var removalBySigner: [MachineID: Int] = [:]
 
@@ -126,7 +131,6 @@ extension RosterGraph {
     var exempt = Set<StatementID>()
     for signed in statements {
       guard case .remove(let subject, _, _) = signed.statement.body,
-        ordinaryBySigner[subject, default: 0] > 0 || !verified.contains(signed.id),
         verified.contains(signed.id) || isSignatureValid(signed, household: household)
       else { continue }
       var seen = Set<StatementID>()
@@ -142,7 +146,7 @@ extension RosterGraph {
 
   private func isWithinBounds(_ statement: RosterStatement, isExempt: Bool) -> Bool {
     if statement.isAboutRemoval {
-      return nodes.count < Limits.statements
+      return ordinaryCount + removalCount < Limits.statements
         && removalBySigner[statement.by, default: 0] < Self.removalStatementsPerSigner
     }
     return ordinaryCount < Self.ordinaryStatements
@@ -152,6 +156,7 @@ extension RosterGraph {
   private mutating func countIn(_ statement: RosterStatement) {
     if statement.isAboutRemoval {
       removalBySigner[statement.by, default: 0] += 1
+      removalCount += 1
     } else {
       ordinaryBySigner[statement.by, default: 0] += 1
       ordinaryCount += 1
@@ -171,7 +176,9 @@ extension RosterGraph {
     let isComplete = parents.count == statement.parents.count
     // A removal works even where something is missing that it builds on; it must not be held up by anything.
     if case .remove = statement.body {
-      guard statement.lamport > newest else { return nil }
+      guard statement.lamport > newest, isComplete || statement.lamport <= Self.incompleteLamport else {
+        return nil
+      }
     } else {
       guard isComplete else { return nil }
     }

@@ -55,6 +55,8 @@ package struct RosterStatement: Hashable, Sendable {
   /// Parents of one statement.
   package static let maximumParents = 16
   package static let randomBytes = 32
+  /// Far above any chain of statements that is kept, and far below what arithmetic can bear.
+  package static let maximumLamport: UInt64 = 1 << 62
 
   /// SHA-256 of the canonical bytes.
   package var id: StatementID { StatementID(Digest256(hashing: canonicalBytes)) }
@@ -132,6 +134,7 @@ extension RosterStatement: SignableRecord {
     let kind = try reader.readInteger(UInt8.self)
     by = try reader.readIdentifier()
     lamport = try reader.readInteger()
+    guard lamport <= Self.maximumLamport else { throw .overLimit(field: "lamport") }
     date = WallTime(nanoseconds: try reader.readInteger())
     let count = Int(try reader.readInteger(UInt8.self))
     guard count <= Self.maximumParents else { throw .overLimit(field: "parents") }

@@ -63,6 +63,7 @@ import Testing
     #expect(throws: RecordError.invalid(field: "parents")) { try decode { $0[82 + 32] = 1 } }
     #expect(throws: RecordError.invalid(field: "lamport")) { try decode { $0[41] = 0 } }
     #expect(throws: RecordError.invalid(field: "lamport")) { try decode({ $0[41] = 1 }, of: 0) }
+    #expect(throws: RecordError.overLimit(field: "lamport")) { try decode { $0[34] = 0xff } }
     #expect(throws: RecordError.invalid(field: "target")) {
       try decode({ $0[$0.count - 4] = 2 }, of: 7)
     }

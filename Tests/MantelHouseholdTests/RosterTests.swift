@@ -187,6 +187,45 @@ import Testing
     #expect(home.members(at: 1) == [0, 1])
   }
 
+  @Test func aRemovalOnMissingGroundsWorksAndHoldsNobodyUp() throws {
+    var home = try TestHousehold(machines: 3)
+    let missing = try home.forge(
+      by: 1, parents: [try #require(home.everything.last)], .rename(.household, "not sent"))
+    let body = RosterStatement.Body.remove(home.id(2), head: .none, root: .zero)
+    for lamport in [RosterStatement.maximumLamport, RosterGraph.incompleteLamport + 1] {
+      let absurd = try home.forge(by: 1, parents: [missing], body, lamport: lamport)
+      var roster = home.rosters[0]
+      #expect(roster.merge([absurd]).isEmpty)
+    }
+    let highest = try home.forge(
+      by: 1, parents: [missing], body, lamport: RosterGraph.incompleteLamport)
+    home.give([highest], to: 0)
+    home.give([highest], to: 1)
+    #expect(home.members(at: 0) == [0, 1])
+    let newcomer = home.addMachine()
+    try home.join(newcomer, admittedBy: 0)
+    home.synchronise([0, 1])
+    #expect(home.members(at: 1) == [0, 1, newcomer])
+    #expect(Roster(stored: home.rosters[0].statements).hash == home.rosters[0].hash)
+    #expect(Roster(stored: home.rosters[0].statements).members == home.rosters[0].members)
+  }
+
+  @Test func aLargeHouseholdKeepsGoing() throws {
+    // Forty machines rename themselves at once: more tips than a statement has parents.
+    var home = try TestHousehold(machines: 40)
+    let renames = try home.keys.indices.dropFirst().map {
+      try home.rosters[$0].renaming(.signer, to: "new \($0)", by: home.keys[$0], now: home.now)
+    }
+    home.give(renames, to: 0)
+    for index in home.keys.indices.reversed() { home.give(renames, to: index) }
+    try home.remove(7, by: 20)
+    let newcomer = home.addMachine()
+    try home.join(newcomer, admittedBy: 33)
+    home.synchronise()
+    #expect(home.members(at: 5) == Set(0...40).subtracting([7]))
+    #expect(home.rosters[5].member(home.id(39))?.name == "new 39")
+  }
+
   @Test func leavingAndKeepers() throws {
     var home = try TestHousehold(machines: 4)
     try home.remove(1, by: 2, head: 7)

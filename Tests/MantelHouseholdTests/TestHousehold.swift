@@ -18,8 +18,8 @@ struct TestHousehold {
     for index in 1..<max(machines, 1) {
       rosters.append(rosters[0])
       try join(index, admittedBy: 0)
-      synchronise()
     }
+    synchronise()
   }
 
   func id(_ index: Int) -> MachineID { keys[index].machine }
@@ -44,7 +44,9 @@ struct TestHousehold {
   /// Everyone learns everything; nobody votes.
   mutating func synchronise(_ indices: [Int]? = nil) {
     let indices = indices ?? Array(rosters.indices)
-    let all = indices.flatMap { rosters[$0].statements }
+    var all: [SignedStatement] = []
+    var seen = Set<StatementID>()
+    for index in indices { all += rosters[index].statements.filter { seen.insert($0.id).inserted } }
     for index in indices { _ = rosters[index].merge(all) }
   }
 
