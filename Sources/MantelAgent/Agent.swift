@@ -53,7 +53,7 @@ package final class Agent: Sendable {
     self.logger = logger
     lock = try StateLock(home)
     let key = try DeviceKey.load(from: home.keyPath)
-    let catalog = try Catalog(path: home.catalogPath)
+    let catalog = try Catalog(path: home.catalogPath, machine: key.machine)
     self.catalog = catalog
     let root = try Setup.replicaRoot(catalog, home)
     let replica = try Replica.open(root: Array(root.utf8), machine: key.machine, create: false)

@@ -86,7 +86,7 @@ struct AgentControl: ControlService {
       skipped: counts.reduce(0) { $0 + $1.skipped })
     let catalog = catalog
     return try await engine.ask { replicator in
-      let unsafe = replicator.allOwnAreSafe ? 0 : try Self.unsafeFiles(catalog, replicator)
+      let unsafe = replicator.allOwnAreSafe() ? 0 : try Self.unsafeFiles(catalog, replicator)
       tally.safe = published - unsafe
       tally.pending += unsafe
       let now = AgentClock.now

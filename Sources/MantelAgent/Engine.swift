@@ -184,6 +184,7 @@ actor Engine {
   func snapshot(of set: ComparedSet) -> SetSnapshot? { replicator.snapshot(of: set) }
 
   var connected: Set<MachineID> { Set(peers.values.map(\.machine)) }
+  func peer(of session: SessionID) -> MachineID? { peers[LinkID(session.number)]?.machine }
   func seenAt(_ machine: MachineID) -> WallTime? { lastSeen[machine] }
   var wantsMoreFiles: Bool { replicator.wantsMoreFiles }
 

@@ -61,7 +61,7 @@ final class FolderScanner: Sendable {
   /// Whether a walk is asked for or under way.
   var isBusy: Bool { state.withLock { !$0.waiting.isEmpty } }
 
-  func forget(_ folder: FolderID) { watcher?.remove(folder) }
+  func forget(_ folder: FolderID) { watcher?.unwatch(folder) }
 
   // MARK: Running
 
@@ -111,7 +111,7 @@ final class FolderScanner: Sendable {
       return
     }
     state.withLock { _ = $0.offline.remove(id) }
-    watcher?.add(folder, ownPaths: ownPaths)
+    await watcher?.watch(folder, ownPaths: ownPaths)
     await engine.handle(.scanBegan(id))
     let isWhole = await walk(folder, from: [])
     // Only a folder that was there from start to end can tell that files are gone.

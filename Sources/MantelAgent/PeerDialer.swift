@@ -206,7 +206,7 @@ final class PeerDialer: Sendable {
     guard !wanted.isEmpty else { return [] }
     var remembered: [MachineID: [NetworkAddress]] = [:]
     for machine in wanted {
-      let worked = (try? catalog.peerAddresses(of: machine).map(\.address)) ?? []
+      let worked = (try? catalog.peerAddresses(machine).map(\.address)) ?? []
       var seen = Set<NetworkAddress>()
       remembered[machine] = (worked + (records[machine] ?? [])).filter { seen.insert($0).inserted }
     }
@@ -226,7 +226,7 @@ final class PeerDialer: Sendable {
         return
       }
       state.withLock { $0.plan.succeeded(candidate.address, machine, now: AgentClock.instant) }
-      try catalog.recordAddress(candidate.address, of: machine, worked: true, at: AgentClock.wall)
+      try catalog.recordDial(machine, candidate.address, succeeded: true, at: AgentClock.wall)
     } catch let error as TransportError {
       var isStranger = false
       switch error.code {

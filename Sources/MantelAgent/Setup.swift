@@ -206,7 +206,7 @@ package enum Setup {
     }
     let roster = Roster(statements)
     _ = try Replica.open(root: Array(replica.utf8), machine: key.machine, create: true)
-    let catalog = try Catalog(path: request.home.catalogPath)
+    let catalog = try Catalog(path: request.home.catalogPath, machine: key.machine)
     try FileManager.default.setAttributes(
       [.posixPermissions: 0o600], ofItemAtPath: request.home.catalogPath)
     try catalog.setValue(.household, roster.household.bytes)
@@ -217,8 +217,8 @@ package enum Setup {
     for folder in folders { try catalog.putFolder(folder) }
     if let (signed, address) = record {
       try catalog.putRecord(signed)
-      try catalog.recordAddress(
-        address, of: signed.record.machine, worked: true, at: AgentClock.wall)
+      try catalog.recordDial(
+        signed.record.machine, address, succeeded: true, at: AgentClock.wall)
     }
     try catalog.setValue(.initialized, [1])
     return Result(

@@ -45,6 +45,53 @@ package struct EntryPosition: Hashable, Sendable {
   fileprivate var ref: Int64
 }
 
+extension FilePosition {
+  /// For a caller that asks for the next page over a text protocol.
+  package var text: String { PositionText.write([folder.bytes, path]) }
+
+  package init?(text: String) {
+    guard let fields = PositionText.read(text), fields.count == 2, let folder = FolderID(fields[0])
+    else { return nil }
+    self.init(folder: folder, path: fields[1])
+  }
+}
+
+extension EntryPosition {
+  /// For a caller that asks for the next page over a text protocol.
+  package var text: String {
+    PositionText.write([
+      Array(String(library).utf8), folder.bytes, path, Array(String(ref).utf8),
+    ])
+  }
+
+  package init?(text: String) {
+    guard let fields = PositionText.read(text), fields.count == 4,
+      let library = Int64(String(decoding: fields[0], as: UTF8.self)),
+      let folder = FolderID(fields[1]), let ref = Int64(String(decoding: fields[3], as: UTF8.self))
+    else { return nil }
+    self.init(library: library, folder: folder, path: fields[2], ref: ref)
+  }
+}
+
+/// Byte strings as hexadecimal digits with dots between them.
+private enum PositionText {
+  static func write(_ fields: [[UInt8]]) -> String {
+    fields.map { $0.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() }
+      .joined(separator: ".")
+  }
+
+  static func read(_ text: String) -> [[UInt8]]? {
+    var fields: [[UInt8]] = []
+    for field in text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
+      let digits = field.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+      guard digits.count == field.count, digits.count % 2 == 0 else { return nil }
+      fields.append(
+        stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) })
+    }
+    return fields
+  }
+}
+
 /// What the catalog knows of one content.
 package struct Whereabouts: Hashable, Sendable {
   /// Entries of any state that name it, over all libraries, closed ones too.

@@ -275,3 +275,28 @@ extension Replicator {
     return (files, UInt64(Double(bytes) / Double(sample.count) * Double(files)))
   }
 }
+
+extension Replicator {
+  /// Every own live content is known to be on another machine: no file needs to be looked at.
+  package mutating func allOwnAreSafe() -> Bool {
+    let live = contents.sets(of: machine).live
+    var isSafe = true
+    contents.index.forEach(in: [live], notIn: [contents.safe], from: .zero) { _ in
+      isSafe = false
+      return false
+    }
+    return isSafe && publication.isIdle
+  }
+
+  /// Connected machines that say that they can serve a content now.
+  package func connectedHolders(of content: ContentID) -> [MachineID] {
+    links.values.filter {
+      $0.knowsContents && contents.index.contains(content.digest, in: $0.contents)
+    }.map(\.machine)
+  }
+
+  /// When the file that a machine re-read longest ago was re-read, by its own word.
+  package func rereadAt(_ machine: MachineID) -> WallTime? {
+    attesting.newest[machine]?.record.oldestReread
+  }
+}
