@@ -43,6 +43,9 @@ struct NewsQueue {
     return true
   }
 
+  /// The peer does not take them.
+  mutating func dropForgetRequests() { forgetRequests = [] }
+
   /// False: the queue is full.
   mutating func add(availability frame: Frame, ids: Int) -> Bool {
     guard announcedIDs + ids <= limits.announcedIDs else { return false }

@@ -32,6 +32,7 @@ extension Session {
     state = .open(
       Opening(version: version, features: features, salt: Self.salt(hello.nonce, theirs.nonce)))
     deliver(.opened(peer: theirs, version: version, features: features))
+    if features & Feature.forgetRequests == 0 { news.dropForgetRequests() }
     queueNews(greeting, theirs, states)
   }
 

@@ -8,7 +8,7 @@ extension Session {
   }
 
   mutating func announceForgetRequest(_ request: Signed<ForgetRequest>) {
-    guard isOpen, features & Feature.forgetRequests != 0 else { return }
+    guard !isClosed, !isOpen || features & Feature.forgetRequests != 0 else { return }
     if !news.add(request) { tooMuchNews() }
   }
 

@@ -29,7 +29,7 @@ package enum SessionCommand: Sendable {
 
   case available(added: [ContentID], removed: [ContentID])
   case availableBlocks(ContentID, [BlockRange])
-  /// Answered by a `roundTrip`; does nothing while `SessionLimits.pings` are on their way.
+  /// Answered by a `roundTrip`; does nothing before the hello, or while `SessionLimits.pings` are on their way.
   case ping
   case close(CloseCode, message: String)
 }
