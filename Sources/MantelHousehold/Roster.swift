@@ -56,7 +56,7 @@ package struct Roster: Sendable {
     let new = statements.filter { known[$0.id] == nil }
     guard !new.isEmpty else { return [] }
     let merged = RosterGraph(
-      household: graph.nodes.isEmpty ? nil : household, kept: self.statements, new: new)
+      household: graph.nodes.isEmpty ? nil : household, kept: self.statements, new: new, keys: graph.keys)
     guard merged.nodes.count > graph.nodes.count else { return [] }
     self = Roster(graph: merged)
     return self.statements.filter { known[$0.id] == nil }

@@ -45,8 +45,13 @@ struct RosterGraph: Sendable {
 
   init() {}
 
-  /// Takes what is valid and within the bounds out of `kept` (verified before, in full) and `new`.
-  init(household: HouseholdID?, kept: [SignedStatement], new: [SignedStatement]) {
+  /// Takes what is valid and within the bounds out of `kept` (verified before, in full) and `new`; `keys` are
+  /// those that an earlier graph has parsed.
+  init(
+    household: HouseholdID?, kept: [SignedStatement], new: [SignedStatement],
+    keys: [MachineID: MachineKey] = [:]
+  ) {
+    self.keys = keys
     let geneses = (kept + new).filter { Self.isGenesis($0, of: household) }
     guard let genesis = geneses.min(by: SignedStatement.precedes) else { return }
     let keptIDs = Set(kept.map(\.id))

@@ -56,14 +56,15 @@ import Testing
     var home = try TestHousehold(machines: 3)
     try home.remove(0, by: 1)
     try home.deliver(from: 1, to: 2)
+    for _ in 0..<4 { try home.join(home.addMachine(), admittedBy: 0) }
     let strike = try home.remove(1, by: 0)
     try home.remove(2, by: 0)
-    for _ in 0..<4 {
-      let puppet = home.addMachine()
-      try home.join(puppet, admittedBy: 0)
+    for puppet in 3..<7 {
+      home.give(home.rosters[0].statements, to: puppet)
       let parent = try #require(home.rosters[puppet].statements.last)
       let vote = try home.forge(by: puppet, parents: [parent], .countersign(strike.id))
       home.give([vote], to: puppet)
+      #expect(home.rosters[puppet].contains(vote.id))
     }
     home.synchronise()
     for index in home.keys.indices { #expect(home.members(at: index) == [1, 2]) }
