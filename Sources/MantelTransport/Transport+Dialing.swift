@@ -7,14 +7,14 @@ import Synchronization
 
 extension Transport {
   /// Connects to a member. Returns when the session is open and shown to the environment: the peer has accepted us and
-  /// its HELLO is here. Another connection to the same machine may win instead (`.duplicate`).
+  /// its HELLO is here; before `run()` it waits for that. Another connection to the same machine may win instead (`.duplicate`).
   ///
   /// `address.host` may be an IPv6 link-local address with its interface (`fe80::1%eth0`), or a name. Cancellable.
   package func dial(
     _ address: NetworkAddress, expecting: MachineID?, timeout: Duration = Limits.handshake
   ) async throws(TransportError) -> SessionID {
     let tls = try state.withLock { state throws(TransportError) in
-      guard state.phase == .running else { throw TransportError(.notRunning, "the transport is not running") }
+      guard state.phase != .stopped else { throw TransportError(.notRunning, "the transport was shut down") }
       return state.tls
     }
     let outcome = DialOutcome<SessionID>()

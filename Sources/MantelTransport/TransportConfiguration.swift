@@ -44,7 +44,7 @@ package struct TransportLimits: Sendable {
   /// Bytes that one write collects.
   package var writeBytes = 128 << 10
   /// Store queries of one session in progress; the others wait.
-  package var concurrentQueries = 8
+  package var concurrentQueries = 16
   /// Commands that wait for a session; more mean that it is stuck, and close it.
   package var waitingCommands = 4_096
   /// Sessions and joins that wait for `run()`.

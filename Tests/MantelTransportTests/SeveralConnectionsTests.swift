@@ -1,0 +1,107 @@
+import MantelCore
+import MantelHousehold
+import MantelSession
+import MantelWire
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MantelTransport
+
+@Suite(.timeLimit(.minutes(1))) struct SeveralConnectionsTests {
+  @Test(arguments: 0..<4) func simultaneousDialsLeaveOneWorkingSession(round: Int) async throws {
+    let agents = Household.agents(2)
+    try await Household.run(agents) { household in
+      await withTaskGroup { group in
+        for number in 0..<2 {
+          for _ in 0..<(round < 2 ? 1 : 2) {
+            group.addTask { () -> TransportError.Code? in
+              do throws(TransportError) {
+                _ = try await household.transports[number].dial(
+                  household.address(of: 1 - number), expecting: nil)
+                return nil
+              } catch { return error.code }
+            }
+          }
+        }
+        for await code in group {
+          // A dial that lost hears that another connection is kept, whoever closed it first.
+          #expect([nil, .duplicate, .closed(.duplicate), .connectionClosed, .refused].contains(code))
+        }
+      }
+      for number in 0..<2 {
+        let (agent, transport) = (agents[number], household.transports[number])
+        // Every connection but one ends at both sides.
+        await agent.journal.wait { $0.liveSessions.count == 1 && transport.statistics().sessions.count <= 2 }
+        let live = try #require(agent.journal.items.liveSessions.first)
+        await household.expectWorking(live, of: number)
+      }
+      let dialler = agents[0].key.machine < agents[1].key.machine ? 0 : 1
+      let kept = household.transports.map { transport in
+        transport.statistics().sessions.filter { $0.snapshot?.state == .open(version: 1) }
+      }
+      // If both connections came about, the smaller machine's is the one.
+      if household.transports[0].statistics().handshakesSucceeded == 2, round < 2 {
+        #expect(kept[dialler].allSatisfy { $0.isDialer })
+        #expect(kept[1 - dialler].allSatisfy { !$0.isDialer })
+      }
+    }
+    for agent in agents { expectOneAtATime(agent.journal.items) }
+  }
+
+  @Test func aHalfOpenSessionIsReplacedWhenItsPeerReconnects() async throws {
+    var limits = TransportLimits()
+    limits.probe = .milliseconds(100)
+    let agents = Household.agents(2)
+    try await Household.run(agents, limits: limits) { household in
+      // It greets, and is never heard again.
+      let silent = try await RawClient.connect(
+        to: household.address(of: 0), tls: RawClient.configuration(agents[1].key))
+      try await silent.send(.hello(agents[1].hello))
+      await agents[0].journal.waitForOpened(1)
+      let session = try await household.transports[1].dial(household.address(of: 0), expecting: nil)
+      await agents[0].journal.waitForOpened(2)
+      await household.expectWorking(session, of: 1)
+      silent.close()
+    }
+    expectOneAtATime(agents[0].journal.items)
+  }
+
+  @Test func twoLivingCopiesOfAMachineAreTold() async throws {
+    let agents = Household.agents(2)
+    let copy = FakeAgent(
+      key: agents[1].key, household: agents[1].household, members: agents[1].members.withLock { $0 })
+    try await Household.run(agents + [copy]) { household in
+      let first = try await household.transports[1].dial(household.address(of: 0), expecting: nil)
+      // For the copy its connection is the only one: whether its dial returns before the verdict is a race.
+      do throws(TransportError) {
+        _ = try await household.transports[2].dial(household.address(of: 0), expecting: nil)
+      } catch {
+        #expect(error.code == .closed(.clone))
+      }
+      await copy.journal.wait { !$0.endedSessions.isEmpty }
+      let told = try #require(copy.journal.items.endedSessions.first)
+      #expect(copy.journal.items.closeCode(of: told) == .clone)
+      await agents[1].journal.waitForEnd(of: first)
+      #expect(agents[1].journal.items.closeCode(of: first) == .clone)
+      await agents[0].journal.wait { !$0.endedSessions.isEmpty }
+    }
+  }
+
+  /// What the environment was promised: one session of a peer at a time, ended before the next opens.
+  private func expectOneAtATime(_ items: [Journal.Item]) {
+    var live: Set<SessionID> = []
+    for item in items {
+      switch item {
+      case .event(let session, .opened):
+        live.insert(session)
+        #expect(live.count == 1)
+      case .event(let session, let event):
+        if case .closing(.clone, _) = event { continue }
+        #expect(live.contains(session))
+      case .ended(let session, _): live.remove(session)
+      }
+    }
+    #expect(live.isEmpty)
+  }
+}

@@ -1,0 +1,236 @@
+import MantelCore
+import MantelHousehold
+import MantelSession
+import MantelWire
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MantelTransport
+
+@Suite(.timeLimit(.minutes(1))) struct TransportSessionTests {
+  /// Some MiB in units of all sizes, both ways at once.
+  @Test(arguments: ["127.0.0.1", "::1"]) func unitsArriveIntact(host: String) async throws {
+    let sizes = [0, 1, 65_471, 65_472, 65_473, 1 << 20, (1 << 20) + 1, 3_000_000, 4 << 20]
+    let made = sizes.enumerated().map { content(UInt64($0.offset), bytes: $0.element) }
+    let contents = Dictionary(uniqueKeysWithValues: made)
+    try await Household.run(Household.agents(2, contents: contents)) { household in
+      let session = try await household.transports[0].dial(
+        household.address(of: 1, host: host), expecting: household.agents[1].key.machine)
+      await household.agents[1].journal.waitForOpened()
+      let back = try #require(household.agents[1].journal.items.openedSessions.first)
+      let fetches = made.map {
+        UnitFetch(unit: UnitID(content: $0.0, part: .whole), bytes: UInt64($0.1.readableBytes))
+      }
+      #expect(household.transports[0].send(.fetch(fetches), to: session))
+      #expect(household.transports[1].send(.fetch(fetches), to: back))
+      for agent in household.agents {
+        await agent.journal.wait { $0.endedUnits().count == fetches.count }
+        let items = agent.journal.items
+        for fetch in fetches {
+          #expect(items.endedUnits()[fetch.unit] == .complete)
+          #expect(
+            items.bytes(of: fetch.unit) == contents[fetch.unit.content].map { Array($0.readableBytesView) })
+        }
+      }
+      let statistics = household.transports[0].statistics()
+      #expect(statistics.handshakesSucceeded == 1)
+      let total = UInt64(sizes.reduce(0, +))
+      let shown = try #require(statistics.sessions.first)
+      #expect(shown.bytesIn >= total && shown.bytesOut >= total)
+      #expect(shown.isDialer && shown.peer == household.agents[1].key.machine)
+    }
+    // Everything has ended, and the environments know.
+  }
+
+  @Test func dialsFailForTheirReason() async throws {
+    let agents = Household.agents(2)
+    let stranger = FakeAgent(household: agents[0].household, members: [])
+    try await Household.run(agents + [stranger]) { household in
+      func code(_ body: () async throws(TransportError) -> Void) async -> TransportError.Code? {
+        do throws(TransportError) {
+          try await body()
+          return nil
+        } catch { return error.code }
+      }
+      let (first, strangers) = (household.transports[0], household.transports[2])
+      let address = household.address(of: 1)
+      let other = agents[1].key.machine
+      #expect(
+        await code { () throws(TransportError) in
+          _ = try await first.dial(address, expecting: stranger.key.machine)
+        }
+          == .unexpectedPeer(other))
+      #expect(
+        await code { () throws(TransportError) in
+          _ = try await first.dial(household.address(of: 2), expecting: nil)
+        } == .notMember(stranger.key.machine))
+      #expect(
+        await code { () throws(TransportError) in
+          _ = try await first.dial(household.address(of: 0), expecting: nil)
+        } == .isSelf)
+      // The stranger would talk to us, but we refuse it: it learns so only after its side of the handshake.
+      stranger.members.withLock { _ = $0.insert(other) }
+      #expect(
+        await code { () throws(TransportError) in _ = try await strangers.dial(address, expecting: nil) }
+          == .refused)
+      #expect(
+        await code { () throws(TransportError) in
+          _ = try await first.dial(NetworkAddress(host: "127.0.0.1", port: 1), expecting: nil)
+        } == .unreachable)
+      #expect(agents[1].journal.items.openedSessions.isEmpty)
+      #expect(household.transports[1].statistics().handshakesRefused == 1)
+    }
+    let stopped = try Household.transport(agents[0])
+    stopped.shutDown()
+    let error = await #expect(throws: TransportError.self) {
+      _ = try await stopped.dial(NetworkAddress(host: "127.0.0.1", port: 1), expecting: nil)
+    }
+    #expect(error?.code == .notRunning)
+  }
+
+  @Test func aSilentServerTimesADialOutAndCancellationEndsOne() async throws {
+    let silent = try await SilentServer.start()
+    try await Household.run(Household.agents(1)) { household in
+      let transport = household.transports[0]
+      let timedOut = await #expect(throws: TransportError.self) {
+        _ = try await transport.dial(silent.address, expecting: nil, timeout: .milliseconds(50))
+      }
+      #expect(timedOut?.code == .timeout)
+      let dial = Task { try await transport.dial(silent.address, expecting: nil) }
+      await silent.waitForConnections(2)
+      dial.cancel()
+      let cancelled = await #expect(throws: TransportError.self) { _ = try await dial.value }
+      #expect(cancelled?.code == .cancelled)
+    }
+    try await silent.stop()
+  }
+
+  @Test func aRemovedMemberIsClosedAndStaysOut() async throws {
+    try await Household.run(Household.agents(2)) { household in
+      let (first, second) = (household.agents[0], household.agents[1])
+      let session = try await household.transports[1].dial(
+        household.address(of: 0), expecting: first.key.machine)
+      await first.journal.waitForOpened()
+      first.members.withLock { _ = $0.remove(second.key.machine) }
+      household.transports[0].disconnect(second.key.machine)
+      try household.transports[0].rebuildTLS()
+      await second.journal.waitForEnd(of: session)
+      #expect(second.journal.items.closeCode(of: session) == .notMember)
+      let error = await #expect(throws: TransportError.self) {
+        _ = try await household.transports[1].dial(household.address(of: 0), expecting: nil)
+      }
+      #expect(error?.code == .refused)
+      await first.journal.wait { $0.endedSessions.count == 1 }
+      #expect(household.transports[0].statistics().sessions.isEmpty)
+    }
+  }
+
+  @Test func aPeerOfAnotherHouseholdIsTold() async throws {
+    let one = FakeAgent(household: HouseholdID(Digest256(1, 1, 1, 1)), members: [])
+    let other = FakeAgent(household: HouseholdID(Digest256(2, 2, 2, 2)), members: [one.key.machine])
+    one.members.withLock { _ = $0.insert(other.key.machine) }
+    try await Household.run([one, other]) { household in
+      let error = await #expect(throws: TransportError.self) {
+        _ = try await household.transports[0].dial(household.address(of: 1), expecting: nil)
+      }
+      #expect(error?.code == .closed(.otherHousehold))
+      // Both were asked for a configuration, so both hear of the end, and of nothing else.
+      for agent in household.agents {
+        await agent.journal.wait { !$0.endedSessions.isEmpty }
+        #expect(agent.journal.items.count == 1)
+      }
+    }
+  }
+
+  @Test func shuttingDownTellsThePeer() async throws {
+    let agents = Household.agents(2)
+    try await Household.run(agents) { household in
+      let session = try await household.transports[0].dial(household.address(of: 1), expecting: nil)
+      await agents[1].journal.waitForOpened()
+      household.transports[1].shutDown()
+      await agents[0].journal.waitForEnd(of: session)
+      #expect(agents[0].journal.items.closeCode(of: session) == .shuttingDown)
+      #expect(!household.transports[0].send(.ping, to: session))
+    }
+    #expect(agents[1].journal.items.endedSessions.count == 1)
+  }
+
+  @Test func cancellationEndsRunAndItsSessions() async throws {
+    let agents = Household.agents(2)
+    try await Household.run([agents[0]]) { household in
+      let transport = try Household.transport(agents[1])
+      _ = try await transport.bind()
+      let running = Task { try await transport.run() }
+      let session = try await household.transports[0].dial(
+        NetworkAddress(host: "127.0.0.1", port: transport.listeningPort ?? 0), expecting: nil)
+      await agents[1].journal.waitForOpened()
+      running.cancel()
+      try await running.value
+      #expect(agents[1].journal.items.endedSessions.count == 1)
+      await agents[0].journal.waitForEnd(of: session)
+      #expect(agents[0].journal.items.closeCode(of: session) == .shuttingDown)
+    }
+  }
+
+  /// A consumer that takes its time: what waits for it stays within the limits, at both ends.
+  @Test func aSlowConsumerKeepsMemoryBounded() async throws {
+    var limits = TransportLimits()
+    limits.waitingEventBytes = 256 << 10
+    limits.inboundBytes = 128 << 10
+    let made = (0..<16).map { content(UInt64($0), bytes: 1 << 20) }
+    let agents = Household.agents(2, contents: Dictionary(uniqueKeysWithValues: made))
+    let greatest = Mutex((incoming: 0, outgoing: 0))
+    try await Household.run(agents, limits: limits) { household in
+      let transports = household.transports
+      let session = try await transports[0].dial(household.address(of: 1), expecting: nil)
+      agents[0].slowness.withLock {
+        $0 = { event in
+          guard case .unitData = event else { return }
+          for _ in 0..<50 { await Task.yield() }
+          let incoming = transports[0].statistics().sessions.first?.queuedIn ?? 0
+          let outgoing = transports[1].statistics().sessions.first?.queuedOut ?? 0
+          greatest.withLock {
+            $0.incoming = max($0.incoming, incoming)
+            $0.outgoing = max($0.outgoing, outgoing)
+          }
+        }
+      }
+      let fetches = made.map { UnitFetch(unit: UnitID(content: $0.0, part: .whole), bytes: 1 << 20) }
+      transports[0].send(.fetch(fetches), to: session)
+      await agents[0].journal.wait { $0.endedUnits().count == fetches.count }
+      #expect(agents[0].journal.items.endedUnits().values.allSatisfy { $0 == .complete })
+    }
+    let (incoming, outgoing) = greatest.withLock { $0 }
+    // One frame over the events' limit; two rounds of reading over the mailbox's, as one is taken while the next fills.
+    let readBytes = 512 << 10
+    #expect(incoming <= limits.waitingEventBytes + Limits.frameBytes + 2 * (limits.inboundBytes + readBytes))
+    #expect(incoming > limits.inboundBytes)
+    #expect(outgoing <= limits.outboundBytes + Limits.frameBytes)
+  }
+
+  /// Serving goes on while the own consumer is stuck.
+  @Test func aStuckConsumerStillServes() async throws {
+    let made = content(1, bytes: 3 << 20)
+    let agents = Household.agents(2, contents: [made.0: made.1])
+    try await Household.run(agents) { household in
+      let session = try await household.transports[0].dial(household.address(of: 1), expecting: nil)
+      await agents[1].journal.waitForOpened()
+      let back = try #require(agents[1].journal.items.openedSessions.first)
+      let gate = Journal()
+      let isStuck = Journal()
+      agents[1].slowness.withLock {
+        $0 = { _ in
+          isStuck.add(.ended(back, agents[0].key.machine))
+          await gate.wait { !$0.isEmpty }
+        }
+      }
+      household.transports[1].send(.ping, to: back)
+      await isStuck.wait { !$0.isEmpty }
+      let fetch = UnitFetch(unit: UnitID(content: made.0, part: .whole), bytes: 3 << 20)
+      household.transports[0].send(.fetch([fetch]), to: session)
+      await agents[0].journal.wait { $0.endedUnits()[fetch.unit] == .complete }
+      gate.add(.ended(back, agents[0].key.machine))
+    }
+  }
+}
