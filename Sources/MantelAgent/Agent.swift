@@ -3,11 +3,12 @@ package import Logging
 import MantelCatalog
 package import MantelControl
 import MantelCore
+import MantelSummary
 import MantelDisk
 import MantelHousehold
 import MantelReplication
 import MantelTransport
-package import ServiceLifecycle
+import ServiceLifecycle
 import Synchronization
 import UnixSignals
 
@@ -125,7 +126,7 @@ package final class Agent: Sendable {
   private static func filesystemMark(_ replica: Replica) -> FolderID {
     let host = (try? Data(contentsOf: URL(fileURLWithPath: "/etc/machine-id"))) ?? Data()
     let bytes = Array(host) + replica.filesystemIdentity
-    let digest = StatementID(canonicalBytes: bytes).digest
+    let digest = SummaryHash.sha256(bytes)
     return FolderID(high: digest.word0, low: digest.word1)
   }
 
@@ -195,7 +196,7 @@ package final class Agent: Sendable {
     do {
       var after: [UInt8]?
       while true {
-        let page = try catalog.replicaFiles(library: nil, after: after, limit: 1_000)
+        let page = try catalog.replicaFiles(of: nil, after: after, limit: 1_000)
         guard let last = page.last else { break }
         await effects.checkReplica(page, engine: engine)
         after = last.path

@@ -2,6 +2,7 @@ import Foundation
 import MantelCatalog
 import MantelControl
 import MantelCore
+import MantelHousehold
 import MantelDisk
 import MantelReplication
 
@@ -45,13 +46,14 @@ extension AgentControl {
 
   private func answers(_ folders: [Folder]) async throws -> [FolderAnswer] {
     let counts = try catalog.folderCounts()
-    var safe: [FolderID: Int] = [:]
     let catalog = catalog
-    try await engine.ask { replicator in
+    let safe = try await engine.ask { replicator in
+      var safe: [FolderID: Int] = [:]
       try catalog.forEachPublishedOwnFile { folder, _, content, _ in
         if replicator.isSafe(content) { safe[folder, default: 0] += 1 }
         return true
       }
+      return safe
     }
     var answers: [FolderAnswer] = []
     for folder in folders {
@@ -219,7 +221,7 @@ extension AgentControl {
       let names = await Names(engine)
       let library = try machine.map { try names.machine($0) }
       let start = after.flatMap { Data(base64Encoded: $0) }.map(Array.init)
-      let files = try catalog.replicaFiles(library: library, after: start, limit: Self.pageItems)
+      let files = try catalog.replicaFiles(of: library, after: start, limit: Self.pageItems)
       let root = Array(replicaRoot.utf8) + [UInt8(ascii: "/")]
       let items = files.map {
         SumAnswer(

@@ -81,11 +81,12 @@ struct AgentControl: ControlService {
   private func snapshot() async throws -> (StatusReport, MachineAnswer, Role, [String]) {
     let counts = try catalog.folderCounts()
     let published = counts.reduce(0) { $0 + $1.published }
-    var tally = LedgerCounts(
+    let counted = LedgerCounts(
       seen: counts.reduce(0) { $0 + $1.seen }, pending: counts.reduce(0) { $0 + $1.pending },
       skipped: counts.reduce(0) { $0 + $1.skipped })
     let catalog = catalog
     return try await engine.ask { replicator in
+      var tally = counted
       let unsafe = replicator.allOwnAreSafe() ? 0 : try Self.unsafeFiles(catalog, replicator)
       tally.safe = published - unsafe
       tally.pending += unsafe
@@ -183,7 +184,7 @@ struct AgentControl: ControlService {
       let addresses = try catalog.peerAddresses(peer.machine)
       let seen = await engine.seenAt(peer.machine) ?? addresses.compactMap(\.lastSuccess).max()
       let head = await engine.ask { $0.installedHead(of: peer.machine) }
-      let age = session.map { max((AgentClock.instant - $0.opened).inSeconds, 1) } ?? 1
+      let age = session.map { max((AgentClock.instant - $0.connected).inSeconds, 1) } ?? 1
       answers.append(
         PeerAnswer(
           name: peer.name, id: peer.machine.hex, role: peer.role == .full ? "full" : "source",

@@ -1,5 +1,6 @@
 import Logging
 import MantelCore
+import MantelReplication
 import MantelDiscovery
 import MantelHousehold
 import Synchronization

@@ -1,5 +1,6 @@
 import Logging
 import MantelCore
+import MantelCatalog
 import MantelDisk
 import MantelReplication
 import MantelTransport
@@ -209,13 +210,20 @@ final class Effects: Sendable {
 
   /// Compares the replica's files with what the catalog says of them, by stat alone.
   func checkReplica(_ files: [ReplicaFile], engine: Engine) async {
-    let lost = (try? await disk.run { [replica] in
-      try replica.checkMounted()
-      return files.filter { file in
-        guard let stamp = try? replica.stamp(path: file.path) else { return true }
-        return stamp.size != file.stamp.size || stamp.mtime != file.stamp.mtime
+    let replica = replica
+    let lost: [ReplicaFile]
+    do {
+      lost = try await disk.run { () throws -> [ReplicaFile] in
+        try replica.checkMounted()
+        return files.filter { file in
+          guard let stamp = try? replica.stamp(path: file.path) else { return true }
+          return stamp.size != file.stamp.size || stamp.mtime != file.stamp.mtime
+        }
       }
-    }) ?? []
+    } catch {
+      logger.warning("the replica cannot be checked", metadata: ["error": "\(error)"])
+      return
+    }
     for file in lost { await engine.handle(.replicaFileLost(file.path)) }
   }
 }

@@ -1,6 +1,7 @@
 import Logging
 import MantelCatalog
 import MantelCore
+import MantelWire
 import MantelDisk
 import MantelHousehold
 import MantelReplication

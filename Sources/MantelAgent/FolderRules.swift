@@ -19,7 +19,7 @@ enum FolderRules {
         folder: Folder(id: FolderID(high: 0, low: 0), name: "", root: root, excludes: [], filesystem: []),
         ownPaths: []
       ).directory([])
-    } catch let error as DiskError {
+    } catch {
       throw AgentError(.usage, "\(shown) cannot be backed up: \(error)")
     }
     for folder in existing where overlaps(folder.root, root) {

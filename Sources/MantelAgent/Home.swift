@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// Where one installation of Mantel keeps its things.
 package struct Home: Sendable {
@@ -9,10 +9,9 @@ package struct Home: Sendable {
 
   /// Everything below one directory: `--home DIR`, or `MANTEL_HOME`.
   package init(directory: String) {
-    config = directory + "/config"
-    state = directory + "/state"
-    socket = directory + "/agent.sock"
-    defaultReplica = directory + "/Mantel"
+    self.init(
+      config: directory + "/config", state: directory + "/state",
+      socket: directory + "/agent.sock", defaultReplica: directory + "/Mantel")
   }
 
   /// `--home`, else `MANTEL_HOME`, else the XDG directories of the user.
@@ -26,11 +25,19 @@ package struct Home: Sendable {
       // XDG: a relative path in these variables is to be ignored.
       environment[variable].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? user + fallback
     }
-    config = directory("XDG_CONFIG_HOME", "/.config") + "/mantel"
-    state = directory("XDG_STATE_HOME", "/.local/state") + "/mantel"
+    let state = directory("XDG_STATE_HOME", "/.local/state") + "/mantel"
     let runtime = environment["XDG_RUNTIME_DIR"].flatMap { $0.hasPrefix("/") ? $0 : nil }
-    socket = (runtime.map { $0 + "/mantel" } ?? state) + "/agent.sock"
-    defaultReplica = user + "/Mantel"
+    self.init(
+      config: directory("XDG_CONFIG_HOME", "/.config") + "/mantel", state: state,
+      socket: (runtime.map { $0 + "/mantel" } ?? state) + "/agent.sock",
+      defaultReplica: user + "/Mantel")
+  }
+
+  private init(config: String, state: String, socket: String, defaultReplica: String) {
+    self.config = config
+    self.state = state
+    self.socket = socket
+    self.defaultReplica = defaultReplica
   }
 
   package var catalogPath: String { state + "/catalog.sqlite" }
@@ -39,7 +46,7 @@ package struct Home: Sendable {
 
   /// Directories that no folder scan may enter.
   package func ownPaths(replica: String) -> [[UInt8]] {
-    [config, state, (socket as NSString).deletingLastPathComponent + "/agent.sock", replica].map { Array($0.utf8) }
+    [config, state, replica].map { Array($0.utf8) }
   }
 
   /// Whether `init` or `join` was done here.

@@ -16,7 +16,7 @@ enum LocalAddresses {
       defer { current = interface.ifa_next }
       let name = String(cString: interface.ifa_name)
       let flags = Int32(bitPattern: interface.ifa_flags)
-      guard flags & Int32(IFF_UP.rawValue) != 0, flags & Int32(IFF_LOOPBACK.rawValue) == 0,
+      guard flags & Int32(IFF_UP) != 0, flags & Int32(IFF_LOOPBACK) == 0,
         !ignoredInterfaces.contains(where: name.hasPrefix), let address = interface.ifa_addr,
         let host = text(address)
       else { continue }

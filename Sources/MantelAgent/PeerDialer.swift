@@ -1,6 +1,7 @@
 import Logging
 import MantelCatalog
 import MantelCore
+import MantelReplication
 import MantelDiscovery
 import MantelHousehold
 import MantelTransport

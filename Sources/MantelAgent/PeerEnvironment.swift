@@ -1,5 +1,6 @@
 import Logging
 import MantelCore
+import MantelCatalog
 import MantelDisk
 import MantelReplication
 import MantelSession

@@ -1,7 +1,8 @@
-package import Foundation
+import Foundation
 package import Logging
 import MantelCatalog
 import MantelCore
+import MantelWire
 import MantelDiscovery
 import MantelDisk
 import MantelHousehold

@@ -1,4 +1,4 @@
-package import MantelCore
+import MantelCore
 
 /// Bounds of frames that follow from their layouts or that no other module needs. protocol.md lists them; a test
 /// compares the two.
