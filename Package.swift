@@ -119,7 +119,8 @@ let package = Package(
     .testTarget(
       name: "MantelReplicationTests",
       dependencies: [
-        "MantelReplication", "MantelSummary", "MantelHousehold", "MantelCore", "MantelTestSupport",
+        "MantelReplication", "MantelSummary", "MantelHousehold", "MantelCatalog", "MantelCore",
+        "MantelTestSupport",
       ]),
     .testTarget(
       name: "MantelTransportTests",

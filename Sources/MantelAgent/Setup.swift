@@ -243,7 +243,7 @@ package enum Setup {
     }
     let role = try catalog.value(.role).map { String(decoding: $0, as: UTF8.self) }
     return try Replicator(
-      machine: key.machine, roster: Roster(statements, household: household),
+      machine: key.machine, roster: Roster(stored: statements),
       role: role == "source" ? .source : .full, filesystem: filesystem, store: catalog, key: key,
       now: AgentClock.now)
   }

@@ -89,7 +89,7 @@ extension Replicator {
   ) throws(StoreError) {
     guard let peer = links[link] else { return }
     let owner = head.record.library
-    guard roster.mayPublish(library: owner, signer: head.record.signer), roster.verify(head) else {
+    guard roster.accepts(head) else {
       actions.append(.warn(.rejectedHead(owner, "its signature or signer is not the library's")))
       return
     }
