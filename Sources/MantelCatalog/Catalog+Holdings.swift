@@ -140,14 +140,14 @@ extension Catalog {
           AND n.since <= o.installed AND (n.until = 0 OR n.until > o.installed))
       """
     }
+    // CASE keeps SQLite from looking for newer entries before it knows that the row is installed at all.
     return try db.all(
       """
       SELECT \(missingColumns)
       FROM entry e INDEXED BY entry_lacking CROSS JOIN library l ON l.machine = e.library
         CROSS JOIN machine m ON m.ref = l.machine
-      WHERE e.lacking = 1 AND \(condition) AND \(EntryCoding.isInstalled)
-        AND NOT \(hasNewer("n.mtime > e.mtime"))
-        AND NOT \(hasNewer("n.mtime = e.mtime AND n.ref < e.ref"))
+      WHERE e.lacking = 1 AND \(condition) AND CASE WHEN \(EntryCoding.isInstalled)
+        THEN NOT \(hasNewer("n.mtime > e.mtime")) AND NOT \(hasNewer("n.mtime = e.mtime AND n.ref < e.ref")) END
       ORDER BY e.mtime DESC, e.content LIMIT ?
       """, values + [.int(limit)]
     ) { try $0.missingContent() }

@@ -51,7 +51,7 @@ extension Catalog {
         """
         SELECT content FROM entry INDEXED BY entry_by_since WHERE library = ?1 AND since = ?2
         UNION
-        SELECT content FROM entry INDEXED BY entry_by_until WHERE library = ?1 AND until = ?2 AND until > 0
+        SELECT content FROM entry INDEXED BY entry_by_until WHERE library = ?1 AND until = ?2 AND until <> 0
         """, [.int(row.ref), .int(row.installed)]
       ) { try $0.id(0) }
     }
@@ -76,7 +76,7 @@ extension Catalog {
       ])
     // A row that went is wanted no more; leaving its mark would only make the queue's readers step over it.
     try db.run(
-      "UPDATE entry SET lacking = 0 WHERE library = ? AND until = ? AND until > 0 AND lacking = 1",
+      "UPDATE entry SET lacking = 0 WHERE library = ? AND until = ? AND until <> 0 AND lacking = 1",
       [.int(row.ref), .int(row.installed)])
   }
 
@@ -158,7 +158,7 @@ extension Catalog {
           """
           DELETE FROM entry WHERE ref IN (
             SELECT ref FROM entry INDEXED BY entry_by_until
-            WHERE library = ? AND until > 0 AND until <= ? AND went = 0 AND came = 0 LIMIT ?)
+            WHERE library = ? AND until <> 0 AND until <= ? AND went = 0 AND came = 0 LIMIT ?)
           """, [.int(ref), .int(floor), .int(budget)])
         budget -= db.changesCount
         if budget <= 0 { return true }

@@ -200,7 +200,6 @@ private struct PathRange {
   }
 }
 
-private func max(_ left: [UInt8], _ right: [UInt8], by isLess: ([UInt8], [UInt8]) -> Bool) -> [UInt8]
-{
+private func max(_ left: [UInt8], _ right: [UInt8], by isLess: ([UInt8], [UInt8]) -> Bool) -> [UInt8] {
   isLess(left, right) ? right : left
 }

@@ -128,7 +128,7 @@ private struct DeltaPage {
     let sql = { (range: String) in
       """
       SELECT e.id, e.ref FROM entry e INDEXED BY entry_by_until
-      WHERE e.library = ?1 AND e.until > 0 AND \(range) AND e.since <= ?2 AND NOT EXISTS (
+      WHERE e.library = ?1 AND e.until <> 0 AND \(range) AND e.since <= ?2 AND NOT EXISTS (
         SELECT 1 FROM entry o WHERE o.library = ?1 AND o.id = e.id AND o.since <= ?3
           AND (o.until = 0 OR o.until > ?3))
       ORDER BY e.until, e.ref

@@ -57,7 +57,7 @@ extension Catalog {
         try db.all(
           """
           SELECT id FROM entry INDEXED BY entry_by_until
-          WHERE library = ? AND until = ? AND until > 0 ORDER BY id
+          WHERE library = ? AND until = ? AND until <> 0 ORDER BY id
           """, key
         ) { try $0.id(0) }
       )
@@ -81,7 +81,7 @@ extension Catalog {
     let key: [DatabaseValue] = [.int(row.ref), .int(row.next)]
     try db.run("DELETE FROM entry WHERE library = ? AND since = ?", key)
     try db.run(
-      "UPDATE entry SET until = 0, went = 0 WHERE library = ? AND until = ? AND until > 0", key)
+      "UPDATE entry SET until = 0, went = 0 WHERE library = ? AND until = ? AND until <> 0", key)
     row.staging = nil
     row.stagedCounts = row.counts
   }
@@ -97,10 +97,14 @@ extension Catalog {
     return row
   }
 
-  private func stage(_ id: EntryID, _ entry: Entry, _ row: inout LibraryRow, _ db: Database) throws
-  {
-    guard try current(id, row, db) == nil else { return }
-    if try takeRemovalBack(id, &row, db) { return }
+  private func stage(_ id: EntryID, _ entry: Entry, _ row: inout LibraryRow, _ db: Database) throws {
+    let known = try db.row(
+      "SELECT until FROM entry WHERE library = ? AND id = ? AND until IN (0, ?)",
+      [.int(row.ref), .id(id), .int(row.next)])
+    if let known {
+      if try known.integer(0) != 0 { try takeRemovalBack(id, &row, db) }
+      return
+    }
     try insert(id, entry, in: row, db)
     row.stagedCounts.count(entry, by: 1)
   }

@@ -4,27 +4,6 @@ package import MantelCore
 // What the command line asks: read-only, from a snapshot, on any thread. Lists are paged by a position that the page
 // before returned, so that none is ever whole in memory.
 
-/// Files of one folder by status.
-package struct FolderCounts: Hashable, Sendable {
-  package var folder: FolderID
-  package var published: Int
-  package var pending: Int
-  package var skipped: Int
-
-  package var seen: Int { published + pending + skipped }
-}
-
-/// Where a page of ledger files ended.
-package struct FilePosition: Hashable, Sendable {
-  package var folder: FolderID
-  package var path: [UInt8]
-
-  package init(folder: FolderID, path: [UInt8]) {
-    self.folder = folder
-    self.path = path
-  }
-}
-
 /// Which entries a listing shows.
 package struct EntryStates: OptionSet, Hashable, Sendable {
   package let rawValue: UInt8
@@ -116,110 +95,6 @@ package struct PublishedHead: Hashable, Sendable {
 }
 
 extension Catalog {
-  /// One row a folder that has files, by folder id.
-  package func folderCounts() throws(StoreError) -> [FolderCounts] {
-    try read { db in
-      try db.all(
-        """
-        SELECT folder, sum(files * (status = 1)), sum(files * (status = 0)), sum(files * (status = 2))
-        FROM file_count GROUP BY folder HAVING sum(files) > 0 ORDER BY folder
-        """
-      ) { row in
-        FolderCounts(
-          folder: try row.folder(0), published: Int(try row.integer(1)),
-          pending: Int(try row.integer(2)), skipped: Int(try row.integer(3)))
-      }
-    }
-  }
-
-  /// Skipped files with their reasons, by folder and path.
-  package func skippedFiles(after: FilePosition? = nil, limit: Int) throws(StoreError)
-    -> [LedgerFile]
-  {
-    try unpublished(LedgerCoding.skipped, after, limit)
-  }
-
-  /// Pending files with their reasons, by folder and path.
-  package func pendingFiles(after: FilePosition? = nil, limit: Int) throws(StoreError)
-    -> [LedgerFile]
-  {
-    try unpublished(LedgerCoding.pending, after, limit)
-  }
-
-  private func unpublished(_ status: Int64, _ after: FilePosition?, _ limit: Int)
-    throws(StoreError) -> [LedgerFile]
-  {
-    try read { db in
-      try db.all(
-        """
-        SELECT \(LedgerCoding.columns) FROM file INDEXED BY file_unpublished
-        WHERE status <> 1 AND status = ? AND (folder, path) > (coalesce(?, x''), coalesce(?, x''))
-        ORDER BY folder, path LIMIT ?
-        """,
-        [.int(status), .bytes(after?.folder.bytes ?? []), .bytes(after?.path ?? []), .int(limit)]
-      ) { try $0.ledgerFile() }
-    }
-  }
-
-  /// Every published own file with its content and size, by content: files of one content follow each other. Returning
-  /// false ends the walk.
-  package func forEachPublishedOwnFile(
-    _ body: (_ folder: FolderID, _ path: [UInt8], _ content: ContentID, _ size: UInt64) -> Bool
-  ) throws(StoreError) {
-    typealias Item = (position: FilePosition, content: ContentID, size: UInt64)
-    var last: Item?
-    while true {
-      let page: [Item] = try read { db in
-        // The rest of the content that the last page ended in, then the others.
-        var page: [Item] = []
-        for (condition, values) in Self.following(last.map { ($0.content, $0.position) }) {
-          page += try db.all(
-            """
-            SELECT folder, path, content, size FROM file INDEXED BY file_by_content
-            WHERE status = 1 AND \(condition) ORDER BY content, folder, path LIMIT ?
-            """, values + [.int(Self.scanPage - page.count)]
-          ) { row in
-            (
-              FilePosition(folder: try row.folder(0), path: try row.bytes(1)), try row.id(2),
-              try row.bits(3)
-            )
-          }
-        }
-        return page
-      }
-      for item in page {
-        guard body(item.position.folder, item.position.path, item.content, item.size) else {
-          return
-        }
-      }
-      guard page.count == Self.scanPage else { return }
-      last = page.last
-    }
-  }
-
-  private static func following(_ last: (ContentID, FilePosition)?) -> [(
-    String, [DatabaseValue]
-  )] {
-    guard let (content, position) = last else { return [("content IS NOT NULL", [])] }
-    return [
-      (
-        "content = ? AND (folder, path) > (?, ?)",
-        [.id(content), .folder(position.folder), .bytes(position.path)]
-      ),
-      ("content > ?", [.id(content)]),
-    ]
-  }
-
-  /// The ledger row of an absolute path, if it lies in a folder that is not removed.
-  package func ownFile(atAbsolutePath path: [UInt8]) throws(StoreError) -> LedgerFile? {
-    for folder in try folders() where !folder.isRemoved {
-      let root = folder.root.last == UInt8(ascii: "/") ? folder.root : folder.root + [UInt8(ascii: "/")]
-      guard path.count > root.count, path.starts(with: root) else { continue }
-      if let file = try file(folder.id, Array(path.dropFirst(root.count))) { return file }
-    }
-    return nil
-  }
-
   package func whereabouts(of content: ContentID) throws(StoreError) -> Whereabouts {
     let entries = try read { db in
       try db.all(
@@ -315,7 +190,9 @@ extension Catalog {
   /// Installed libraries, by machine.
   package func libraryTotals() throws(StoreError) -> [LibraryTotals] {
     try read { db in
-      let machines = try db.all("SELECT m.id FROM library l JOIN machine m ON m.ref = l.machine ORDER BY m.id") {
+      let machines = try db.all(
+        "SELECT m.id FROM library l JOIN machine m ON m.ref = l.machine ORDER BY m.id"
+      ) {
         MachineID(try $0.digest(0))
       }
       return try machines.compactMap { machine in
@@ -328,22 +205,23 @@ extension Catalog {
     }
   }
 
-  /// Every head that this machine published, by library and order.
-  package func publishedHeads() throws(StoreError) -> [PublishedHead] {
-    let heads = try read { db in
+  /// Heads of a library that this machine published, in their order, above one of them.
+  package func publishedHeads(
+    of library: MachineID, after: HeadOrder = .none, limit: Int
+  ) throws(StoreError) -> [PublishedHead] {
+    try read { db in
       try db.all(
         """
-        SELECT m.id, p.epoch, p.sequence, p.root
-        FROM published p JOIN machine m ON m.ref = p.library ORDER BY m.id, p.epoch, p.sequence
-        """
+        SELECT p.epoch, p.sequence, p.root
+        FROM machine m CROSS JOIN published p ON p.library = m.ref
+        WHERE m.id = ? AND (p.epoch, p.sequence) > (?, ?) ORDER BY p.epoch, p.sequence LIMIT ?
+        """, [.id(library), .bits(after.epoch), .bits(after.sequence), .int(limit)]
       ) { row in
         PublishedHead(
-          library: try row.id(0),
-          order: HeadOrder(epoch: try row.bits(1), sequence: try row.bits(2)),
-          root: try row.digest(3))
+          library: library, order: HeadOrder(epoch: try row.bits(0), sequence: try row.bits(1)),
+          root: try row.digest(2))
       }
     }
-    return heads
   }
 
   /// The root that this machine published for an order, if it did: another root for it means a clone or a restore.
@@ -359,9 +237,11 @@ extension Catalog {
       )?.digest(0)
     }
   }
+}
 
-  // MARK: Replica files
+// MARK: - Replica files
 
+extension Catalog {
   /// Replica files by path, of one library or of all: for `sums`, and for comparing all by stat.
   package func replicaFiles(
     of library: MachineID?, after path: [UInt8]? = nil, limit: Int

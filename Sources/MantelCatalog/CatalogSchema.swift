@@ -222,9 +222,10 @@ enum CatalogSchema {
     -- Covering for the summary's start-up scans; the first also for the check of double paths.
     CREATE INDEX entry_by_path ON entry (library, folder, path, state, since, until);
     CREATE INDEX entry_by_content ON entry (library, content, state, since, until, size);
-    -- What a generation brought and took.
+    -- What a generation brought and took. The condition is not a range: given `until > 0` SQLite would seek by that range
+    -- and step over all of the history instead of seeking by `until = ?`.
     CREATE INDEX entry_by_since ON entry (library, since);
-    CREATE INDEX entry_by_until ON entry (library, until) WHERE until > 0;
+    CREATE INDEX entry_by_until ON entry (library, until) WHERE until <> 0;
     -- The queues.
     CREATE INDEX entry_came ON entry (library, since) WHERE came = 1;
     CREATE INDEX entry_went ON entry (library, until) WHERE went = 1;

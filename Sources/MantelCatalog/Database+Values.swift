@@ -14,9 +14,11 @@ extension DatabaseValue {
   static func flag(_ value: Bool) -> DatabaseValue { Int64(value ? 1 : 0).databaseValue }
   static func text(_ value: String) -> DatabaseValue { value.databaseValue }
 
-  /// An empty array is bound as NULL (its buffer has no address): statements that allow empty blobs say
-  /// `coalesce(?, x'')`.
-  static func bytes(_ value: [UInt8]) -> DatabaseValue { Data(value).databaseValue }
+  /// NULL for an empty array: whether SQLite gets an empty blob or NULL otherwise hangs on whether Foundation gives an
+  /// empty buffer an address. Statements that allow empty blobs say `coalesce(?, x'')`.
+  static func bytes(_ value: [UInt8]) -> DatabaseValue {
+    value.isEmpty ? .null : Data(value).databaseValue
+  }
 
   static func digest(_ value: Digest256) -> DatabaseValue {
     let words = (

@@ -194,7 +194,7 @@ import Testing
     let catalog = fixture.catalog
     #expect(try catalog.wanted(Fixture.own, liveOnly: true) == [first.content])
     #expect(try catalog.held() == [first.content])
-    #expect(try catalog.publishedHeads().map(\.order) == [Fixture.order(1)])
+    #expect(try catalog.publishedHeads(of: Fixture.own, limit: 9).map(\.order) == [Fixture.order(1)])
     #expect(try catalog.allMissing(pageSize: 5).isEmpty)
     #expect(try catalog.unfiled(limit: 5).isEmpty)
     // What an own folder on a network filesystem has is served, but not held.

@@ -39,6 +39,41 @@ import Testing
     }
   }
 
+  @Test func tellsOfDamageInUse() throws {
+    let fixture = try CatalogFixture(.file)
+    try fixture.catalog.follow(
+      Fixture.anna, 1, add: (0..<2_000).map { Fixture.entry("p\($0)", $0) })
+    try fixture.catalog.inspect("PRAGMA wal_checkpoint(TRUNCATE)")
+    let handle = try #require(FileHandle(forUpdatingAtPath: fixture.path))
+    let size = try handle.seekToEnd()
+    try handle.seek(toOffset: size / 2)
+    try handle.write(contentsOf: Data(repeating: 0xa5, count: Int(size / 2)))
+    try handle.close()
+    try fixture.reopen()
+    let error = #expect(throws: StoreError.self) {
+      _ = try fixture.catalog.entries(of: Fixture.anna, states: .all, limit: 3_000)
+      _ = try fixture.catalog.damage()
+    }
+    #expect(error?.code == .corrupt)
+  }
+
+  @Test func keepsNothingOfACallThatFoundTheDiskFull() throws {
+    let fixture = try CatalogFixture(.file)
+    let (order, kept) = (Fixture.order(1), Fixture.entry("kept", 1))
+    try fixture.catalog.stage(Fixture.anna, order, Fixture.identified([kept]))
+    let pages = try #require(try fixture.catalog.inspect("PRAGMA page_count").first)
+    try fixture.catalog.inspect("PRAGMA max_page_count = \(pages)")
+    let error = #expect(throws: StoreError.self) {
+      try fixture.catalog.stage(
+        Fixture.anna, order,
+        Fixture.identified((0..<2_000).map { Fixture.entry("p\($0)", $0) }))
+    }
+    #expect(error?.code == .diskFull)
+    try fixture.reopen()
+    #expect(try fixture.catalog.staged(Fixture.anna).added == [Fixture.id(kept)])
+    #expect(try fixture.catalog.stagedCounts(Fixture.anna).entries == 1)
+  }
+
   @Test func writesDurably() throws {
     let fixture = try CatalogFixture(.file)
     // FULL is 2: with NORMAL a power cut takes back a head that was announced.
@@ -83,22 +118,33 @@ import Testing
     let entries = Fixture.identified(
       (0..<20_000).map { Fixture.entry("2024/\($0 / 500)/IMG_\($0).jpg", $0, mtime: Int64($0)) })
     let order = Fixture.order(1)
-    let clock = ContinuousClock()
-    let staging = try clock.measure {
+    // Time of this thread on a processor: a busy machine does not make the catalog slow.
+    let staging = try processorSeconds {
       for start in stride(from: 0, to: entries.count, by: 1_000) {
         try catalog.stage(Fixture.anna, order, Array(entries[start..<start + 1_000]))
       }
     }
-    let installing = try clock.measure {
+    let installing = try processorSeconds {
       try catalog.install(Fixture.anna, head: Fixture.head(Fixture.anna, order))
     }
     var missing: [MissingContent] = []
-    let paging = try clock.measure { missing = try catalog.allMissing(pageSize: 1_000) }
+    let paging = try processorSeconds { missing = try catalog.allMissing(pageSize: 1_000) }
     #expect(missing.count == 20_000)
-    #expect(staging < .seconds(15))
-    #expect(installing < .seconds(1))
-    #expect(paging < .seconds(5))
+    #expect(staging < 10)
+    #expect(installing < 1)
+    #expect(paging < 3)
     #expect(try catalog.entryIDs(Fixture.anna).count == 20_000)
-    print("20,000 entries: stage \(staging), install \(installing), page \(paging)")
+    print("20,000 entries: stage \(staging) s, install \(installing) s, page \(paging) s")
+  }
+
+  private func processorSeconds(_ body: () throws -> Void) rethrows -> Double {
+    func now() -> Double {
+      var time = timespec()
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+      return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+    let start = now()
+    try body()
+    return now() - start
   }
 }

@@ -5,7 +5,7 @@ import Testing
 /// Random histories against a naive model: whatever the order of staging, installing, publishing, filing and restarts,
 /// every answer is that of brute force.
 @Suite struct CatalogHistoryTests {
-  @Test(arguments: Home.allCases, 1...6)
+  @Test(arguments: Home.allCases, 1...4)
   func answersEqualBruteForce(home: Home, seed: Int) throws {
     var history = try RandomHistory(home, seed: UInt64(seed))
     for _ in 0..<70 {
