@@ -35,7 +35,7 @@ import Testing
           var typed = Array(InviteCode(random: random).display.filter { $0 != "-" })
           guard typed[position] != typed[position + 1] else { continue }
           typed.swapAt(position, position + 1)
-          #expect(throws: InviteCodeError.wrongCheckSymbol) { try InviteCode(parsing: String(typed)) }
+          if (try? InviteCode(parsing: String(typed))) != nil { Issue.record("swap at \(position)") }
         }
       }
     }

@@ -33,11 +33,12 @@ import Testing
     let whole = Roster(statements)
     #expect(home.members(of: statements) == [0])
     #expect(whole.voided.map(\.machine) == [home.id(2)])
-    for order in permutations(statements) {
+    for (number, order) in permutations(statements).enumerated() {
       let roster = Roster(order)
       #expect(roster.hash == whole.hash)
       #expect(roster.members == whole.members && roster.removed == whole.removed)
-      // One by one, and sent again while anything is refused for missing ancestors.
+      // Every seventh order also one by one, and sent again while anything is refused for missing ancestors.
+      guard number % 7 == 0 else { continue }
       var grown = Roster([], household: whole.household)
       var rounds = 0
       while grown.statements.count < whole.statements.count, rounds < order.count {
