@@ -133,7 +133,11 @@ let package = Package(
     .testTarget(
       name: "MantelCommandsTests", dependencies: ["MantelCommands", "MantelControl", "MantelCore"]),
     .testTarget(name: "TidyTests"),
-    .testTarget(name: "LabTests", dependencies: ["MantelTestSupport"]),
+    // What runs inside a lab machine to try discovery without an agent; for the tests only.
+    .executableTarget(
+      name: "mantel-lab-probe", dependencies: ["MantelDiscovery", "MantelCore", logging],
+      path: "Tests/MantelLabProbe"),
+    .testTarget(name: "LabTests", dependencies: ["MantelTestSupport", "mantel-lab-probe"]),
   ]
 )
 

@@ -23,7 +23,7 @@ enum DiscoveryInput: Sendable {
   case network(LocalNetwork)
   /// The machine was suspended: what the daemon has cached is old.
   case resumed
-  /// `nextDeadline` may have come.
+  /// `nextDeadline` may have come; fed after every batch of the others.
   case deadline
 
   /// Said by a client or one of its objects.
@@ -131,9 +131,8 @@ struct DiscoveryCore: Sendable {
     case .unresolved(let key): sightings.unresolved(key, now: now)
     case .network(let network): networkChanged(network, now: now)
     case .resumed: browseAgainAt = now
-    case .deadline: break
+    case .deadline: handleDeadlines(now: now)
     }
-    handleDeadlines(now: now)
     reportDaemon()
   }
 

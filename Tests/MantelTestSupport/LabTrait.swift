@@ -1,0 +1,39 @@
+import Foundation
+import Synchronization
+package import Testing
+
+/// What a lab test needs beyond machines on a network.
+package enum LabFeature: Hashable, Sendable {
+  /// `Lab.cut(between:and:)`
+  case partition
+  /// `LabMachine.shape(bitsPerSecond:)`
+  case shaping
+}
+
+extension Trait where Self == ConditionTrait {
+  /// The test runs where a lab can; elsewhere it is skipped with the reason, unless `MANTEL_REQUIRE_LAB=1`: then it
+  /// runs, and fails for that reason.
+  package static var lab: Self { lab(needs: []) }
+
+  package static func lab(needs features: Set<LabFeature>) -> Self {
+    let obstacle = LabObstacles.of(features)
+    if let obstacle { FileHandle.standardError.write(Data("lab tests cannot run: \(obstacle)\n".utf8)) }
+    return .enabled(if: obstacle == nil || LabObstacles.isRequired, Comment(rawValue: obstacle ?? "the lab runs here"))
+  }
+}
+
+/// What is in the way of labs here; looked at once for each set of features.
+enum LabObstacles {
+  private static let known = Mutex<[Set<LabFeature>: String?]>([:])
+
+  static var isRequired: Bool { ProcessInfo.processInfo.environment["MANTEL_REQUIRE_LAB"] == "1" }
+
+  static func of(_ features: Set<LabFeature>) -> String? {
+    known.withLock { known in
+      if let obstacle = known[features] { return obstacle }
+      let obstacle = LabHost.obstacle(features)
+      known[features] = .some(obstacle)
+      return obstacle
+    }
+  }
+}
