@@ -1,4 +1,5 @@
 import Logging
+import MantelCatalog
 import MantelCore
 import MantelDisk
 import MantelReplication
@@ -111,6 +112,7 @@ final class FolderScanner: Sendable {
       return
     }
     state.withLock { _ = $0.offline.remove(id) }
+    noteWhetherLocal(folder)
     await watcher?.watch(folder, ownPaths: ownPaths)
     await engine.handle(.scanBegan(id))
     let isWhole = await walk(folder, from: [])
@@ -122,6 +124,15 @@ final class FolderScanner: Sendable {
   private func isThere(_ folder: Folder) -> Bool {
     guard let identity = try? FilesystemFacts.identity(of: folder.root) else { return false }
     return folder.filesystem.isEmpty || identity == folder.filesystem
+  }
+
+  /// Files on a network filesystem can be served, but are not held: their fsync proves nothing about a disk.
+  private func noteWhetherLocal(_ folder: Folder) {
+    do {
+      try engine.catalog.setFolder(folder.id, isLocal: try FilesystemFacts.isLocal(folder.root))
+    } catch {
+      logger.warning("a folder's filesystem could not be looked at", metadata: ["error": "\(error)"])
+    }
   }
 
   private func walk(_ folder: Folder, from start: [UInt8]) async -> Bool {

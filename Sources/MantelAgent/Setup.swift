@@ -238,7 +238,7 @@ package enum Setup {
     catalog: Catalog, key: DeviceKey, filesystem: FolderID
   ) throws -> Replicator {
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
-    guard let household = try catalog.value(.household).flatMap({ HouseholdID($0) }) else {
+    guard try catalog.value(.household) != nil else {
       throw AgentError(.internalError, "the catalog names no household: restore it, or start anew")
     }
     let role = try catalog.value(.role).map { String(decoding: $0, as: UTF8.self) }

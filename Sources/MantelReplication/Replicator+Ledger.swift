@@ -304,8 +304,5 @@ extension Replicator {
     if contents.setAvailable(content, true) {
       sendToAll(.available(added: [content], removed: []))
     }
-    if try store.missingContent(content) != nil {
-      filing.ready.insert(content)
-    }
   }
 }

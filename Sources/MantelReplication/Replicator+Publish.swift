@@ -140,8 +140,10 @@ extension Replicator {
     guard let signed = sign(head) else { return }
     try store.publish(change, head: signed, files: update.files)
     let wasEmpty = library.entries.count == 0
-    for change in publication.changes.values where change.isHeld {
-      contents.setHeld(change.content, true)
+    for change in publication.changes.values {
+      if change.isHeld { contents.setHeld(change.content, true) }
+      // Another library may be waiting for the very bytes that this machine has now.
+      if try store.missingContent(change.content) != nil { filing.ready.insert(change.content) }
     }
     publication.isFirst = false
     publication.recent.append(now.instant)
