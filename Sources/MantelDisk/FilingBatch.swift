@@ -141,13 +141,14 @@ struct FilingBatch {
           if landing.insert(content).inserted {
             return .success(try prepareLanding(content, mtime: mtime, keepsFile: keepsFiles))
           }
-          return .success(try prepareCopy(of: staged, content, mtime: mtime, keepsFile: keepsFiles))
+          return .success(try prepareCopy(of: [staged], content, mtime: mtime, keepsFile: keepsFiles))
         case .move(let from, let path, _, _), .link(let from, let path, _, _):
           coming[path] = coming[from] ?? .replica(from)
           return .success(nil)
         case .copy(let from, let path, let content, let mtime):
-          let bytes = try prepareCopy(
-            of: coming[from] ?? .replica(from), content, mtime: mtime, keepsFile: keepsFiles)
+          // Where the source lies now; where it is to lie, if an earlier run has brought it there.
+          let sources = [coming[from], .replica(from)].compactMap(\.self)
+          let bytes = try prepareCopy(of: sources, content, mtime: mtime, keepsFile: keepsFiles)
           coming[path] = bytes.map { .staged($0.name) }
           return .success(bytes)
         case .copyOwn(let folder, let source, _, let content, let mtime):
@@ -186,21 +187,24 @@ struct FilingBatch {
       name: name, file: keepsFile ? file : nil, stamp: opened.status.stamp, content: content, isCopy: false)
   }
 
+  /// Nil when no source is there: the copy may be, from a run that was cut off.
   private func prepareCopy(
-    of source: Source, _ content: ContentID, mtime: Int64, keepsFile: Bool
+    of sources: [Source], _ content: ContentID, mtime: Int64, keepsFile: Bool
   ) throws(Stop) -> Prepared? {
-    let opened: (file: OpenFile, status: FileStatistics)
-    do throws(DiskError) {
-      switch source {
-      case .staged(let name): opened = try staging.openRegular(name)
-      case .replica(let path): opened = try root.openRegular(path)
+    for source in sources {
+      let opened: (file: OpenFile, status: FileStatistics)
+      do throws(DiskError) {
+        switch source {
+        case .staged(let name): opened = try staging.openRegular(name)
+        case .replica(let path): opened = try root.openRegular(path)
+        }
+      } catch {
+        if error.code == .notFound { continue }
+        throw .disk(error)
       }
-    } catch {
-      // Nothing to copy: the copy may be there from a run that was cut off.
-      if error.code == .notFound { return nil }
-      throw .disk(error)
+      return try copy(opened.file, size: opened.status.stamp.size, content, mtime: mtime, keepsFile: keepsFile)
     }
-    return try copy(opened.file, size: opened.status.stamp.size, content, mtime: mtime, keepsFile: keepsFile)
+    return nil
   }
 
   /// A copy of an open file in the staging area, hashed after it was made.

@@ -186,8 +186,10 @@ package final class StagedContent: Sendable {
     var left = limit
     while left > 0 {
       let next: Range<UInt64>? = state.withLock { state in
+        // At the end the position may lie inside the last block's slot: it is done, not next.
+        guard state.whole.position < size else { return nil }
         let index = Int(state.whole.position / UInt64(Limits.blockBytes))
-        guard index < layout.blockCount, state.verified.hasBit(index) else { return nil }
+        guard state.verified.hasBit(index) else { return nil }
         return layout.range(of: .block(UInt32(index)))
       }
       guard let next else { return }
