@@ -8,11 +8,12 @@ import Testing
   @Test(arguments: Home.allCases, 1...4)
   func answersEqualBruteForce(home: Home, seed: Int) throws {
     var history = try RandomHistory(home, seed: UInt64(seed))
-    for _ in 0..<70 {
+    for _ in 0..<80 {
       try history.step()
       try history.check()
     }
     for library in Fixture.machines { try history.checkDeltas(of: library) }
+    #expect(history.heads > 15)
   }
 }
 
@@ -27,27 +28,29 @@ private struct RandomHistory {
   private var sequence: UInt64 = 0
   private var catalog: Catalog { fixture.catalog }
 
-  /// Few paths and contents, so that entries meet and come back.
-  private static let paths = ["a", "b", "c/d", "c/e"]
+  /// Few entries, so that they come back after they went; few contents, so that libraries meet in them.
+  private var pool: [Entry] = []
   private static let contents: UInt64 = 6
 
   init(_ home: Home, seed: UInt64) throws {
     fixture = try CatalogFixture(home)
     random = SplitMix(seed: seed)
     try catalog.putFolder(Fixture.ownFolder())
-  }
-
-  private mutating func number(_ bound: UInt64) -> UInt64 { random.next(upperBound: bound) }
-
-  private mutating func entry() -> Entry {
     let states: [EntryState] = [
       .live, .live, .live, .retired(.replaced, at: WallTime(nanoseconds: 1)),
       .unheld(at: WallTime(nanoseconds: 2)), .dropped(at: WallTime(nanoseconds: 3)),
     ]
-    return Fixture.entry(
-      Self.paths[Int(number(4))], number(Self.contents), state: states[Int(number(6))],
-      mtime: Int64(number(3)) - 1)
+    for index in 0..<24 {
+      pool.append(
+        Fixture.entry(
+          "path \(index % 11)", number(Self.contents), state: states[index % 6],
+          mtime: Int64(number(3)) - 1))
+    }
   }
+
+  private mutating func number(_ bound: UInt64) -> UInt64 { random.next(upperBound: bound) }
+
+  private mutating func entry() -> Entry { pool[Int(number(UInt64(pool.count)))] }
 
   private mutating func some(_ ids: [EntryID]) -> [EntryID] {
     ids.sorted().filter { _ in random.next() & 1 == 0 }
@@ -67,6 +70,8 @@ private struct RandomHistory {
     default: try fixture.reopen()
     }
   }
+
+  var heads: Int { model.libraries.values.reduce(0) { $0 + $1.history.count } }
 
   private mutating func stage(_ library: MachineID) throws {
     let entries = (0..<number(4) + 1).map { _ in entry() }
