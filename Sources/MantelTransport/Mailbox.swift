@@ -15,13 +15,15 @@ final class Mailbox: Sendable {
     /// Bytes that the kernel took (or that will never be taken, after the end).
     var writtenBytes = 0
     var isEnded = false
+    /// The timer that was set last may have fired, whatever the clock says.
+    var isTimerDue = false
     /// Reads were held back and may go on.
     var resumesReading = false
   }
 
   private struct State {
     var next = Batch()
-    /// A timer fired, or the environment has room again: nothing to hand over, but a reason to look.
+    /// The environment has room again, or a wait is over: nothing to hand over, but a reason to look.
     var isNudged = false
     var isEnded = false
     var readsHeld = false
@@ -30,7 +32,11 @@ final class Mailbox: Sendable {
     var waiter: CheckedContinuation<Void, Never>?
 
     func hasNews(inbound: Bool) -> Bool {
-      if isNudged || next.writtenBytes > 0 || !next.commands.isEmpty || !next.answers.isEmpty { return true }
+      if isNudged || next.isTimerDue || next.writtenBytes > 0 || !next.commands.isEmpty
+        || !next.answers.isEmpty
+      {
+        return true
+      }
       return inbound ? !next.inbound.isEmpty || isEnded : false
     }
 
@@ -96,6 +102,10 @@ final class Mailbox: Sendable {
 
   func wrote(_ bytes: Int) {
     update { $0.next.writtenBytes += bytes }
+  }
+
+  func timerFired() {
+    update { $0.next.isTimerDue = true }
   }
 
   func nudge() {

@@ -74,6 +74,7 @@ struct SessionLoop: ~Copyable {
   ) {
     let now = clock()
     unwritten -= batch.writtenBytes
+    if batch.isTimerDue { timer = nil }
     if batch.resumesReading { channel.read() }
     for command in batch.commands {
       session.command(command, now: now)
@@ -182,11 +183,11 @@ struct SessionLoop: ~Copyable {
   /// A timer that is early only finds nothing due and is set again: deadlines move with every frame, timers must not.
   private mutating func armTimer() {
     guard let due = session.nextDeadline else { return }
-    if let timer, timer.due <= due, timer.due > clock() { return }
+    if let timer, timer.due <= due { return }
     timer?.task.cancel()
     let mailbox = self.mailbox
     let delay = max(0, (due - clock()).inNanoseconds)
-    let task = channel.eventLoop.scheduleTask(in: .nanoseconds(delay)) { mailbox.nudge() }
+    let task = channel.eventLoop.scheduleTask(in: .nanoseconds(delay)) { mailbox.timerFired() }
     timer = (due, task)
   }
 

@@ -56,7 +56,8 @@ extension Transport {
     }
     defer { timer.cancel() }
     var bootstrap = ClientBootstrap(group: configuration.group)
-      .connectTimeout(limit)
+      // A little longer than the timer above, which says what happened.
+      .connectTimeout(limit + .seconds(1))
       .channelOption(.writeBufferWaterMark, value: SocketTuning.waterMark)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {

@@ -96,11 +96,13 @@ package final class Transport: Sendable {
 
   /// Closes every listener and session, telling the peers; `run()` then returns. Does not wait. Idempotent.
   package func shutDown() {
-    let (listeners, pending, links, joins) = state.withLock { state in
-      state.phase = .stopped
-      defer { state.listeners = [] }
+    let (wasRunning, listeners, pending, links, joins) = state.withLock { state in
+      defer {
+        state.phase = .stopped
+        state.listeners = []
+      }
       return (
-        state.listeners, Array(state.pending.values), Array(state.links.values),
+        state.phase == .running, state.listeners, Array(state.pending.values), Array(state.links.values),
         state.joins.values.map(\.channel)
       )
     }
@@ -109,9 +111,10 @@ package final class Transport: Sendable {
     for link in links { link.close(.shuttingDown, "") }
     for channel in joins { channel.close(promise: nil) }
     arrivalsInput.finish()
+    if !wasRunning { abandonArrivals() }
   }
 
-  /// Connections that arrived while `run()` was ending never got a task.
+  /// Connections that arrived before or while `run()` ended never got a task.
   private func abandonArrivals() {
     let (links, joins) = state.withLock { state in
       defer {

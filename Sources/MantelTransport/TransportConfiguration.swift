@@ -15,7 +15,7 @@ package enum ListenRequest: Hashable, Sendable {
 
 /// Bounds of the transport itself; those that peers must agree on are `MantelCore.Limits`. Tests lower them.
 package struct TransportLimits: Sendable {
-  /// From accept (or connect) to an authorised peer, and again to its HELLO.
+  /// From accept to an authorised peer. Its HELLO has a limit of its own, the session's.
   package var handshake: Duration = Limits.handshake
   package var unauthenticatedConnections = Limits.unauthenticatedConnections
   package var unauthenticatedPerAddress = Limits.unauthenticatedPerAddress

@@ -84,12 +84,26 @@ import Testing
       let refused = await #expect(throws: TransportError.self) { _ = try await joining.dialJoin(address) }
       #expect(refused?.code == .refused)
       inviter.isInviting.withLock { $0 = true }
-      for _ in 0..<TransportLimits().joinConnectionsPerAddress { _ = try await joining.dialJoin(address) }
-      // The handshake succeeds for the newcomer before the inviter judges; the first use tells.
-      let surplus = try await joining.dialJoin(address)
-      let closed = await #expect(throws: TransportError.self) { _ = try await surplus.receive() }
-      #expect(closed?.code == .connectionClosed)
-      gate.add(.ended(SessionID(number: 0), inviter.key.machine))
+      // The handshake succeeds for the newcomer before the inviter judges, so the first use tells which one is surplus.
+      var connections: [JoinConnection] = []
+      for _ in 0...TransportLimits().joinConnectionsPerAddress {
+        connections.append(try await joining.dialJoin(address))
+      }
+      await withTaskGroup { group in
+        for connection in connections {
+          group.addTask { () -> TransportError.Code? in
+            do throws(TransportError) {
+              _ = try await connection.receive(timeout: .seconds(30))
+              return nil
+            } catch { return error.code }
+          }
+        }
+        // One ends while the inviter keeps the others open; those end when it lets go.
+        #expect(await group.next() == .connectionClosed)
+        #expect(running.transports[0].state.withLock { $0.joins.count } == connections.count - 1)
+        gate.add(.ended(SessionID(number: 0), inviter.key.machine))
+        for await code in group { #expect(code == .connectionClosed) }
+      }
     }
   }
 }
