@@ -15,7 +15,8 @@ func clientChanged(_ client: OpaquePointer?, _ state: AvahiClientState, _ contex
   }
 }
 
-func groupChanged(_ group: OpaquePointer?, _ state: AvahiEntryGroupState, _ context: UnsafeMutableRawPointer?) {
+func groupChanged(_ group: OpaquePointer?, _ state: AvahiEntryGroupState, _ context: UnsafeMutableRawPointer?)
+{
   guard let context else { return }
   let loop = Unmanaged<AvahiLoop>.fromOpaque(context).takeUnretainedValue()
   switch state {
@@ -47,7 +48,8 @@ func browserChanged(
     // An interface that is gone again takes its sightings back by itself.
     guard let (interfaceName, isBridgePort) = LocalNetwork.interface(at: interface) else { return }
     let isOurs = flags.rawValue & AVAHI_LOOKUP_RESULT_OUR_OWN.rawValue != 0
-    owner.loop.note(.appeared(kind, key, interface: interfaceName, isBridgePort: isBridgePort, isOurs: isOurs))
+    owner.loop.note(
+      .appeared(kind, key, interface: interfaceName, isBridgePort: isBridgePort, isOurs: isOurs))
   case AVAHI_BROWSER_ALL_FOR_NOW:
     owner.loop.note(.settled(kind))
   case AVAHI_BROWSER_FAILURE:
@@ -61,7 +63,8 @@ func resolverChanged(
   _ resolver: OpaquePointer?, _ interface: AvahiIfIndex, _ family: AvahiProtocol, _ event: AvahiResolverEvent,
   _ name: UnsafePointer<CChar>?, _ type: UnsafePointer<CChar>?, _ domain: UnsafePointer<CChar>?,
   _ host: UnsafePointer<CChar>?, _ address: UnsafePointer<AvahiAddress>?, _ port: UInt16,
-  _ txt: UnsafeMutablePointer<AvahiStringList>?, _ flags: AvahiLookupResultFlags, _ context: UnsafeMutableRawPointer?
+  _ txt: UnsafeMutablePointer<AvahiStringList>?, _ flags: AvahiLookupResultFlags,
+  _ context: UnsafeMutableRawPointer?
 ) {
   guard let context else { return }
   let owner = Unmanaged<AvahiLoop.Context>.fromOpaque(context).takeUnretainedValue()

@@ -144,7 +144,8 @@ final class AvahiLoop {
   private func createClient() {
     var failure: Int32 = 0
     client = avahi_client_new(
-      avahi_simple_poll_get(poll), AVAHI_CLIENT_NO_FAIL, clientChanged, Unmanaged.passUnretained(self).toOpaque(),
+      avahi_simple_poll_get(poll), AVAHI_CLIENT_NO_FAIL, clientChanged,
+      Unmanaged.passUnretained(self).toOpaque(),
       &failure)
     if client == nil { note(.clientFailed(reason: describe(failure))) }
   }
@@ -175,7 +176,8 @@ final class AvahiLoop {
     guard let group else { return note(.groupRefused(reason: lastFailure())) }
     var outcome = withTXT(advertisement.txt) { txt in
       avahi_entry_group_add_service_strlst(
-        group, anyInterface, anyProtocol, none, advertisement.instance, serviceType, nil, nil, advertisement.port, txt)
+        group, anyInterface, anyProtocol, none, advertisement.instance, serviceType, nil, nil,
+        advertisement.port, txt)
     }
     if outcome == 0, advertisement.isInviting {
       outcome = avahi_entry_group_add_service_subtype(
@@ -236,7 +238,8 @@ final class AvahiLoop {
     let family = AvahiProtocol(key.isIPv6 ? AVAHI_PROTO_INET6 : AVAHI_PROTO_INET)
     let context = Context(loop: self, subject: .resolver(key))
     context.object = avahi_service_resolver_new(
-      client, key.interface, family, key.instance, serviceType, key.domain, family, noLookupFlags, resolverChanged,
+      client, key.interface, family, key.instance, serviceType, key.domain, family, noLookupFlags,
+      resolverChanged,
       Unmanaged.passUnretained(context).toOpaque())
     resolvers[key] = context
     if context.object == nil { note(.unresolved(key)) }

@@ -43,7 +43,8 @@ enum AvahiThread {
     guard failure == 0 else {
       context.release()
       logger.debug("discovery thread not started", metadata: ["errno": "\(failure)"])
-      mailbox.tell(.daemon(.unavailable(reason: "no thread for discovery: \(String(cString: strerror(failure)))")))
+      mailbox.tell(
+        .daemon(.unavailable(reason: "no thread for discovery: \(String(cString: strerror(failure)))")))
       mailbox.finish()
       return
     }

@@ -115,7 +115,7 @@ struct DiscoveryCore: Sendable {
     case .groupCollided: groupCollided(now: now)
     case .groupRefused(let reason): act(publication.refused(reason: reason, now: now))
     case .appeared(let kind, let key, let interface, let isBridgePort, let isOurs):
-      guard !isOurs, interfaces.admits(interface, isBridgePort: isBridgePort),
+      guard isConnected, !isOurs, interfaces.admits(interface, isBridgePort: isBridgePort),
         key.instance.utf8.count <= DiscoveryLimits.instanceBytes
       else { break }
       if sightings.appeared(kind, key, on: interface, now: now) { report(key.instance) }

@@ -68,7 +68,8 @@ package struct DiscoveryConfiguration: Sendable {
   package var serviceType: String
   package var interfaces: InterfaceFilter
   /// Makes the advertisement that takes the place of one whose name is taken: same but for a new random name and
-  /// what depends on it. Called on discovery's thread.
+  /// what depends on it. What it returns stands until the next `publish`, which should keep the new name. Called on
+  /// discovery's thread.
   package var rename: @Sendable (Advertisement) -> Advertisement
 
   package init(

@@ -10,7 +10,8 @@ package struct InterfaceFilter: Hashable, Sendable {
   /// Docker, Podman, libvirt, LXC and Kubernetes. `veth*` is not here: inside a container such a name may be the way
   /// out; on the host it is the port of a bridge, and ports are never used.
   package static let standard = InterfaceFilter(denied: [
-    "docker*", "br-????????????", "podman*", "cni-*", "cni0", "virbr*", "vnet*", "lxcbr*", "lxdbr*", "flannel*",
+    "docker*", "br-????????????", "podman*", "cni-*", "cni0", "virbr*", "vnet*", "lxcbr*", "lxdbr*",
+    "flannel*",
     "cali*",
   ])
 

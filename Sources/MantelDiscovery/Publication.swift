@@ -46,7 +46,7 @@ struct Publication: Sendable {
       defer { phase = .idle }
       return isOnGroup ? .withdraw : nil
     }
-    guard canRegister, advertisement != former || !isOnGroup else { return nil }
+    guard canRegister, advertisement != former || isIdle else { return nil }
     if isOnGroup, var same = former {
       same.txt = advertisement.txt
       if same == advertisement { return .updateTXT(advertisement) }
@@ -57,8 +57,7 @@ struct Publication: Sendable {
   /// The daemon is ready for services.
   mutating func daemonRuns(now: Instant) -> DiscoveryAction? {
     canRegister = true
-    guard case .idle = phase else { return nil }
-    return announce(now)
+    return isIdle ? announce(now) : nil
   }
 
   /// The daemon is busy with its own host name: services have to be withdrawn.
@@ -88,7 +87,9 @@ struct Publication: Sendable {
   /// Another service has our name: take a new one.
   mutating func collided(now: Instant) -> DiscoveryAction? {
     guard let wanted, isOnGroup else { return nil }
-    if case .established(let since) = phase, now - since >= DiscoveryLimits.steadyPublication { collisions = 0 }
+    if case .established(let since) = phase, now - since >= DiscoveryLimits.steadyPublication {
+      collisions = 0
+    }
     collisions += 1
     self.wanted = rename(wanted)
     guard collisions > DiscoveryLimits.quickRenames else { return announce(now) }
@@ -106,6 +107,10 @@ struct Publication: Sendable {
   mutating func handleDeadline(now: Instant) -> DiscoveryAction? {
     guard canRegister, let nextDeadline, nextDeadline <= now else { return nil }
     return announce(now)
+  }
+
+  private var isIdle: Bool {
+    if case .idle = phase { true } else { false }
   }
 
   private var isOnGroup: Bool {

@@ -45,8 +45,9 @@ struct Sightings: Sendable {
   private var sightings: [SightingKey: Sighting] = [:]
   /// Sightings under the join subtype, with their generation.
   private var invitations: [SightingKey: Int] = [:]
-  private var perInstance: [String: Int] = [:]
-  private var running = 0
+  /// The sightings of each instance, of both kinds.
+  private var keys: [String: Set<SightingKey>] = [:]
+  private var running: Set<SightingKey> = []
   private var generation = 0
   private var sweepAt: Instant?
   /// There was no room for a sighting at some time; everything is browsed again then.
@@ -64,7 +65,7 @@ struct Sightings: Sendable {
     for sighting in sightings.values {
       let due: Instant
       switch sighting.resolution {
-      case .due(let when) where running < DiscoveryLimits.openResolvers: due = when
+      case .due(let when) where running.count < DiscoveryLimits.openResolvers: due = when
       case .due: continue
       case .running(let since): due = since + DiscoveryLimits.resolverPatience
       }
@@ -76,19 +77,21 @@ struct Sightings: Sendable {
   // MARK: What the browsers say
 
   /// Returns false when there is no room.
-  mutating func appeared(_ kind: ServiceKind, _ key: SightingKey, on interfaceName: String, now: Instant) -> Bool {
+  mutating func appeared(_ kind: ServiceKind, _ key: SightingKey, on interfaceName: String, now: Instant)
+    -> Bool
+  {
     guard sightings[key] != nil || count < DiscoveryLimits.sightings,
-      sightings[key] != nil || perInstance[key.instance, default: 0] < DiscoveryLimits.sightingsPerInstance
+      sightings[key] != nil || (keys[key.instance]?.count ?? 0) < DiscoveryLimits.sightingsPerInstance
     else {
       overflowRetryAt = overflowRetryAt ?? now + DiscoveryLimits.overflowRetry
       return false
     }
+    keys[key.instance, default: []].insert(key)
     switch kind {
     case .inviters:
-      if invitations.updateValue(generation, forKey: key) == nil { perInstance[key.instance, default: 0] += 1 }
+      invitations[key] = generation
     case .agents:
       if sightings[key] == nil {
-        perInstance[key.instance, default: 0] += 1
         sightings[key] = Sighting(interfaceName: interfaceName, generation: generation, resolution: .due(now))
       } else {
         sightings[key]?.generation = generation
@@ -104,13 +107,14 @@ struct Sightings: Sendable {
   mutating func vanished(_ kind: ServiceKind, _ key: SightingKey) -> Bool {
     switch kind {
     case .inviters:
-      if invitations.removeValue(forKey: key) != nil { release(key.instance) }
+      invitations[key] = nil
+      forget(key)
       return false
     case .agents:
       guard let sighting = sightings.removeValue(forKey: key) else { return false }
-      release(key.instance)
+      forget(key)
       guard case .running = sighting.resolution else { return false }
-      running -= 1
+      running.remove(key)
       return true
     }
   }
@@ -128,43 +132,40 @@ struct Sightings: Sendable {
 
   /// The resolvers died with their client.
   mutating func resolversGone(now: Instant) {
-    for (key, sighting) in sightings {
-      if case .running = sighting.resolution { sightings[key]?.resolution = .due(now) }
-    }
-    running = 0
+    for key in running { sightings[key]?.resolution = .due(now) }
+    running = []
   }
 
   // MARK: Resolving
 
   /// The sightings to open resolvers for now; each is counted as running until `resolved` or `unresolved`.
   mutating func resolutionsDue(now: Instant) -> [SightingKey] {
-    guard running < DiscoveryLimits.openResolvers else { return [] }
+    guard running.count < DiscoveryLimits.openResolvers else { return [] }
     let due = sightings.compactMap { key, sighting -> (Instant, SightingKey)? in
       guard case .due(let when) = sighting.resolution, when <= now else { return nil }
       return (when, key)
     }
     .sorted { ($0.0, $0.1.instance) < ($1.0, $1.1.instance) }
-    .prefix(DiscoveryLimits.openResolvers - running)
+    .prefix(DiscoveryLimits.openResolvers - running.count)
     .map(\.1)
     for key in due { sightings[key]?.resolution = .running(since: now) }
-    running += due.count
+    running.formUnion(due)
     return due
   }
 
   /// Resolvers that never answered; they have to be freed.
   mutating func resolutionsOverdue(now: Instant) -> [SightingKey] {
-    let overdue = sightings.compactMap { key, sighting -> SightingKey? in
-      guard case .running(let since) = sighting.resolution, since + DiscoveryLimits.resolverPatience <= now
-      else { return nil }
-      return key
+    let overdue = running.filter { key in
+      guard case .running(let since)? = sightings[key]?.resolution else { return false }
+      return since + DiscoveryLimits.resolverPatience <= now
     }
     for key in overdue { unresolved(key, now: now) }
-    return overdue
+    return Array(overdue)
   }
 
   mutating func resolved(_ key: SightingKey, _ answer: ResolvedAnswer, now: Instant) {
     guard case .running? = sightings[key]?.resolution else { return }
-    running -= 1
+    running.remove(key)
     sightings[key]?.resolution = .due(now + DiscoveryLimits.refresh)
     sightings[key]?.backoff.reset()
     sightings[key]?.answer = answer
@@ -173,8 +174,10 @@ struct Sightings: Sendable {
 
   /// The old answer stays: the sighting does, and the peer's certificate decides anyway.
   mutating func unresolved(_ key: SightingKey, now: Instant) {
-    guard case .running? = sightings[key]?.resolution, let delay = sightings[key]?.backoff.next() else { return }
-    running -= 1
+    guard case .running? = sightings[key]?.resolution, let delay = sightings[key]?.backoff.next() else {
+      return
+    }
+    running.remove(key)
     sightings[key]?.resolution = .due(now + delay)
   }
 
@@ -207,13 +210,14 @@ struct Sightings: Sendable {
 
   // MARK: What is known
 
-  var instances: Set<String> { Set(perInstance.keys) }
+  var instances: [String] { Array(keys.keys) }
 
   /// What is to be told of an instance; nil if it is not there or cannot be dialled.
   func service(_ instance: String) -> DiscoveredService? {
     var candidates: [(rank: Int, address: NetworkAddress, interface: String)] = []
     var newest: (at: Instant, txt: [String: String])?
-    for (key, sighting) in sightings where key.instance == instance {
+    let seen = keys[instance] ?? []
+    for sighting in seen.compactMap({ sightings[$0] }) {
       guard let answer = sighting.answer, answer.port > 0,
         network.admits(answer.address, on: sighting.interfaceName)
       else { continue }
@@ -235,11 +239,12 @@ struct Sightings: Sendable {
     }
     return DiscoveredService(
       instance: instance, addresses: addresses, txt: newest.txt,
-      isJoin: invitations.keys.contains { $0.instance == instance }, interface: first.interface)
+      isJoin: seen.contains { invitations[$0] != nil }, interface: first.interface)
   }
 
-  private mutating func release(_ instance: String) {
-    let left = perInstance[instance, default: 1] - 1
-    perInstance[instance] = left > 0 ? left : nil
+  private mutating func forget(_ key: SightingKey) {
+    guard sightings[key] == nil, invitations[key] == nil else { return }
+    keys[key.instance]?.remove(key)
+    if keys[key.instance]?.isEmpty ?? false { keys[key.instance] = nil }
   }
 }

@@ -8,7 +8,9 @@ extension LabTests {
     @Test func findsAServiceOfAnotherMachineAndIsFoundByIt() async throws {
       try await Lab.withMachines(["anna", "ben"]) { lab in
         let (anna, ben) = (try lab["anna"], try lab["ben"])
-        let published = try await ben.spawn(["avahi-publish", "-s", "bensname", "_mantel._tcp", "4711", "p=1"])
+        let published = try await ben.spawn([
+          "avahi-publish", "-s", "bensname", "_mantel._tcp", "4711", "p=1",
+        ])
         let probe = try await anna.spawn(["mantel-lab-probe", "annasname", "62683", "invite", "p=1", "h=abc"])
         let found = try await probe.line("anna finds ben, by IPv4 and IPv6") {
           $0.hasPrefix("found bensname") && $0.contains(ben.address) && $0.contains("fe80::")
@@ -63,8 +65,12 @@ extension LabTests {
         try await probe.line("the loss of the daemon is told") { $0.hasPrefix("daemon unavailable") }
         let read = probe.stdout.count
         try await anna.startAvahi()
-        try await probe.line("published again", within: .seconds(40), skipping: read) { $0 == "published annasname" }
-        #expect(!probe.stdout.contains("lost bensname"), "a restart of one's own daemon is not the end of all peers")
+        try await probe.line("published again", within: .seconds(40), skipping: read) {
+          $0 == "published annasname"
+        }
+        #expect(
+          !probe.stdout.contains("lost bensname"), "a restart of one's own daemon is not the end of all peers"
+        )
       }
     }
 

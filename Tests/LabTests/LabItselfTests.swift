@@ -23,7 +23,9 @@ extension LabTests {
     @Test func aCommandTellsItsExitCodeAndBothOutputs() async throws {
       try await Lab.withMachines(["anna"], daemons: false) { lab in
         let anna = try lab["anna"]
-        let result = try await anna.run(["sh", "-c", "printf '%s\n' \"it's\n$1\"; echo no >&2; exit 7", "sh", "a\\b"])
+        let result = try await anna.run([
+          "sh", "-c", "printf '%s\n' \"it's\n$1\"; echo no >&2; exit 7", "sh", "a\\b",
+        ])
         #expect(result.exitCode == 7)
         #expect(result.stdout == "it's\na\\b\n")
         #expect(result.stderr == "no\n")
@@ -61,7 +63,10 @@ extension LabTests {
       try await Lab.withMachines(["anna", "ben"], daemons: false) { lab in
         let (anna, ben) = (try lab["anna"], try lab["ben"])
         // 1,500 datagrams of 1,400 bytes. Through the bottleneck they take 15 s; what was not sent after 2 s never is.
-        let pour = ["bash", "-c", "exec 5>/dev/udp/$0/9; for n in {1..1500}; do printf %1400s; done >&5 2>&1; :", ben.address]
+        let pour = [
+          "bash", "-c", "exec 5>/dev/udp/$0/9; for n in {1..1500}; do printf %1400s; done >&5 2>&1; :",
+          ben.address,
+        ]
         try await anna.shape(bitsPerSecond: 1_000_000)
         let start = try await ben.linkBytes()
         _ = try await anna.run(["timeout", "-s", "KILL", "2"] + pour)
@@ -73,6 +78,25 @@ extension LabTests {
           try await ben.linkBytes().received - shaped.received >= 1_500 * 1_400
         }
       }
+    }
+
+    @Test func nothingIsLeftOfALabNotEvenOfItsProcessesThatIgnoreSignals() async throws {
+      let home = try await Lab.withMachines(["anna"]) { lab in
+        let anna = try lab["anna"]
+        let stubborn = try await anna.spawn([
+          "sh", "-c", "trap '' TERM INT HUP; echo here; sleep 1000 & wait", anna.home,
+        ])
+        try await stubborn.line("it runs") { $0 == "here" }
+        return anna.home
+      }
+      let directory = (home as NSString).deletingLastPathComponent
+      #expect(!FileManager.default.fileExists(atPath: (directory as NSString).deletingLastPathComponent))
+      let commands = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { process in
+        FileManager.default.contents(atPath: "/proc/\(process)/cmdline").map {
+          String(decoding: $0, as: UTF8.self)
+        }
+      }
+      #expect(!commands.contains { $0.contains(directory) })
     }
 
     @Test func frozenProcessesGoOnWhenThawed() async throws {

@@ -17,11 +17,11 @@ final class DiscoveryDriver {
     core = DiscoveryCore(configuration: configuration, now: now)
   }
 
-  /// Feeds the inputs, then `.deadline`, as the thread does, and returns what is to be done.
+  /// Feeds the inputs, each followed by `.deadline`, and returns what is to be done.
   func feed(_ inputs: DiscoveryInput..., after delay: Duration = .zero) -> [DiscoveryAction] {
     now = now + delay
     var actions: [DiscoveryAction] = []
-    for input in inputs + [.deadline] {
+    for input in inputs.flatMap({ [$0, .deadline] }) {
       core.handle(input, now: now)
       while let action = core.nextAction() { actions.append(action) }
     }

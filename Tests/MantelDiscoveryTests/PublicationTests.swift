@@ -33,7 +33,9 @@ import Testing
     let actions = driver.feed(.groupCollided)
     #expect(actions.announced == ["mine'"])
     #expect(actions.contains(.browse(.agents)), "the other bearer of the name may have been taken for us")
-    let announced = actions.compactMap { if case .announce(let renamed) = $0 { renamed.txt["h"] } else { nil } }
+    let announced = actions.compactMap {
+      if case .announce(let renamed) = $0 { renamed.txt["h"] } else { nil }
+    }
     #expect(announced == ["for mine'"])
     #expect(driver.feed(.groupEstablished).events == [.daemon(.running(.published(instance: "mine'")))])
   }
@@ -71,6 +73,7 @@ import Testing
     _ = driver.feed(.wanted(mine))
     let actions = driver.feed(.groupRefused(reason: "Operation not permitted"))
     #expect(actions.events == [.daemon(.running(.refused(reason: "Operation not permitted")))])
+    #expect(driver.feed(.wanted(mine)).announced.isEmpty, "the same wish again does not jump the queue")
     #expect(try #require(driver.feedDeadline()).actions.announced == ["mine"])
   }
 

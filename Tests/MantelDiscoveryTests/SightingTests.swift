@@ -121,7 +121,9 @@ import Testing
     #expect(driver.feed(.resolved(key, .ipv4(9, txt: ["h": "new"]))).events.count == 1)
   }
 
-  @Test(arguments: [("docker0", false), ("br-0123456789ab", false), ("virbr0", false), ("eth0", true), ("veth1", true)])
+  @Test(arguments: [
+    ("docker0", false), ("br-0123456789ab", false), ("virbr0", false), ("eth0", true), ("veth1", true),
+  ])
   func containerBridgesAreNotLookedAt(interface: String, isSeen: Bool) {
     let driver = DiscoveryDriver.running()
     #expect(driver.feed(.seen(.on(2), interface)).resolved.isEmpty == !isSeen)
@@ -138,10 +140,12 @@ import Testing
     #expect(!InterfaceFilter(denied: ["wg*"]).admits("wg0", isBridgePort: false))
   }
 
-  @Test(arguments: [
-    ([192, 168, 1, 77], "eth0", true), ([192, 168, 1, 77], "wlan0", false), ([172, 17, 0, 1], "eth0", false),
-    ([169, 254, 3, 4], "eth0", true), ([0, 0, 0, 0], "eth0", false), ([224, 0, 0, 251], "eth0", false),
-  ] as [([UInt8], String, Bool)])
+  @Test(
+    arguments: [
+      ([192, 168, 1, 77], "eth0", true), ([192, 168, 1, 77], "wlan0", false),
+      ([172, 17, 0, 1], "eth0", false),
+      ([169, 254, 3, 4], "eth0", true), ([0, 0, 0, 0], "eth0", false), ([224, 0, 0, 251], "eth0", false),
+    ] as [([UInt8], String, Bool)])
   func anIPv4AddressIsDialledOnItsOwnLinkOnly(bytes: [UInt8], interface: String, isAdmitted: Bool) {
     let network = LocalNetwork(addresses: [
       LocalAddress(interface: "eth0", bytes: [192, 168, 1, 2], prefixBits: 25),
@@ -153,7 +157,8 @@ import Testing
 
 @Suite struct TXTRecordTests {
   @Test func aStrangersRecordIsReadWithinItsLimits() {
-    #expect(TXTRecord.parse([Array("P=1".utf8), Array("p=2".utf8), Array("flag".utf8)]) == ["p": "1", "flag": ""])
+    #expect(
+      TXTRecord.parse([Array("P=1".utf8), Array("p=2".utf8), Array("flag".utf8)]) == ["p": "1", "flag": ""])
     #expect(TXTRecord.parse([[], Array("=x".utf8), [0x61, 0x3D, 0xFF], [0x07, 0x3D, 0x31]]).isEmpty)
     let many = (0..<1_000).map { Array("key\($0)=value".utf8) }
     #expect(TXTRecord.parse(many).count == DiscoveryLimits.txtStrings)

@@ -30,7 +30,9 @@ struct Probe {
     for source in sources { source.cancel() }
   }
 
-  private static func onSignal(_ number: Int32, _ body: @escaping @Sendable () -> Void) -> any DispatchSourceSignal {
+  private static func onSignal(_ number: Int32, _ body: @escaping @Sendable () -> Void)
+    -> any DispatchSourceSignal
+  {
     signal(number, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
     source.setEventHandler(handler: body)

@@ -11,7 +11,8 @@ package struct DeadlineMissed: Error, CustomStringConvertible {
 /// For what happens outside of this process, or on threads without an event to await. Looks often at first, then every
 /// 25 ms. Throws `DeadlineMissed` with `what`, as it is then, or what the condition throws.
 package func eventually<Value>(
-  within limit: Duration = .seconds(20), _ what: @autoclosure () -> String, value condition: () async throws -> Value?
+  within limit: Duration = .seconds(20), _ what: @autoclosure () -> String,
+  value condition: () async throws -> Value?
 ) async throws -> Value {
   let clock = ContinuousClock()
   let deadline = clock.now + limit
@@ -26,7 +27,8 @@ package func eventually<Value>(
 
 /// Waits until `condition` holds, at most `limit`.
 package func eventually(
-  within limit: Duration = .seconds(20), _ what: @autoclosure () -> String, _ condition: () async throws -> Bool
+  within limit: Duration = .seconds(20), _ what: @autoclosure () -> String,
+  _ condition: () async throws -> Bool
 ) async throws {
   try await eventually(within: limit, what(), value: { try await condition() ? () : nil })
 }

@@ -19,6 +19,10 @@ package final class Lab: Sendable {
   package static func withMachines<Result>(
     _ names: [String], daemons: Bool = true, _ body: (Lab) async throws -> Result
   ) async throws -> Result {
+    precondition(
+      Set(names).count == names.count && names.count < 250
+        && names.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (0x61...0x7A).contains($0) } },
+      "machines have different names of lower case letters")
     if let obstacle = LabObstacles.of([]) { throw LabError.unavailable(obstacle) }
     let directory = try makeDirectory()
     let supervisor: LabSupervisor
@@ -37,12 +41,18 @@ package final class Lab: Sendable {
       let lab = Lab(machines: machines, supervisor: supervisor)
       if daemons { try await lab.startDaemons() }
       let result = try await body(lab)
-      try await supervisor.close()
+      try await end(supervisor)
       return result
     } catch {
-      try? await supervisor.close()
+      // The first error is the one to tell; a lab that cannot be closed is killed there.
+      try? await end(supervisor)
       throw error
     }
+  }
+
+  /// Also when the test was cancelled: in a task of its own, which is not.
+  private static func end(_ supervisor: LabSupervisor) async throws {
+    try await Task { try await supervisor.close() }.value
   }
 
   package subscript(_ name: String) -> LabMachine {
@@ -83,10 +93,12 @@ package final class Lab: Sendable {
       throw LabError.unavailable("no temporary directory: \(String(cString: strerror(errno)))")
     }
     let directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    try FileManager.default.createDirectory(atPath: "\(directory)/replies", withIntermediateDirectories: false)
+    try FileManager.default.createDirectory(
+      atPath: "\(directory)/replies", withIntermediateDirectories: false)
     try FileManager.default.createDirectory(atPath: "\(directory)/bin", withIntermediateDirectories: false)
     for (name, path) in programs {
-      try FileManager.default.createSymbolicLink(atPath: "\(directory)/bin/\(name)", withDestinationPath: path)
+      try FileManager.default.createSymbolicLink(
+        atPath: "\(directory)/bin/\(name)", withDestinationPath: path)
     }
     if ProcessInfo.processInfo.environment["MANTEL_KEEP_LAB"] == "1" {
       try "".write(toFile: "\(directory)/keep", atomically: false, encoding: .utf8)

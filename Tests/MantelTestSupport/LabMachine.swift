@@ -88,7 +88,9 @@ package final class LabMachine: Sendable {
   }
 
   package func linkBytes() async throws -> LinkBytes {
-    let numbers = try await supervisor.execute(quoted(["counters", name])).split(separator: "\n").compactMap { Int($0) }
+    let numbers = try await supervisor.execute(quoted(["counters", name])).split(separator: "\n").compactMap {
+      Int($0)
+    }
     guard numbers.count == 2 else {
       throw LabError.commandFailed(command: "counters \(name)", status: 0, output: "\(numbers)")
     }

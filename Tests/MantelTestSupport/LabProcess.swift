@@ -47,7 +47,9 @@ package final class LabProcess: Sendable {
 
   /// Ends it with a signal and waits for its end.
   @discardableResult
-  package func stop(_ number: Int32 = SIGTERM, within limit: Duration = .seconds(30)) async throws -> LabResult {
+  package func stop(_ number: Int32 = SIGTERM, within limit: Duration = .seconds(30)) async throws
+    -> LabResult
+  {
     try await signal(number)
     return try await wait(within: limit)
   }
@@ -58,11 +60,13 @@ package final class LabProcess: Sendable {
   /// Waits for a whole line of stdout that satisfies `matches`, after the first `skipping` characters; returns it.
   @discardableResult
   package func line(
-    _ what: String, within limit: Duration = .seconds(20), skipping: Int = 0, where matches: (Substring) -> Bool
+    _ what: String, within limit: Duration = .seconds(20), skipping: Int = 0,
+    where matches: (Substring) -> Bool
   ) async throws -> String {
     try await eventually(within: limit, "\(what)\nstdout:\n\(stdout)\nstderr:\n\(stderr)") {
       let hasEnded = try !isRunning
-      let lines = stdout.dropFirst(skipping).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+      let lines = stdout.dropFirst(skipping).split(separator: "\n", omittingEmptySubsequences: false)
+        .dropLast()
       if let line = lines.first(where: matches) { return String(line) }
       if hasEnded { throw DeadlineMissed(what: "\(what), and it ended:\n\(stdout)\(stderr)", limit: limit) }
       return nil

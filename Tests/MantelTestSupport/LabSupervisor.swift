@@ -28,6 +28,7 @@ final class LabSupervisor: Sendable {
     var processes: [Int: Int32] = [:]
     var exits: [Int: Int32] = [:]
     var hasEnded = false
+    var isClosed = false
   }
 
   let directory: String
@@ -96,14 +97,20 @@ final class LabSupervisor: Sendable {
     return nil
   }
 
-  /// Ends everything in the lab, and waits for it.
+  /// Ends everything in the lab, and waits for it. More than once is fine.
   func close() async throws {
+    let isFirst = state.withLock { state in
+      defer { state.isClosed = true }
+      return !state.isClosed
+    }
+    guard isFirst else { return }
     try commands.close()
     do {
       try await eventually(within: .seconds(20), "the lab has ended") { !shell.isRunning }
     } catch {
-      // `unshare --kill-child` takes the lab with it.
+      // `unshare --kill-child` takes the lab with it; only its files are left.
       kill(shell.processIdentifier, SIGKILL)
+      try FileManager.default.removeItem(atPath: directory)
       throw error
     }
   }
@@ -188,6 +195,7 @@ enum LabHost {
     let said = output.fileHandleForReading.readDataToEndOfFile()
     trial.waitUntilExit()
     guard trial.terminationStatus != 0 else { return nil }
-    return "namespaces: " + String(decoding: said, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    return "namespaces: "
+      + String(decoding: said, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 }
