@@ -56,7 +56,7 @@ package struct Attestation: Hashable, Sendable {
 
 extension Attestation: SignableRecord {
   package static let version: UInt8 = 1
-  package static let maximumBytes = 1 << 20
+  package static let maximumBytes = 2 << 20
   package static let purpose = "mantel/attestation/1"
   package var signer: MachineID { holder }
 
