@@ -202,7 +202,8 @@ struct FilingBatch {
         if error.code == .notFound { continue }
         throw .disk(error)
       }
-      return try copy(opened.file, size: opened.status.stamp.size, content, mtime: mtime, keepsFile: keepsFile)
+      return try copy(
+        opened.file, size: opened.status.stamp.size, content, mtime: mtime, keepsFile: keepsFile)
     }
     return nil
   }

@@ -117,7 +117,8 @@ package struct FolderWalker: Sendable {
     _ name: [UInt8], _ type: UInt8, of directory: Directory, at path: [UInt8],
     to listing: inout DirectoryListing
   ) {
-    guard RelativePath.isSafe(path) else {
+    // The kernel's names have no slash, dots or NUL of their own: lengths are all there is to check.
+    guard path.count <= Limits.pathBytes, name.count <= Limits.pathComponentBytes else {
       listing.skipped.append((path, .pathTooLong))
       return
     }

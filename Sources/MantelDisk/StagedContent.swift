@@ -34,6 +34,8 @@ package final class StagedContent: Sendable {
     var blocks: [UInt32: RunningHash] = [:]
     var verified: [UInt8]
     var wasWritten = false
+    /// Verified as a whole: the file may lie at its final name by now, and is never written to again.
+    var isFinished = false
 
     mutating func markBlock(_ index: UInt32, isVerified: Bool) {
       let bit = UInt8(1) << UInt8(index & 7)
@@ -73,11 +75,12 @@ package final class StagedContent: Sendable {
   // MARK: Writing
 
   /// Writes bytes of a unit at an offset within the unit. Throws `.tooLarge` for bytes outside of it: a peer's length
-  /// reaches no further than this.
+  /// reaches no further than this; and `.exists` once the content was verified.
   package func write(_ part: UnitID.Part, offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(DiskError) {
     guard part != .manifest, let range = layout.range(of: part),
       offset <= UInt64(range.count), UInt64(bytes.count) <= UInt64(range.count) - offset
     else { throw DiskError(.tooLarge, path: path, operation: "stage") }
+    guard !state.withLock({ $0.isFinished }) else { throw DiskError(.exists, path: path, operation: "stage") }
     try file.write(bytes, at: range.lowerBound + offset, path: path, calls: replica.calls)
     state.withLock { state in
       state.wasWritten = true
@@ -114,7 +117,7 @@ package final class StagedContent: Sendable {
       if !wasWritten { try settleOldBytes() }
       isWhole = try replica.isContent(content, file, size: size, path: path)
     }
-    if isWhole { replica.keep(content, size: size, file: file) }
+    if isWhole { finish() }
     return isWhole
   }
 
@@ -170,7 +173,7 @@ package final class StagedContent: Sendable {
     guard state.withLock({ $0.whole.position == size && $0.whole.digest == content.digest }) else {
       return false
     }
-    replica.keep(content, size: size, file: file)
+    finish()
     return true
   }
 
@@ -180,6 +183,11 @@ package final class StagedContent: Sendable {
   // MARK: -
 
   private var path: [UInt8] { Replica.stagingPath + [UInt8(ascii: "/")] + Array(content.hex.utf8) }
+
+  private func finish() {
+    state.withLock { $0.isFinished = true }
+    replica.keep(content, size: size, file: file)
+  }
 
   /// Adds verified blocks that follow the hashed prefix to the whole hash, up to `limit` of them.
   private func chase(limit: Int) throws(DiskError) {

@@ -33,7 +33,9 @@ import Testing
     }
   }
 
-  @Test(arguments: ["../x", "/x", "a/../../x", "a//x", ".", "", ".mantel/marker", ".mantel/staging/x", ".mantel/trash"])
+  @Test(arguments: [
+    "../x", "/x", "a/../../x", "a//x", ".", "", ".mantel/marker", ".mantel/staging/x", ".mantel/trash",
+  ])
   func pathsCannotLeaveOrTouchMantelsOwn(_ path: String) throws {
     let fixture = try ReplicaFixture()
     #expect(try fixture.land(path, [1]).failureCode == .name)
@@ -65,6 +67,7 @@ import Testing
     #expect(try fixture.bytes("m/f/other.jpg") == Array("other".utf8))
     // The same again finds its suffixed file; a squatter on that name leads to the next.
     #expect(try fixture.land("m/f/other.jpg", mine).isAdopted)
+    try fixture.scratch.call("replica/m/f/other (\(digits)).jpg") { unlink($0) }
     try fixture.scratch.write("replica/m/f/other (\(digits)).jpg", "squat")
     #expect(try fixture.land("m/f/other.jpg", mine).landedPath == "m/f/other (\(digits)-2).jpg")
   }
@@ -74,7 +77,8 @@ import Testing
     let long = [UInt8](repeating: 0x61, count: 251) + Array(".jpg".utf8)
     let name = SuffixedName.candidate(Array("d/".utf8) + long, id, attempt: 1)
     #expect(name.count == 2 + 255 && name.suffix(14).elementsEqual("(\(id.short)).jpg".utf8))
-    #expect(SuffixedName.candidate(Array(".hidden".utf8), id, attempt: 1) == Array(".hidden (\(id.short))".utf8))
+    #expect(
+      SuffixedName.candidate(Array(".hidden".utf8), id, attempt: 1) == Array(".hidden (\(id.short))".utf8))
     let umlauts = Array(String(repeating: "\u{E4}", count: 127).utf8)
     #expect(String(validating: SuffixedName.candidate(umlauts, id, attempt: 2), as: UTF8.self) != nil)
   }
@@ -83,7 +87,8 @@ import Testing
     let fixture = try ReplicaFixture()
     #expect(try fixture.land("m/f/a/b/x.jpg", [1, 2]).isDone)
     let move = FilingOperation.move(
-      from: Array("m/f/a/b/x.jpg".utf8), path: Array("m/.retired/f/x.jpg".utf8), content: content([1, 2]), mtime: 7)
+      from: Array("m/f/a/b/x.jpg".utf8), path: Array("m/.retired/f/x.jpg".utf8), content: content([1, 2]),
+      mtime: 7)
     #expect(fixture.replica.commit([move])[0].landedPath == "m/.retired/f/x.jpg")
     #expect(!fixture.scratch.exists("replica/m/f") && fixture.scratch.exists("replica/m"))
     #expect(fixture.replica.commit([move])[0].landedPath == "m/.retired/f/x.jpg")
@@ -139,9 +144,11 @@ import Testing
     let root = fixture.scratch.path("photos")
     let results = fixture.replica.commit([
       .copyOwn(
-        root: root, source: Array("mine.jpg".utf8), path: Array("m/x.jpg".utf8), content: content(bytes), mtime: 1),
+        root: root, source: Array("mine.jpg".utf8), path: Array("m/x.jpg".utf8), content: content(bytes),
+        mtime: 1),
       .copyOwn(
-        root: root, source: Array("mine.jpg".utf8), path: Array("m/y.jpg".utf8), content: content([1]), mtime: 1),
+        root: root, source: Array("mine.jpg".utf8), path: Array("m/y.jpg".utf8), content: content([1]),
+        mtime: 1),
     ])
     #expect(results[0].isDone && results[1] == .sourceChanged)
     let own = try FileReader.stat(root: root, path: Array("mine.jpg".utf8))
@@ -156,7 +163,8 @@ import Testing
     let first = try fixture.stage([1])
     let second = try fixture.stage([2])
     let results = fixture.replica.commit([
-      .land(first, path: Array("m/file/x".utf8), mtime: 1), .land(second, path: Array("m/good".utf8), mtime: 1),
+      .land(first, path: Array("m/file/x".utf8), mtime: 1),
+      .land(second, path: Array("m/good".utf8), mtime: 1),
     ])
     #expect(results[0].failureCode != nil && results[1].isDone)
   }
@@ -249,13 +257,15 @@ import Testing
         let isStaged = (try? fixture.stage([2])) != nil
         let results = (replica ?? fixture.replica).commit(operations)
         for (path, id) in expected where fixture.scratch.exists("replica/\(path)") {
-          #expect(try fixture.replica.hash(path: Array(path.utf8)).content == id, "\(path) after call \(number)")
+          #expect(
+            try fixture.replica.hash(path: Array(path.utf8)).content == id, "\(path) after call \(number)")
         }
         for result in results where result.landedPath != "" {
           #expect(fixture.scratch.exists("replica/\(result.landedPath)"))
         }
         if isRepeated {
-          #expect(isStaged && results.allSatisfy { $0.isDone || $0.isAdopted }, "\(results) after call \(number)")
+          #expect(
+            isStaged && results.allSatisfy { $0.isDone || $0.isAdopted }, "\(results) after call \(number)")
         } else {
           isFinished = fixture.faults.log.count < number
         }

@@ -176,7 +176,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("dirlink/secret", DiskError.Code.notFound), ("link", .notRegular), ("../outside", .name), ("/etc/passwd", .name),
+    ("dirlink/secret", DiskError.Code.notFound), ("link", .notRegular), ("../outside", .name),
+    ("/etc/passwd", .name),
     ("in/../../outside", .name), ("fifo", .notRegular), ("in", .notRegular), ("in/none", .notFound),
     ("in//file", .name), ("", .name),
   ])
@@ -215,10 +216,12 @@ import Testing
     ("*.jpg", "a/b/c.jpg", true), ("*.jpg", "c.jpeg", false), ("a/*.jpg", "a/b.jpg", true),
     ("a/*.jpg", "a/b/c.jpg", false), ("a/**/c.jpg", "a/c.jpg", true), ("a/**/c.jpg", "a/x/y/c.jpg", true),
     ("a/**/c.jpg", "a/xc.jpg", false), ("**/raw/**", "x/raw/y/z", true), ("**/raw/**", "raw/z", true),
-    ("/top", "top", true), ("/top", "a/top", false), ("?.jpg", "\u{E9}.jpg", true), ("?.jpg", "ab.jpg", false),
+    ("/top", "top", true), ("/top", "a/top", false), ("?.jpg", "\u{E9}.jpg", true),
+    ("?.jpg", "ab.jpg", false),
     ("[a-c]x", "bx", true), ("[!a-c]x", "bx", false), ("[]]x", "]x", true), ("[a", "[a", true),
     ("\\*", "*", true), ("\\*", "a", false), ("a*b*c", "a-b-b-c", true), ("a*b*c", "a-b-b-d", false),
-    ("**", "a/b", true), ("/a**z", "a/b/z", true), ("a**z", "a/b/z", false), ("[\u{E0}-\u{EF}]", "\u{E9}", true), ("", "a", false),
+    ("**", "a/b", true), ("/a**z", "a/b/z", true), ("a**z", "a/b/z", false),
+    ("[\u{E0}-\u{EF}]", "\u{E9}", true), ("", "a", false),
     ("a?b", "a/b", false), ("[!x]", "/", false), ("IMG_*/**/*.[jJ]*", "IMG_1/2/3/x.JPG", true),
   ])
   func patterns(_ pattern: String, _ path: String, _ matches: Bool) {
@@ -243,7 +246,8 @@ import Testing
 
   @Test(arguments: [
     ("x.part", false, true), ("x.PART", false, true), (".part", false, false), ("x.part", true, false),
-    ("IMG.jpg", false, false), ("db-wal", false, true), ("lost+found", true, true), (".Trash-1000", true, true),
+    ("IMG.jpg", false, false), ("db-wal", false, true), ("lost+found", true, true),
+    (".Trash-1000", true, true),
     ("unknown.xyz", false, false),
   ])
   func junk(_ name: String, _ isDirectory: Bool, _ isJunk: Bool) {

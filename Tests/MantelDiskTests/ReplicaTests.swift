@@ -61,7 +61,9 @@ extension FilingResult {
     #expect(ReplicaMarker(bytes: fixture.replica.marker.bytes) == fixture.replica.marker)
     var raw = stat()
     #expect(withName(fixture.replica.root) { stat($0, &raw) } == 0 && raw.st_mode & 0o777 == 0o700)
-    #expect { try Replica.open(root: fixture.replica.root, machine: MachineID(.zero), create: true) } throws: {
+    #expect {
+      try Replica.open(root: fixture.replica.root, machine: MachineID(.zero), create: true)
+    } throws: {
       ($0 as? DiskError)?.code == .foreign
     }
     try fixture.scratch.call("replica/.mantel/marker") { unlink($0) }
@@ -126,6 +128,8 @@ extension FilingResult {
     #expect(try !staged.finishWhole())
     try staged.write(.whole, offset: 0, [1, 2, 3])
     #expect(try staged.finishWhole())
+    // It may have been landed since: a late chunk must not reach it.
+    #expect { try staged.write(.whole, offset: 0, [9]) } throws: { ($0 as? DiskError)?.code == .exists }
     try staged.discard()
     #expect(try fixture.replica.stagedContents().isEmpty)
   }

@@ -117,8 +117,9 @@ func sampleBytes(_ count: Int, seed: UInt8 = 1) -> [UInt8] {
     state ^= state << 13
     state ^= state >> 7
     state ^= state << 17
-    bytes.append(UInt8(truncatingIfNeeded: state))
+    withUnsafeBytes(of: state) { bytes.append(contentsOf: $0) }
   }
+  bytes.removeLast(bytes.count - count)
   return bytes
 }
 

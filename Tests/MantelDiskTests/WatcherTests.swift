@@ -7,9 +7,12 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct FolderWatcherTests {
   /// Reads events until all that are waited for have come; extra ones are allowed.
   private func expect(
-    _ wanted: [(String, WatchEvent.Kind)], from watcher: FolderWatcher, sourceLocation: SourceLocation = #_sourceLocation
+    _ wanted: [(String, WatchEvent.Kind)], from watcher: FolderWatcher,
+    sourceLocation: SourceLocation = #_sourceLocation
   ) async {
-    var open = wanted.map { WatchEvent(folder: FolderID(high: 1, low: 2), path: Array($0.0.utf8), kind: $0.1) }
+    var open = wanted.map {
+      WatchEvent(folder: FolderID(high: 1, low: 2), path: Array($0.0.utf8), kind: $0.1)
+    }
     for await event in watcher.events {
       open.removeAll { $0 == event }
       if open.isEmpty { return }
@@ -42,7 +45,8 @@ import Testing
     await watcher.watch(Folder(scratch), ownPaths: [])
     try outside.call("tree") { from in withName(scratch.path("in")) { rename(from, $0) } }
     await expect(
-      [("in", .directoryAppeared), ("in/sub", .directoryAppeared), ("in/sub/early.jpg", .changed)], from: watcher)
+      [("in", .directoryAppeared), ("in/sub", .directoryAppeared), ("in/sub/early.jpg", .changed)],
+      from: watcher)
     try scratch.write("in/sub/late.jpg", "late")
     await expect([("in/sub/late.jpg", .settled)], from: watcher)
     // Moved within: events carry the new path from now on.
