@@ -157,10 +157,8 @@ package final class Agent: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [self] in await effects.run() }
       group.addTask { [self] in try await transport.run() }
-      group.addTask { [self] in
-        await recover()
-        await scanner.run()
-      }
+      group.addTask { [self] in await recover() }
+      group.addTask { [self] in await scanner.run() }
       group.addTask { [self] in await dialer.run() }
       group.addTask { [self] in await discovery.run() }
       group.addTask { [self] in await refreshRegularly() }
@@ -193,6 +191,10 @@ package final class Agent: Sendable {
       await engine.handle(.diskRoom(room))
     }
     await effects.findStaged(engine: engine)
+    // Moves that a crash cut off are finished first: until then the catalog names paths that are on their way.
+    while await !engine.ask({ $0.isFilingIdle }) {
+      do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+    }
     do {
       var after: [UInt8]?
       while true {

@@ -67,7 +67,7 @@ struct FilingPlan {
     }
     for place in late {
       if staying.isEmpty, leaving.isEmpty, arriving.isEmpty, let file = unused.first {
-        // The name is free only after its file has moved: ours waits in the staging area, and lands from there.
+        // The name is free only after its file has moved: ours is parked meanwhile.
         unused.removeFirst()
         leaving.append(
           Step(
@@ -75,7 +75,10 @@ struct FilingPlan {
               from: file.path, path: Self.parking(content), content: content, mtime: place.mtime),
             place: nil, former: file.path))
         arriving.append(
-          Step(operation: .land(content, path: place.path, mtime: place.mtime), place: place))
+          Step(
+            operation: .move(
+              from: Self.parking(content), path: place.path, content: content, mtime: place.mtime),
+            place: place))
       } else if let step = copy(content, to: place, source: source) {
         arriving.append(step)
       }
@@ -102,9 +105,9 @@ struct FilingPlan {
       ?? unused.firstIndex(where: isAlone)
   }
 
-  /// Staging path of a content: a parked file is found again there after a crash.
+  /// Where a file waits for its new name; after a crash the same plan finds it there.
   static func parking(_ content: ContentID) -> [UInt8] {
-    Array(".mantel/staging/\(content.hex)".utf8)
+    Array(".mantel/trash/parked/\(content.hex)".utf8)
   }
 
   private func copy(_ content: ContentID, to place: Place, source: Source?) -> Step? {

@@ -101,7 +101,9 @@ extension Replicator {
 
   private mutating func run(_ plans: [ContentID: FilingPlan], now: Now) throws(StoreError) {
     let contents = plans.keys.sorted()
+    // What is parked goes first: the moves behind it need its name.
     var steps = contents.flatMap { plans[$0]?.leaving ?? [] }
+    steps = steps.filter { $0.place == nil } + steps.filter { $0.place != nil }
     var arriving = contents.flatMap { plans[$0]?.arriving ?? [] }
     // Files are made in directory order: kinder to the disk, and to whoever lists the directory.
     arriving.sort { Self.isSourceFirst($0, $1) }
@@ -195,6 +197,11 @@ extension Replicator {
     return name
   }
 
+  /// Nothing is being filed, and nothing waits for it.
+  package var isFilingIdle: Bool {
+    filing.running == nil && filing.ready.isEmpty && !filing.hasUnfiled
+  }
+
   // MARK: After the batch
 
   mutating func filed(
@@ -224,8 +231,6 @@ extension Replicator {
             library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
             verified: now.wall)
           if case .land = step.operation { transfers.staged.remove(content) }
-        } else if step.place == nil, let content, case .move = step.operation {
-          transfers.staged.insert(content)
         }
       case .sourceChanged:
         if let content { failed.insert(content) }

@@ -120,10 +120,6 @@ final class SimulatedMachine {
       guard let file = replica.removeValue(forKey: from), file.content == content else {
         return .sourceChanged
       }
-      if path.starts(with: Array(".mantel/".utf8)) {
-        staged[content] = file.bytes
-        return .done(path: path, file.stamp)
-      }
       return put(file.bytes, path, mtime)
     case .link(let from, let path, let content, let mtime),
       .copy(let from, let path, let content, let mtime):
