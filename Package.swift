@@ -45,6 +45,7 @@ let deque = Target.Dependency.product(name: "DequeModule", package: "swift-colle
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -56,6 +57,8 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let serviceLifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(
+  name: "UnixSignals", package: "swift-service-lifecycle")
 
 // The map of these modules, and what each may import, is Sources/README.md.
 let package = Package(
@@ -84,7 +87,7 @@ let package = Package(
         logging,
       ]),
     .target(name: "MantelDiscovery", dependencies: ["MantelCore", "CAvahi", logging]),
-    .target(name: "MantelControl", dependencies: ["MantelCore", httpClient, nioCore]),
+    .target(name: "MantelControl", dependencies: ["MantelCore", httpClient, nioCore, nioHTTP1]),
     .target(
       name: "MantelAgent",
       dependencies: [
@@ -94,11 +97,12 @@ let package = Package(
       ]),
     .target(
       name: "MantelGallery",
-      dependencies: ["MantelCore", "MantelControl", "MantelAgent", hummingbird, logging, nioCore]),
+      dependencies: ["MantelCore", "MantelControl", hummingbird, serviceLifecycle, logging, nioCore]),
     .target(
       name: "MantelCommands",
       dependencies: [
-        "MantelCore", "MantelControl", "MantelAgent", "MantelGallery", argumentParser,
+        "MantelCore", "MantelControl", "MantelAgent", "MantelGallery", argumentParser, logging,
+        serviceLifecycle, unixSignals,
       ]),
     .executableTarget(name: "mantel", dependencies: ["MantelCommands"]),
     .target(
@@ -129,9 +133,15 @@ let package = Package(
         nioCore, nioPosix, nioSSL, nioEmbedded, logging,
       ]),
     .testTarget(name: "MantelDiscoveryTests", dependencies: ["MantelDiscovery", "MantelCore"]),
-    .testTarget(name: "MantelControlTests", dependencies: ["MantelControl", "MantelCore"]),
     .testTarget(
-      name: "MantelCommandsTests", dependencies: ["MantelCommands", "MantelControl", "MantelCore"]),
+      name: "MantelControlTests",
+      dependencies: ["MantelControl", "MantelGallery", "MantelCore", logging, serviceLifecycle]),
+    .testTarget(
+      name: "MantelCommandsTests",
+      dependencies: [
+        "MantelCommands", "MantelAgent", "MantelControl", "MantelGallery", "MantelCore", logging,
+        serviceLifecycle,
+      ]),
     .testTarget(name: "TidyTests"),
     // What runs inside a lab machine to try discovery without an agent; for the tests only.
     .executableTarget(

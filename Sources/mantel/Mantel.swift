@@ -1,1 +1,5 @@
-@main struct Mantel { static func main() {} }
+import MantelCommands
+
+@main struct Mantel {
+  static func main() async { await Program.main() }
+}

@@ -1,0 +1,204 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// The agent's API from the outside: HTTP/1.1 and JSON over its Unix socket. `curl` speaks it too:
+///
+///     curl --unix-socket $XDG_RUNTIME_DIR/mantel/agent.sock 'http://localhost/v1/status?wait=30'
+///
+/// | request | body | answer |
+/// |---|---|---|
+/// | `GET /v1/status?wait=SECONDS` | | `StatusAnswer`; `wait` may be left out |
+/// | `GET /v1/peers` | | `PeersAnswer` |
+/// | `POST /v1/peers` | `AddressRequest` | 204: the address is dialled from now on |
+/// | `DELETE /v1/peers/NAME` | | `RemovalAnswer`; NAME is a machine, an id's first digits or HOST:PORT |
+/// | `POST /v1/invite` | `InviteRequest`, or none | `InviteAnswer` |
+/// | `GET /v1/folders` | | array of `FolderAnswer` |
+/// | `POST /v1/folders` | `FolderRequest` | `FolderAnswer` |
+/// | `DELETE /v1/folders/NAME` | | `FolderAnswer` as it was |
+/// | `GET /v1/files?pattern=&machine=&retired=true&after=` | | page of `FileAnswer` |
+/// | `GET /v1/where?sha256=` or `?fileBase64=` | | `WhereAnswer` |
+/// | `GET /v1/skipped?after=` | | page of `SkippedAnswer` |
+/// | `GET /v1/sums?machine=&after=` | | page of `SumAnswer` |
+///
+/// Names and values are percent-encoded. A page's `next` is the `after` of the following one; the last page has none. A
+/// failure is a `ControlError` as JSON: usage 400, somebody else's user 403, notFound 404, conflict 409, internalError
+/// 500, notRunning 503 (the agent is stopping).
+///
+/// Every call opens its own connection, so a client costs nothing while nobody uses it and needs no closing.
+package struct ControlClient: ControlService {
+  package let socket: String
+
+  /// Throws `usage` when the path is longer than a Unix socket's may be.
+  package init(socket: String) throws(ControlError) {
+    try ControlSocket.check(socket)
+    self.socket = socket
+  }
+
+  // MARK: Calls
+
+  package func status(wait: Int?) async throws(ControlError) -> StatusAnswer {
+    try await answer(
+      .GET, ["status"], [("wait", wait.map(String.init))],
+      seconds: (wait ?? 0) + ControlLimits.answerSeconds)
+  }
+
+  package func peers() async throws(ControlError) -> PeersAnswer { try await answer(.GET, ["peers"]) }
+
+  package func invite(seconds: Int) async throws(ControlError) -> InviteAnswer {
+    try await answer(.POST, ["invite"], body: InviteRequest(seconds: seconds))
+  }
+
+  package func addPeer(address: String) async throws(ControlError) {
+    _ = try await send(.POST, ["peers"], body: AddressRequest(address: address))
+  }
+
+  package func removePeer(name: String) async throws(ControlError) -> RemovalAnswer {
+    try await answer(.DELETE, ["peers", name])
+  }
+
+  package func folders() async throws(ControlError) -> [FolderAnswer] {
+    try await answer(.GET, ["folders"])
+  }
+
+  package func addFolder(_ request: FolderRequest) async throws(ControlError) -> FolderAnswer {
+    try await answer(.POST, ["folders"], body: request)
+  }
+
+  package func removeFolder(name: String) async throws(ControlError) -> FolderAnswer {
+    try await answer(.DELETE, ["folders", name])
+  }
+
+  package func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
+    try await answer(
+      .GET, ["files"],
+      [
+        ("pattern", query.pattern), ("machine", query.machine),
+        ("retired", query.retired ? "true" : nil), ("after", query.after),
+      ])
+  }
+
+  package func locate(_ query: WhereQuery) async throws(ControlError) -> WhereAnswer {
+    try await answer(
+      .GET, ["where"], [("sha256", query.sha256), ("fileBase64", query.fileBase64)],
+      seconds: ControlLimits.hashingSeconds)
+  }
+
+  package func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer> {
+    try await answer(.GET, ["skipped"], [("after", after)])
+  }
+
+  package func sums(
+    machine: String?, after: String?
+  ) async throws(ControlError) -> Page<SumAnswer> {
+    try await answer(.GET, ["sums"], [("machine", machine), ("after", after)])
+  }
+
+  // MARK: Exchange
+
+  private func answer<Answer: Decodable>(
+    _ method: HTTPMethod, _ path: [String], _ query: [(String, String?)] = [],
+    body: (any Encodable)? = nil, seconds: Int = ControlLimits.answerSeconds
+  ) async throws(ControlError) -> Answer {
+    let data = try await send(method, path, query, body: body, seconds: seconds)
+    do {
+      return try ControlCoding.value(Answer.self, from: data)
+    } catch {
+      throw ControlError(
+        code: .internalError,
+        message: "the agent's answer cannot be understood (is it another version?): \(error)")
+    }
+  }
+
+  private func send(
+    _ method: HTTPMethod, _ path: [String], _ query: [(String, String?)] = [],
+    body: (any Encodable)? = nil, seconds: Int = ControlLimits.answerSeconds
+  ) async throws(ControlError) -> Data {
+    var request = HTTPClientRequest(url: url(path, query))
+    request.method = method
+    do {
+      if let body {
+        request.body = .bytes(try ControlCoding.data(body))
+        request.headers.add(name: "content-type", value: "application/json")
+      }
+      let finished = request
+      let (status, data) = try await HTTPClient.withHTTPClient(configuration: Self.configuration) { client in
+        let response = try await client.execute(finished, timeout: .seconds(Int64(seconds)))
+        let content = try await response.body.collect(upTo: ControlLimits.answerBytes)
+        return (response.status, Data(content.readableBytesView))
+      }
+      guard (200..<300).contains(status.code) else { throw Self.failure(status, data) }
+      return data
+    } catch {
+      throw failure(error)
+    }
+  }
+
+  private static var configuration: HTTPClient.Configuration {
+    var configuration = HTTPClient.Configuration()
+    // Whoever does not answer on a Unix socket at once is not there.
+    configuration.connectionPool.retryConnectionEstablishment = false
+    configuration.redirectConfiguration = .disallow
+    return configuration
+  }
+
+  private func url(_ path: [String], _ query: [(String, String?)]) -> String {
+    let items = query.compactMap { name, value in value.map { "\(name)=\(Self.encoded($0))" } }
+    return "http+unix://\(Self.encoded(socket))/v1/\(path.map(Self.encoded).joined(separator: "/"))"
+      + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
+  }
+
+  /// Everything but unreserved characters as %XX, so that a name with slashes is one component.
+  static func encoded(_ text: String) -> String {
+    let digits = Array("0123456789ABCDEF".utf8)
+    var result: [UInt8] = []
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
+        result.append(byte)
+      case UInt8(ascii: ".") where text != "." && text != "..":
+        // A component of dots alone would be taken for a directory.
+        result.append(byte)
+      default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  // MARK: Failures
+
+  private static func failure(_ status: HTTPResponseStatus, _ data: Data) -> ControlError {
+    if let error = try? ControlCoding.value(ControlError.self, from: data) { return error }
+    return ControlError(
+      code: .internalError, message: "the agent answered \(status.code) \(status.reasonPhrase)")
+  }
+
+  private func failure(_ error: any Error) -> ControlError {
+    switch error {
+    case let error as ControlError: return error
+    case let error as IOError where [ENOENT, ECONNREFUSED, ENOTSOCK].contains(error.errnoCode):
+      return .notRunning
+    case let error as IOError where [EACCES, EPERM].contains(error.errnoCode):
+      return ControlError(
+        code: .usage, message: "the agent's socket \(socket) belongs to another user")
+    case let error as HTTPClientError where error == .remoteConnectionClosed:
+      return ControlError(code: .notRunning, message: "the agent stopped before it answered")
+    case let error as HTTPClientError
+    where [.deadlineExceeded, .readTimeout, .connectTimeout].contains(error):
+      return ControlError(
+        code: .internalError, message: "the agent does not answer on \(socket): is it stopped or overloaded?")
+    default:
+      return ControlError(code: .internalError, message: "no answer from the agent: \(error)")
+    }
+  }
+}
+
+extension ControlError {
+  /// What every command says that needs a running agent.
+  package static let notRunning = ControlError(
+    code: .notRunning,
+    message: "the agent is not running: start it with `mantel run`, or for good with `mantel service install`")
+}
