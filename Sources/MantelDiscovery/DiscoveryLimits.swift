@@ -3,7 +3,7 @@ enum DiscoveryLimits {
   // MARK: What the network may make us keep
 
   /// Sightings (instance, interface, protocol) kept at once, of both service types together.
-  static let sightings = 1_024
+  static let sightings = 512
   /// Sightings of one instance name: a machine has few links.
   static let sightingsPerInstance = 32
   /// Resolvers open at once; avahi-daemon allows a client 1,024 objects.

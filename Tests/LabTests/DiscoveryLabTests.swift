@@ -120,5 +120,34 @@ extension LabTests {
         try await probe.line("anna finds ben", within: .seconds(60)) { $0.hasPrefix("found bensname") }
       }
     }
+
+    @Test func aMachineThatCrashedIsFoundAtItsNewPort() async throws {
+      try await Lab.withMachines(["anna", "ben"]) { lab in
+        let (anna, ben) = (try lab["anna"], try lab["ben"])
+        let probe = try await anna.spawn(["mantel-lab-probe"])
+        _ = try await ben.spawn(["mantel-lab-probe", "bensname", "1001", "invite"])
+        try await probe.line("anna finds ben") { $0.hasPrefix("found bensname inviting \(ben.address):1001") }
+        try await ben.crash()
+        try await ben.startBus()
+        try await ben.startAvahi()
+        _ = try await ben.spawn(["mantel-lab-probe", "bensname", "1002"])
+        try await probe.line("anna finds ben anew") { $0.hasPrefix("found bensname - \(ben.address):1002") }
+      }
+    }
+
+    @Test func aDaemonThatHangsIsWaitedFor() async throws {
+      try await Lab.withMachines(["anna", "ben"]) { lab in
+        let (anna, ben) = (try lab["anna"], try lab["ben"])
+        let probe = try await anna.spawn(["mantel-lab-probe", "annasname", "62683"])
+        try await probe.line("published") { $0 == "published annasname" }
+        #expect(try await anna.run(["pkill", "-STOP", "avahi-daemon"]).exitCode == 0)
+        try await probe.signal(SIGUSR1)
+        #expect(try await anna.run(["pkill", "-CONT", "avahi-daemon"]).exitCode == 0)
+        let browse = try await ben.spawn(["mantel-lab-probe"])
+        try await browse.line("ben sees the new TXT record") {
+          $0.hasPrefix("found annasname") && $0.contains("u=1")
+        }
+      }
+    }
   }
 }
