@@ -40,8 +40,10 @@ enum DiscoveryLimits {
   static let steadyPublication: Duration = .seconds(60)
   /// A resolver gives up by itself after 5 s; this is for one that never answers.
   static let resolverPatience: Duration = .seconds(15)
-  /// A resolved service is resolved again: TXT and addresses may have changed without a new sighting.
-  static let refresh: Duration = .seconds(300)
+  /// A resolved service is resolved again, for TXT and addresses may change without a new sighting: first after
+  /// `firstRefresh`, then after twice as long each time while nothing changes, at most `longestRefresh`.
+  static let firstRefresh: Duration = .seconds(5)
+  static let longestRefresh: Duration = .seconds(300)
   /// After a new browse, sightings that were not repeated are dropped this long after the daemon said that it has
   /// told all, or ...
   static let settle: Duration = .seconds(10)

@@ -38,6 +38,7 @@ struct Sightings: Sendable {
     var generation: Int
     var resolution: Resolution
     var backoff = Backoff()
+    var refresh = DiscoveryLimits.firstRefresh
     var answer: ResolvedAnswer?
     var answeredAt = Instant(nanoseconds: 0)
   }
@@ -97,6 +98,7 @@ struct Sightings: Sendable {
         sightings[key]?.generation = generation
         sightings[key]?.interfaceName = interfaceName
         sightings[key]?.backoff.reset()
+        sightings[key]?.refresh = DiscoveryLimits.firstRefresh
         if case .due? = sightings[key]?.resolution { sightings[key]?.resolution = .due(now) }
       }
     }
@@ -166,10 +168,15 @@ struct Sightings: Sendable {
   mutating func resolved(_ key: SightingKey, _ answer: ResolvedAnswer, now: Instant) {
     guard case .running? = sightings[key]?.resolution else { return }
     running.remove(key)
-    sightings[key]?.resolution = .due(now + DiscoveryLimits.refresh)
-    sightings[key]?.backoff.reset()
-    sightings[key]?.answer = answer
-    sightings[key]?.answeredAt = now
+    guard var sighting = sightings[key] else { return }
+    let isNews = sighting.answer != answer
+    let refresh = isNews ? DiscoveryLimits.firstRefresh : sighting.refresh
+    sighting.resolution = .due(now + refresh)
+    sighting.refresh = min(refresh * 2, DiscoveryLimits.longestRefresh)
+    sighting.backoff.reset()
+    sighting.answer = answer
+    sighting.answeredAt = now
+    sightings[key] = sighting
   }
 
   /// The old answer stays: the sighting does, and the peer's certificate decides anyway.

@@ -144,7 +144,7 @@ extension LabTests {
         try await probe.signal(SIGUSR1)
         #expect(try await anna.run(["pkill", "-CONT", "avahi-daemon"]).exitCode == 0)
         let browse = try await ben.spawn(["mantel-lab-probe"])
-        try await browse.line("ben sees the new TXT record") {
+        try await browse.line("ben sees the new TXT record", within: .seconds(40)) {
           $0.hasPrefix("found annasname") && $0.contains("u=1")
         }
       }

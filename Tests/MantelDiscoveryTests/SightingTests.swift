@@ -111,14 +111,21 @@ import Testing
     #expect(events.contains(.lost(instance: "abc")))
   }
 
-  @Test func aKnownServiceIsResolvedAgainForItsTXT() throws {
+  @Test func aKnownServiceIsResolvedAgainForItsTXTLessOftenWhileItDoesNotChange() throws {
     let driver = DiscoveryDriver.running()
     let key = SightingKey.on(2)
     _ = driver.feed(.seen(key), .resolved(key, .ipv4(9, txt: ["h": "old"])))
-    let (waited, actions) = try #require(driver.feedDeadline())
-    #expect(waited == DiscoveryLimits.refresh)
-    #expect(actions.resolved == [key])
-    #expect(driver.feed(.resolved(key, .ipv4(9, txt: ["h": "new"]))).events.count == 1)
+    var pauses: [Duration] = []
+    for _ in 0..<8 {
+      let (waited, actions) = try #require(driver.feedDeadline())
+      #expect(actions.resolved == [key])
+      #expect(driver.feed(.resolved(key, .ipv4(9, txt: ["h": "old"]))).events.isEmpty)
+      pauses.append(waited)
+    }
+    #expect(pauses == [5, 10, 20, 40, 80, 160, 300, 300].map { .seconds($0) })
+    _ = driver.feedDeadline()
+    #expect(driver.feed(.resolved(key, .ipv4(9, txt: ["h": "new"]))).found.map(\.txt) == [["h": "new"]])
+    #expect(try #require(driver.feedDeadline()).waited == DiscoveryLimits.firstRefresh)
   }
 
   @Test(arguments: [
