@@ -19,21 +19,21 @@ enum ModuleRules {
     ],
     "MantelDiscovery": ["MantelCore", "CAvahi", "Logging", "Glibc", "Synchronization"],
     "MantelControl": [
-      "MantelCore", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOFoundationCompat", "Foundation",
+      "MantelCore", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOFoundationCompat", "Foundation", "Glibc",
     ],
     "MantelAgent": [
       "MantelCore", "MantelDisk", "MantelCatalog", "MantelSummary", "MantelWire", "MantelSession",
       "MantelHousehold", "MantelReplication", "MantelTransport", "MantelDiscovery", "MantelControl",
       "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "NIOPosix", "Foundation", "Glibc",
-      "Synchronization",
+      "Synchronization", "Dispatch",
     ],
     "MantelGallery": [
       "MantelCore", "MantelControl", "MantelAgent", "Hummingbird", "HTTPTypes", "Logging", "NIOCore",
-      "Foundation", "Glibc", "Synchronization",
+      "Foundation", "Glibc", "Synchronization", "ServiceLifecycle",
     ],
     "MantelCommands": [
       "MantelCore", "MantelControl", "MantelAgent", "MantelGallery", "ArgumentParser", "Foundation", "Glibc",
-      "Synchronization",
+      "Synchronization", "Logging", "ServiceLifecycle", "UnixSignals",
     ],
     "mantel": ["MantelCommands"],
   ]
