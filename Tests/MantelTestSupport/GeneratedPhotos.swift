@@ -1,0 +1,80 @@
+import Glibc
+
+/// Files that look like photos to Mantel: names, sizes and times like a camera's, bytes that do not compress, the same in
+/// every run.
+package enum GeneratedPhotos {
+  /// Writes `bytes` bytes that belong to `seed`: no two seeds, and no two blocks of one file, have them in common.
+  ///
+  /// - Parameter mtime: nanoseconds since 1970; nil leaves it at now.
+  package static func write(_ path: String, bytes: Int, seed: UInt64, mtime: Int64? = nil) throws {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw failure("open", path) }
+    defer { close(descriptor) }
+    var block = noise
+    var written = 0
+    while written < bytes {
+      block.withUnsafeMutableBytes {
+        $0.storeBytes(of: seed, as: UInt64.self)
+        $0.storeBytes(of: UInt64(written), toByteOffset: 8, as: UInt64.self)
+      }
+      let count = min(block.count, bytes - written)
+      guard Glibc.write(descriptor, block, count) == count else { throw failure("write", path) }
+      written += count
+    }
+    guard let mtime else { return }
+    try setModified(path, mtime)
+  }
+
+  /// - Parameter mtime: nanoseconds since 1970.
+  package static func setModified(_ path: String, _ mtime: Int64) throws {
+    let (seconds, rest) = (mtime / 1_000_000_000, mtime % 1_000_000_000)
+    let time =
+      rest < 0
+      ? timespec(tv_sec: Int(seconds - 1), tv_nsec: Int(rest + 1_000_000_000))
+      : timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
+    guard utimensat(AT_FDCWD, path, [time, time], AT_SYMLINK_NOFOLLOW) == 0 else {
+      throw failure("utimensat", path)
+    }
+  }
+
+  /// 64 KiB of SplitMix64.
+  private static let noise: [UInt8] = {
+    var state: UInt64 = 0x4D61_6E74_656C
+    var bytes: [UInt8] = []
+    for _ in 0..<(8 << 10) {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var word = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+      word ^= word >> 31
+      withUnsafeBytes(of: word) { bytes.append(contentsOf: $0) }
+    }
+    return bytes
+  }()
+
+  static func failure(_ call: String, _ path: String) -> LabError {
+    .commandFailed(command: "\(call) \(path)", status: errno, output: String(cString: strerror(errno)))
+  }
+}
+
+extension LabMachine {
+  /// The folder of this machine's own photos.
+  package var photos: String { "\(home)/Photos" }
+  /// Where the copies of the others' photos lie, if nobody says otherwise.
+  package var replica: String { "\(home)/Mantel" }
+
+  package func copies(of owner: LabMachine) -> String { "\(replica)/\(owner.name)/Photos" }
+
+  /// Makes `IMG_0001.JPG` and so on of these sizes, taken a day apart from September 2001 on, in an album of the folder.
+  package func makePhotos(_ sizes: [Int], album: String = "2001", seed: UInt64) throws {
+    let directory = "\(photos)/\(album)"
+    for path in [photos, directory] where mkdir(path, 0o755) != 0 && errno != EEXIST {
+      throw GeneratedPhotos.failure("mkdir", path)
+    }
+    for (index, size) in sizes.enumerated() {
+      let number = "\(10_001 + index)".dropFirst()
+      try GeneratedPhotos.write(
+        "\(directory)/IMG_\(number).JPG", bytes: size, seed: seed &* 1_000_000 &+ UInt64(index),
+        mtime: 1_000_000_000_123_456_789 + Int64(index) * 86_400_000_000_000)
+    }
+  }
+}
