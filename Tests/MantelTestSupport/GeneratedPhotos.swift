@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 
 /// Files that look like photos to Mantel: names, sizes and times like a camera's, bytes that do not compress, the same in
 /// every run.
@@ -18,7 +18,7 @@ package enum GeneratedPhotos {
         $0.storeBytes(of: UInt64(written), toByteOffset: 8, as: UInt64.self)
       }
       let count = min(block.count, bytes - written)
-      guard Glibc.write(descriptor, block, count) == count else { throw failure("write", path) }
+      guard Foundation.write(descriptor, block, count) == count else { throw failure("write", path) }
       written += count
     }
     guard let mtime else { return }
@@ -67,9 +67,7 @@ extension LabMachine {
   /// Makes `IMG_0001.JPG` and so on of these sizes, taken a day apart from September 2001 on, in an album of the folder.
   package func makePhotos(_ sizes: [Int], album: String = "2001", seed: UInt64) throws {
     let directory = "\(photos)/\(album)"
-    for path in [photos, directory] where mkdir(path, 0o755) != 0 && errno != EEXIST {
-      throw GeneratedPhotos.failure("mkdir", path)
-    }
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     for (index, size) in sizes.enumerated() {
       let number = "\(10_001 + index)".dropFirst()
       try GeneratedPhotos.write(
