@@ -49,6 +49,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let argumentParser = Target.Dependency.product(
@@ -150,6 +151,17 @@ let package = Package(
     .testTarget(name: "LabTests", dependencies: ["MantelTestSupport", "mantel-lab-probe"]),
   ]
 )
+
+// Not for users: what measures, only where it is asked for.
+if Context.environment["MANTEL_BENCHMARKS"] == "1" {
+  package.targets.append(
+    .executableTarget(
+      name: "mantel-compare",
+      dependencies: [
+        "MantelControl", "MantelTestSupport", argumentParser, crypto, httpClient, nioCore, nioHTTP1,
+      ],
+      path: "Tests/Compare"))
+}
 
 // `package` declarations and one set of language features hold for every Swift target.
 for target in package.targets where target.type != .system && target.name != "CMantelSystem" {
