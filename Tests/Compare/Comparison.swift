@@ -29,7 +29,8 @@ struct Comparison: Sendable {
         for round in 1...rounds {
           for index in tools.indices {
             let round = Round(
-              sender: sender, receiver: receiver, work: prepared, name: "\(work.name)-\(tools[index])-\(round)")
+              sender: sender, receiver: receiver, work: prepared,
+              name: "\(work.name)-\(tools[index].rawValue)-\(round)", rate: rate)
             await results[index].add(tools[index], round)
           }
         }

@@ -7,8 +7,9 @@ struct MantelRun {
   private let round: Round
 
   private static let port = 62_683
-  /// A status costs the agent something with many files: asked less often than the clock is read elsewhere.
-  private static let scanPollInterval: Duration = .milliseconds(50)
+  private static let shortestPause: Duration = .milliseconds(25)
+  /// A status costs the agent something with many files: it shall not spend more than a tenth of its time on them.
+  private static let pauseFactor = 9
 
   init(_ round: Round) { self.round = round }
 
@@ -36,13 +37,14 @@ struct MantelRun {
       FolderRequest(
         directoryBase64: Data(round.work.directory.utf8).base64EncodedString(), name: nil, excludes: []))
     while true {
+      let asked = clock.now
       let status = try await sender.control.status(wait: nil)
       let isBusy = status.reasons.contains { $0.code == "scanning" || $0.code == "pending" }
       if !isBusy, status.ledger.seen == files { break }
-      guard clock.now - start < Round.patience else {
+      guard clock.now - start < round.patience else {
         throw CompareError("Mantel has not published: \(status)")
       }
-      try await clock.sleep(for: Self.scanPollInterval)
+      try await clock.sleep(for: max(Self.shortestPause, (clock.now - asked) * Self.pauseFactor))
     }
     let seconds = (clock.now - start) / .seconds(1)
     return Phase(seconds: seconds, from: before, to: try await ProcessorTimes(round))
@@ -61,7 +63,7 @@ struct MantelRun {
       start = look
       return false
     }
-    let status = try await sender.control.status(wait: Int(Round.patience / .seconds(1)))
+    let status = try await sender.control.status(wait: Int(round.patience / .seconds(1)))
     let seconds = (clock.now - start) / .seconds(1)
     guard status.settled, status.complete else { throw CompareError("Mantel is not complete: \(status)") }
     return Phase(seconds: seconds, from: before, to: try await ProcessorTimes(round))
@@ -90,7 +92,8 @@ struct MantelRun {
       ], on: receiver.machine)
     let agent = try await receiver.start()
     try await eventually(within: Round.startPatience, "the two are connected:\n\(receiver.log)") {
-      try await receiver.isConnected() && sender.isConnected()
+      guard try await receiver.isConnected() else { return false }
+      return try await sender.isConnected()
     }
     return agent
   }
@@ -114,21 +117,20 @@ private struct MantelInstance {
 
   var log: String { (try? String(contentsOfFile: "\(home)/log", encoding: .utf8)) ?? "no log" }
 
-  func isAnswering() async throws -> Bool {
-    do {
-      _ = try await control.peers()
-      return true
-    } catch let error as ControlError where error.code == .notRunning {
-      return false
-    }
-  }
+  func isAnswering() async throws -> Bool { try await peers() != nil }
 
   /// To the other one; false too while the agent does not answer yet.
   func isConnected() async throws -> Bool {
+    try await peers()?.peers.contains { $0.state == "connected" } ?? false
+  }
+
+  /// Nil while no agent runs.
+  private func peers() async throws -> PeersAnswer? {
     do {
-      return try await control.peers().peers.contains { $0.state == "connected" }
-    } catch let error as ControlError where error.code == .notRunning {
-      return false
+      return try await control.peers()
+    } catch {
+      guard error.code == .notRunning else { throw error }
+      return nil
     }
   }
 }

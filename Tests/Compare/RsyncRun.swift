@@ -27,15 +27,15 @@ struct RsyncRun {
 
   private func startDaemon(directory: String, destination: String) async throws {
     try """
-      use chroot = no
-      uid = root
-      gid = root
-      reverse lookup = no
-      pid file = \(directory)/pid
-      [copy]
-      path = \(destination)
-      read only = no
-      """.write(toFile: "\(directory)/rsyncd.conf", atomically: false, encoding: .utf8)
+    use chroot = no
+    uid = root
+    gid = root
+    reverse lookup = no
+    pid file = \(directory)/pid
+    [copy]
+    path = \(destination)
+    read only = no
+    """.write(toFile: "\(directory)/rsyncd.conf", atomically: false, encoding: .utf8)
     let daemon = try await round.receiver.spawn([
       "rsync", "--daemon", "--no-detach", "--config=\(directory)/rsyncd.conf",
       "--address=\(round.receiver.address)", "--port=\(Self.port)",
@@ -57,7 +57,7 @@ struct RsyncRun {
     let process = try await round.sender.spawn(
       ["bash", "-c", script, "rsync", "rsync", "-a"] + (fsync ? ["--fsync"] : [])
         + ["\(round.work.directory)/", "rsync://\(round.receiver.address):\(Self.port)/copy/"])
-    let line = try await process.line("rsync has ended", within: Round.patience) { $0.hasPrefix("ended ") }
+    let line = try await process.line("rsync has ended", within: round.patience) { $0.hasPrefix("ended ") }
     let words = line.split(separator: " ")
     guard words.count == 4, words[1] == "0", let begin = Double(words[2]), let end = Double(words[3]) else {
       throw CompareError("rsync: \(line)\n\(process.stderr)")

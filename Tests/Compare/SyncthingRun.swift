@@ -51,7 +51,7 @@ struct SyncthingRun {
     let before = try await ProcessorTimes(round)
     let start = clock.now
     try await sender.control.resume()
-    try await eventually(within: Round.patience, "Syncthing has scanned") {
+    try await eventually(within: round.patience, "Syncthing has scanned") {
       let status = try await sender.control.status()
       return status.state == "idle" && status.localFiles == original.files
         && status.localBytes >= original.bytes
@@ -67,7 +67,7 @@ struct SyncthingRun {
     let before = try await ProcessorTimes(round)
     let start = clock.now
     try await receiver.control.resume()
-    try await eventually(within: Round.patience, "Syncthing is complete") {
+    try await eventually(within: round.patience, "Syncthing is complete") {
       let completion = try await receiver.control.completion()
       return completion.completion == 100 && completion.needBytes == 0 && completion.needItems == 0
         && completion.globalBytes >= original.bytes
@@ -86,7 +86,8 @@ struct SyncthingRun {
     let home = "\(round.directory(on: machine))/syncthing"
     _ = try await round.require(
       ["syncthing", "generate", "--home=\(home)", "--no-default-folder", "--skip-port-probing"], on: machine)
-    let device = try await round.require(["syncthing", "serve", "--device-id", "--home=\(home)"], on: machine)
+    let device = try await round.require(
+      ["syncthing", "serve", "--device-id", "--home=\(home)"], on: machine)
     return Instance(
       machine: machine, home: home, folder: folder, isSender: isSender,
       device: device.trimmingCharacters(in: .whitespacesAndNewlines),

@@ -42,9 +42,15 @@ struct Round: Sendable {
   /// Used in no other round: names the tool's directories on both machines.
   let name: String
 
-  /// The longest that anything may take.
-  static let patience: Duration = .seconds(3_600)
+  let rate: LinkRate?
+
   static let startPatience: Duration = .seconds(60)
+
+  /// The longest that copying may take: what hangs shall not keep the others waiting for ever.
+  var patience: Duration {
+    let seconds = Double(work.original.bytes) * 8 / Double(rate?.bitsPerSecond ?? 100_000_000)
+    return .seconds(300 + 5 * seconds)
+  }
 
   func directory(on machine: LabMachine) -> String { "\(machine.home)/\(name)" }
 
