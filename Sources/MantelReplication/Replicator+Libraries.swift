@@ -278,6 +278,7 @@ extension Replicator {
     } else {
       for content in try store.changedContents(owner) { try replace(content, in: owner) }
     }
+    for id in links.keys { links[id]?.fetching.isExhausted = false }
     transfers.isWorthLooking = true
     filing.hasUnfiled = true
     attesting.isChanged = true
