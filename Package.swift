@@ -133,14 +133,18 @@ let package = Package(
         nioCore, nioPosix, nioSSL, nioEmbedded, logging,
       ]),
     .testTarget(name: "MantelDiscoveryTests", dependencies: ["MantelDiscovery", "MantelCore"]),
+    .target(
+      name: "MantelControlTestSupport",
+      dependencies: ["MantelControl", "MantelGallery", logging, serviceLifecycle],
+      path: "Tests/MantelControlTestSupport"),
     .testTarget(
       name: "MantelControlTests",
-      dependencies: ["MantelControl", "MantelGallery", "MantelCore", logging, serviceLifecycle]),
+      dependencies: ["MantelControl", "MantelGallery", "MantelControlTestSupport"]),
     .testTarget(
       name: "MantelCommandsTests",
       dependencies: [
-        "MantelCommands", "MantelAgent", "MantelControl", "MantelGallery", "MantelCore", logging,
-        serviceLifecycle,
+        "MantelCommands", "MantelAgent", "MantelControl", "MantelControlTestSupport", logging,
+        argumentParser,
       ]),
     .testTarget(name: "TidyTests"),
     // What runs inside a lab machine to try discovery without an agent; for the tests only.

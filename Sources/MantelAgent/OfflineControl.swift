@@ -42,7 +42,8 @@ package struct OfflineControl: ControlService {
       let existing = try present()
       guard existing.count < Limits.folders else {
         throw ControlError(
-          code: .conflict, message: "a machine has at most \(Limits.folders) folders: add one further up instead")
+          code: .conflict,
+          message: "a machine has at most \(Limits.folders) folders: add one further up instead")
       }
       let folder = try FolderRules.folder(
         directory: Array(directory), name: request.name, excludes: request.excludes,

@@ -66,7 +66,8 @@ extension Console {
   /// Refuses at once, before anything was begun that needs a yes.
   func requireConsent(yes: Bool) throws {
     guard yes || canAsk else {
-      throw CommandFailure(.usage, "this needs a yes, and there is no terminal to ask on: repeat it with --yes")
+      throw CommandFailure(
+        .usage, "this needs a yes, and there is no terminal to ask on: repeat it with --yes")
     }
   }
 }

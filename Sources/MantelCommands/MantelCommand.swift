@@ -15,7 +15,8 @@ struct MantelCommand: AsyncParsableCommand {
       """,
     version: MantelVersion.program,
     groupedSubcommands: [
-      CommandGroup(name: "Setting up:", subcommands: [InitCommand.self, JoinCommand.self, InviteCommand.self]),
+      CommandGroup(
+        name: "Setting up:", subcommands: [InitCommand.self, JoinCommand.self, InviteCommand.self]),
       CommandGroup(name: "The agent:", subcommands: [RunCommand.self, ServiceCommand.self]),
       CommandGroup(name: "Household:", subcommands: [FolderCommand.self, PeersCommand.self]),
       CommandGroup(

@@ -10,7 +10,7 @@ package enum Program {
     exit(await run(Array(ProcessInfo.processInfo.arguments.dropFirst())))
   }
 
-  /// Runs one command. Failures are told on standard error; the result is an `ExitStatus`.
+  /// Runs one command. Failures are told on standard error; the result is an `CommandStatus`.
   package static func run(_ arguments: [String]) async -> Int32 {
     do {
       var command = try await MantelCommand.asyncParseAsRoot(arguments)
@@ -19,7 +19,7 @@ package enum Program {
       } else {
         try command.run()
       }
-      return ExitStatus.complete.rawValue
+      return CommandStatus.complete.rawValue
     } catch {
       return end(error)
     }
@@ -29,13 +29,13 @@ package enum Program {
     switch error {
     case let error as ExitCode: return error.rawValue
     case let error as CommandFailure: return end(error.status, error.message)
-    case let error as ControlError: return end(ExitStatus(error), error.message)
-    case let error as AgentError: return end(ExitStatus(error), error.message)
+    case let error as ControlError: return end(CommandStatus(error), error.message)
+    case let error as AgentError: return end(CommandStatus(error), error.message)
     default: return endParsing(error)
     }
   }
 
-  private static func end(_ status: ExitStatus, _ message: String) -> Int32 {
+  private static func end(_ status: CommandStatus, _ message: String) -> Int32 {
     if !message.isEmpty { Console.current.say("mantel: \(Printable.sentence(message))") }
     return status.rawValue
   }
@@ -46,12 +46,12 @@ package enum Program {
     switch code {
     case .success:
       do { try Console.current.print(MantelCommand.fullMessage(for: error) + "\n") } catch {
-        return ExitStatus.outputClosed.rawValue
+        return CommandStatus.outputClosed.rawValue
       }
       return code.rawValue
     case .validationFailure:
       Console.current.say(MantelCommand.fullMessage(for: error))
-      return ExitStatus.usage.rawValue
+      return CommandStatus.usage.rawValue
     default: return end(.internalError, "\(error)")
     }
   }

@@ -200,5 +200,6 @@ extension ControlError {
   /// What every command says that needs a running agent.
   package static let notRunning = ControlError(
     code: .notRunning,
-    message: "the agent is not running: start it with `mantel run`, or for good with `mantel service install`")
+    message: "the agent is not running: start it with `mantel run`, or for good with `mantel service install`"
+  )
 }

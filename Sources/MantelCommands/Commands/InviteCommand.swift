@@ -18,7 +18,8 @@ struct InviteCommand: AsyncParsableCommand {
     try output.print(answer, answer.code + "\n")
     guard !output.json else { return }
     let console = Console.current
-    console.say("good for one machine, for \(Quantity.duration(Double(lifetime.seconds))); on the new machine:")
+    console.say(
+      "good for one machine, for \(Quantity.duration(Double(lifetime.seconds))); on the new machine:")
     console.say("  mantel join \(answer.code) DIR...")
     if !answer.addresses.isEmpty {
       let addresses = answer.addresses.map(Printable.text).joined(separator: " or ")

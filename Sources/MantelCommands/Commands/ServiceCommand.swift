@@ -50,7 +50,9 @@ struct ServiceCommand: AsyncParsableCommand {
       try service.remove()
       _ = service.systemctl?.run(["daemon-reload"])
       console.say("removed \(Printable.text(service.path))")
-      if !isStopped { console.say("systemd did not stop it: is an agent running still? `mantel status` tells") }
+      if !isStopped {
+        console.say("systemd did not stop it: is an agent running still? `mantel status` tells")
+      }
     }
   }
 
@@ -77,7 +79,7 @@ struct ServiceCommand: AsyncParsableCommand {
       try output.print(
         answer,
         "\(word)\n  \(Printable.text(answer.unit))\(answer.enabled ? ", starts by itself" : "")\n")
-      guard answer.active else { throw ExitCode(ExitStatus.agentNotRunning.rawValue) }
+      guard answer.active else { throw ExitCode(CommandStatus.agentNotRunning.rawValue) }
     }
   }
 }

@@ -38,7 +38,7 @@ struct StatusCommand: AsyncParsableCommand {
       throw error
     }
     try output.print(answer, StatusText.text(answer))
-    throw ExitCode(ExitStatus(answer, waited: wait != nil).rawValue)
+    throw ExitCode(CommandStatus(answer, waited: wait != nil).rawValue)
   }
 
   /// `status --json` without an agent.

@@ -23,7 +23,9 @@ enum DemoPhotos {
       guard FileManager.default.createFile(atPath: path, contents: Data(photo)) else {
         throw CommandFailure(.internalError, "\(path) cannot be written")
       }
-      let time = timespec(tv_sec: firstShot + index * 86_400, tv_nsec: 123_456_789)
+      var time = timespec()
+      time.tv_sec = firstShot + index * 86_400
+      time.tv_nsec = 123_456_789
       guard utimensat(AT_FDCWD, path, [time, time], 0) == 0 else {
         throw CommandFailure(.internalError, "\(path): \(String(cString: strerror(errno)))")
       }

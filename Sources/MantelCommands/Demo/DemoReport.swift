@@ -42,12 +42,15 @@ struct DemoReport: Codable, Hashable, Sendable {
       "\(Quantity.count(comparedCopies)) copies (\(Quantity.bytes(comparedBytes))) compared with their originals: "
         + "every byte, name and time is the same")
     lines.append("the sums that any two machines list for a third one's photos are the same")
-    if skipped > 0 { lines.append("\(Quantity.files(skipped)) skipped, each with its reason (mantel skipped)") }
+    if skipped > 0 {
+      lines.append("\(Quantity.files(skipped)) skipped, each with its reason (mantel skipped)")
+    }
     lines.append("it took \(Quantity.duration(seconds))")
     if let kept {
       lines.append("look at the copies:")
       lines += machines.map { "  \(Printable.text($0.replica))" }
-      lines.append("run a machine of it again: mantel run --home \(Printable.text(kept))/\(machines.first?.name ?? "")")
+      lines.append(
+        "run a machine of it again: mantel run --home \(Printable.text(kept))/\(machines.first?.name ?? "")")
     } else {
       lines.append("everything is removed again; --keep leaves it there to look at")
     }

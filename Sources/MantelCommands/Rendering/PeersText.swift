@@ -10,7 +10,9 @@ enum PeersText {
     if answer.peers.isEmpty {
       lines.append("no other machine yet: `mantel invite` here, `mantel join CODE` there")
     } else {
-      let head = ["MACHINE", "STATE", "HOLDS", "LAST SEEN", "PHOTOS", "HERE", "IN", "OUT", "ADDRESS", "VERSION"]
+      let head = [
+        "MACHINE", "STATE", "HOLDS", "LAST SEEN", "PHOTOS", "HERE", "IN", "OUT", "ADDRESS", "VERSION",
+      ]
       lines += TextTable.lines([head] + answer.peers.map { row($0, now: now) })
     }
     lines += answer.fixedAddresses.map { "fixed address: \(Printable.text($0))" }

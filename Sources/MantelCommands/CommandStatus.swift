@@ -2,7 +2,7 @@ import MantelAgent
 import MantelControl
 
 /// The exit codes that scripts rely on.
-package enum ExitStatus: Int32, Sendable {
+package enum CommandStatus: Int32, Sendable {
   /// Done; `status`: complete.
   case complete = 0
   /// `status`: not complete. Others: it could not be done now, and may work later.
@@ -48,10 +48,10 @@ package enum ExitStatus: Int32, Sendable {
 
 /// A command's own failure: a sentence for standard error and the code to end with.
 struct CommandFailure: Error, Sendable {
-  var status: ExitStatus
+  var status: CommandStatus
   var message: String
 
-  init(_ status: ExitStatus, _ message: String) {
+  init(_ status: CommandStatus, _ message: String) {
     self.status = status
     self.message = message
   }

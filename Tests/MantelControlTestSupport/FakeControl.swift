@@ -1,0 +1,95 @@
+package import MantelControl
+import Synchronization
+
+/// A `ControlService` without an agent: gives the answers that it was made with, and remembers what it was asked.
+package final class FakeControl: ControlService {
+  package struct Answers: Sendable {
+    package var status = Samples.status()
+    package var peers = PeersAnswer(peers: [Samples.peer()], strangers: [], removed: [], fixedAddresses: [])
+    package var invite = InviteAnswer(
+      code: "1P77-HVFD-R34A-DQZT", expires: "2026-05-01T12:10:00Z", addresses: ["192.0.2.2:62683"])
+    package var folder = Samples.folder()
+    package var removal = RemovalAnswer(kind: "machine", name: "laptop", admitted: ["studio"])
+    package var files = [Page(items: [Samples.file()], next: nil)]
+    package var whereabouts = WhereAnswer(
+      sha256: Samples.sha256, size: 461_000, names: [Samples.file()], holders: [])
+    package var skipped = [Page(items: [Samples.skipped()], next: nil)]
+    package var sums = [Page(items: [Samples.sum("/r/a.jpg")], next: nil)]
+    /// Thrown by every call instead of an answer.
+    package var error: ControlError?
+    /// `status(wait:)` with a number answers only when its task is cancelled.
+    package var waitsForever = false
+
+    package init() {}
+  }
+
+  package let answers: Answers
+  private let recorded = Mutex<[String]>([])
+
+  package init(_ change: (inout Answers) -> Void = { _ in }) {
+    var answers = Answers()
+    change(&answers)
+    self.answers = answers
+  }
+
+  /// What was asked, in order, with its arguments.
+  package var calls: [String] { recorded.withLock { $0 } }
+
+  private func answer<Value>(_ value: Value, to call: String) throws(ControlError) -> Value {
+    recorded.withLock { $0.append(call) }
+    if let error = answers.error { throw error }
+    return value
+  }
+
+  /// The page that follows the one whose `next` was `after`.
+  private func page<Item>(_ pages: [Page<Item>], after: String?) -> Page<Item> {
+    guard let after else { return pages.first ?? Page(items: [], next: nil) }
+    let index = pages.firstIndex { $0.next == after }.map { $0 + 1 } ?? pages.count
+    return index < pages.count ? pages[index] : Page(items: [], next: nil)
+  }
+
+  package func status(wait: Int?) async throws(ControlError) -> StatusAnswer {
+    let answer = try answer(answers.status, to: "status \(wait.map(String.init) ?? "-")")
+    if wait != nil, answers.waitsForever {
+      let (stream, continuation) = AsyncStream<Never>.makeStream()
+      for await _ in stream {}
+      continuation.finish()
+    }
+    return answer
+  }
+  package func peers() async throws(ControlError) -> PeersAnswer { try answer(answers.peers, to: "peers") }
+  package func invite(seconds: Int) async throws(ControlError) -> InviteAnswer {
+    try answer(answers.invite, to: "invite \(seconds)")
+  }
+  package func addPeer(address: String) async throws(ControlError) {
+    try answer((), to: "addPeer \(address)")
+  }
+  package func removePeer(name: String) async throws(ControlError) -> RemovalAnswer {
+    try answer(answers.removal, to: "removePeer \(name)")
+  }
+  package func folders() async throws(ControlError) -> [FolderAnswer] {
+    try answer([answers.folder], to: "folders")
+  }
+  package func addFolder(_ request: FolderRequest) async throws(ControlError) -> FolderAnswer {
+    try answer(
+      answers.folder,
+      to: "addFolder \(request.directoryBase64) \(request.name ?? "-") \(request.excludes)")
+  }
+  package func removeFolder(name: String) async throws(ControlError) -> FolderAnswer {
+    try answer(answers.folder, to: "removeFolder \(name)")
+  }
+  package func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
+    try answer(
+      page(answers.files, after: query.after),
+      to: "files \(query.pattern ?? "-") \(query.machine ?? "-") \(query.retired) \(query.after ?? "-")")
+  }
+  package func locate(_ query: WhereQuery) async throws(ControlError) -> WhereAnswer {
+    try answer(answers.whereabouts, to: "locate \(query.sha256 ?? "-") \(query.fileBase64 ?? "-")")
+  }
+  package func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer> {
+    try answer(page(answers.skipped, after: after), to: "skipped \(after ?? "-")")
+  }
+  package func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer> {
+    try answer(page(answers.sums, after: after), to: "sums \(machine ?? "-") \(after ?? "-")")
+  }
+}
