@@ -95,6 +95,7 @@ package final class Agent: Sendable {
 
   private func wire() {
     let (discovery, dialer, scanner, logger) = (discovery, dialer, scanner, logger)
+    let (effects, engine) = (effects, engine)
     let readvertise: @Sendable () -> Void = {
       Task {
         await discovery.advertise()
@@ -104,7 +105,12 @@ package final class Agent: Sendable {
     invitations.wire(engine: engine, onChange: readvertise)
     effects.wire(
       transport: transport, onRosterChange: readvertise,
-      onRestart: { Task { await scanner.scanAll() } },
+      onRestart: {
+        Task {
+          await effects.findStaged(engine: engine)
+          await scanner.scanAll()
+        }
+      },
       onFailure: { error in
         logger.critical("the agent cannot go on", metadata: ["error": "\(error)"])
         // A supervisor starts it again; what was announced is durable.

@@ -206,6 +206,7 @@ final class Effects: Sendable {
         discard(content)
       }
     }
+    await engine.handle(.recovered)
   }
 
   /// Compares the replica's files with what the catalog says of them, by stat alone.

@@ -136,6 +136,8 @@ package enum ReplicationEvent: Sendable {
   case contentAssembled(ContentID, isIntact: Bool)
   /// Staged bytes found at start, re-hashed: a complete content, or the blocks of a large one.
   case stagedFound(ContentID, blocks: [UInt32]?)
+  /// All staged bytes of earlier runs were reported: fetching may begin.
+  case recovered
   case stagingFailed(UnitID, isNoSpace: Bool)
 
   // Replica

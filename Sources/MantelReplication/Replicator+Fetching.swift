@@ -13,6 +13,8 @@ struct Transfers: Sendable {
   var staged: Set<ContentID> = []
   /// Contents not to be asked for before a moment: a peer was busy, or the file was changing.
   var notBefore: [ContentID: Instant] = [:]
+  /// What an earlier run had staged is known: before that it would be fetched again.
+  var isRecovered = false
   /// Something changed since all links were found to have nothing to ask for.
   var isWorthLooking = true
   /// Set while the disk is too full to stage.
@@ -65,7 +67,7 @@ extension Replicator {
   /// Keeps every link's fetch queue filled with what its peer has and we lack.
   mutating func fetchContents(now: Now) throws(StoreError) {
     expireDelays(now: now)
-    guard role == .full, transfers.isWorthLooking, transfers.pausedUntil == nil,
+    guard role == .full, transfers.isRecovered, transfers.isWorthLooking, transfers.pausedUntil == nil,
       !(room?.isLow ?? false)
     else { return }
     transfers.isWorthLooking = false
@@ -95,7 +97,12 @@ extension Replicator {
     lookAgain()
   }
 
-  private mutating func lookAgain() {
+  mutating func recovered() {
+    transfers.isRecovered = true
+    lookAgain()
+  }
+
+  mutating func lookAgain() {
     for id in links.keys {
       links[id]?.fetching.isExhausted = false
     }

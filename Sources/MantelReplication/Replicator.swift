@@ -118,6 +118,7 @@ package struct Replicator: ~Copyable {
     case .contentAssembled(let content, let isIntact):
       try assembled(content, isIntact: isIntact, now: now)
     case .stagedFound(let content, let blocks): try stagedFound(content, blocks: blocks)
+    case .recovered: recovered()
     case .stagingFailed(let unit, let isNoSpace):
       stagingFailed(unit, isNoSpace: isNoSpace, now: now)
     case .filed(let batch, let results): try filed(batch, results, now: now)

@@ -43,6 +43,7 @@ final class SimulatedMachine {
     replicator = try Self.load(key, statements, catalog, now)
     _ = try replicator.handle(.folderAdded(folder), now: now)
     _ = try replicator.handle(.recordChanged(record), now: now)
+    _ = try replicator.handle(.recovered, now: now)
   }
 
   static func load(
@@ -61,7 +62,7 @@ final class SimulatedMachine {
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
     replicator = try Self.load(key, statements, catalog, now)
     links.removeAll()
-    return staged.keys.sorted().map { .stagedFound($0, blocks: nil) }
+    return staged.keys.sorted().map { .stagedFound($0, blocks: nil) } + [.recovered]
   }
 
   // MARK: The user
