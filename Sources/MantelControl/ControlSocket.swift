@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// The Unix socket of the agent's API, as a path.

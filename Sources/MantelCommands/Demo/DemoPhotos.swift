@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 
 /// Photos that nobody took: bitmaps that every viewer shows, different on every machine.
 enum DemoPhotos {
@@ -8,6 +7,7 @@ enum DemoPhotos {
   private static let headerBytes = 54
   /// 14 July 2019, noon: older than the demo, so that kept times are seen to be kept.
   private static let firstShot = 1_563_105_600
+  private static let secondsPerDay = 86_400
   private static let names = [
     "2019/IMG_0001.bmp", "2019/IMG_0002.bmp", "2019/IMG_0003.bmp", "2020/Sommer am See.bmp",
     "2020/Geburtstag/Torte.bmp", "2021/été 1.bmp", "2021/été 2.bmp", "first day.bmp",
@@ -23,12 +23,8 @@ enum DemoPhotos {
       guard FileManager.default.createFile(atPath: path, contents: Data(photo)) else {
         throw CommandFailure(.internalError, "\(path) cannot be written")
       }
-      var time = timespec()
-      time.tv_sec = firstShot + index * 86_400
-      time.tv_nsec = 123_456_789
-      guard utimensat(AT_FDCWD, path, [time, time], 0) == 0 else {
-        throw CommandFailure(.internalError, "\(path): \(String(cString: strerror(errno)))")
-      }
+      let shot = Int64(firstShot + index * secondsPerDay) * 1_000_000_000 + 123_456_789
+      try SourceTree.setModified(path, to: shot)
     }
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// A regular file as it lies in a directory of photos.
@@ -51,6 +52,16 @@ enum SourceTree {
         return false
       }
       if one.isEmpty { return true }
+    }
+  }
+
+  /// Sets when a file was changed last: nanoseconds since 1970.
+  static func setModified(_ path: String, to nanoseconds: Int64) throws {
+    var time = timespec()
+    time.tv_sec = Int(nanoseconds / 1_000_000_000)
+    time.tv_nsec = Int(nanoseconds % 1_000_000_000)
+    guard utimensat(AT_FDCWD, path, [time, time], 0) == 0 else {
+      throw CommandFailure(.internalError, "\(path): \(String(cString: strerror(errno)))")
     }
   }
 

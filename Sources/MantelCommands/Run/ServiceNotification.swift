@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// The supervisor's notification socket, as sd_notify(3) describes it; does nothing where there is none.
