@@ -79,14 +79,14 @@ struct AgentControl: ControlService {
   }
 
   private func snapshot() async throws -> (StatusReport, MachineAnswer, Role, [String]) {
-    let counts = try catalog.folderCounts()
-    let published = counts.reduce(0) { $0 + $1.published }
-    let counted = LedgerCounts(
-      seen: counts.reduce(0) { $0 + $1.seen }, pending: counts.reduce(0) { $0 + $1.pending },
-      skipped: counts.reduce(0) { $0 + $1.skipped })
     let catalog = catalog
     return try await engine.ask { replicator in
-      var tally = counted
+      // Between two events, so that ledger and safe set are of one moment.
+      let counts = try catalog.folderCounts()
+      let published = counts.reduce(0) { $0 + $1.published }
+      var tally = LedgerCounts(
+        seen: counts.reduce(0) { $0 + $1.seen }, pending: counts.reduce(0) { $0 + $1.pending },
+        skipped: counts.reduce(0) { $0 + $1.skipped })
       let unsafe = replicator.allOwnAreSafe() ? 0 : try Self.unsafeFiles(catalog, replicator)
       tally.safe = published - unsafe
       tally.pending += unsafe
@@ -169,6 +169,10 @@ struct AgentControl: ControlService {
         code: "restored",
         message: "other machines know a newer library of this machine than it does itself: its state was "
           + "restored from a backup, or cloned; nothing is published")
+    case .removed:
+      return ReasonAnswer(
+        code: "removed",
+        message: "this machine was removed from the household: nothing is copied any more, its copies stay here")
     case .folderOffline:
       return ReasonAnswer(code: "folderOffline", message: "a folder is not there")
     }

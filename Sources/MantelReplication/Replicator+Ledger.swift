@@ -60,6 +60,11 @@ extension Replicator {
     ledger.settling = ledger.settling.filter { $0.key.folder != id }
     ledger.queued.removeAll { $0.folder == id }
     ledger.isQueued = ledger.isQueued.filter { $0.folder != id }
+    try retireFiles(of: id, now: now)
+  }
+
+  /// Also at start, for a folder that was removed while no agent ran.
+  mutating func retireFiles(of id: FolderID, now: Now) throws(StoreError) {
     var after: [UInt8]?
     while true {
       let page = try store.files(id, after: after, limit: 1_000)

@@ -114,12 +114,15 @@ extension Replicator {
     for member in roster.members where libraries[member.machine] == nil {
       libraries[member.machine] = emptyLibrary(member.machine)
     }
-    for (id, peer) in links where !roster.mayConnect(peer.machine) {
-      actions.append(.link(id, .close(.notMember)))
-    }
+    // What a removed machine attested counts no more.
+    recountSafe(now: now)
     actions.append(.rosterChanged)
     attesting.isChanged = true
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))
+    // Last, so that a removed machine hears of it.
+    for (id, peer) in links where !roster.mayConnect(peer.machine) {
+      actions.append(.link(id, .close(.notMember)))
+    }
   }
 
   mutating func received(

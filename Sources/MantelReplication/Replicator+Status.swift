@@ -30,6 +30,8 @@ package enum StatusReason: Hashable, Sendable {
   /// A peer knows a newer own library than this machine: its catalog was restored, or this is a clone.
   case restored
   case folderOffline(FolderID)
+  /// This machine was removed from the household.
+  case removed
 }
 
 /// One other member as this machine knows it.
@@ -75,6 +77,7 @@ extension Replicator {
   ) throws(StoreError) -> StatusReport {
     var reasons: [StatusReason] = []
     if publication.isBlocked { reasons.append(.restored) }
+    if isRemoved { reasons.append(.removed) }
     if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) }) || publication.isFirst {
       reasons.append(.scanning)
     }
@@ -140,6 +143,8 @@ extension Replicator {
 
   // MARK: Parts
 
+  private var isRemoved: Bool { roster.removedMember(machine) != nil }
+
   private var fullMachines: Int {
     roster.members.count { member in
       member.machine == machine
@@ -181,7 +186,7 @@ extension Replicator {
   private func state(
     isComplete: Bool, _ reasons: [StatusReason], _ peers: [PeerReport]
   ) -> HouseholdState {
-    if publication.isBlocked { return .attention }
+    if publication.isBlocked || isRemoved { return .attention }
     if isComplete { return .complete }
     if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
     let isBusy = reasons.contains { reason in

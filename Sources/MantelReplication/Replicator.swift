@@ -55,6 +55,9 @@ package struct Replicator: ~Copyable {
     try loadLibraries()
     try loadHoldings()
     try loadAttestations(now: now)
+    for folder in try store.folders() where folder.isRemoved {
+      try retireFiles(of: folder.id, now: now)
+    }
     filing.hasUnfiled = true
     publication.isFirst = libraries[machine]?.installed == nil
   }
