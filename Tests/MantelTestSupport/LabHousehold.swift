@@ -58,7 +58,8 @@ package final class LabHousehold: Sendable {
   /// Starts an agent, and returns when it answers.
   package func start(_ name: String, _ options: String...) async throws {
     let machine = try self[name]
-    let agent = try await machine.spawn(["mantel", "run"] + options)
+    let level = ProcessInfo.processInfo.environment["MANTEL_LOG"] ?? "notice"
+    let agent = try await machine.spawn(["mantel", "run"] + options, environment: ["MANTEL_LOG": level])
     agents.withLock { $0[name] = agent }
     try await eventually(within: .seconds(60), "the agent of \(name) answers:\n\(agent.stderr)") {
       guard try agent.isRunning else {
