@@ -220,7 +220,7 @@ extension Transport {
   private func logRefusal(of remote: SocketAddress, _ reason: String) {
     let now = configuration.now()
     guard let silent = state.withLock({ $0.refusals.admit(remote.sourceKey, now: now) }) else { return }
-    logger.info(
+    logger.notice(
       "connection refused",
       metadata: [
         "remote": "\(remote.networkAddress)", "reason": "\(reason)", "refusals.unlogged": "\(silent)",
