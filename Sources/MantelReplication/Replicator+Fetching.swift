@@ -209,7 +209,8 @@ extension Replicator {
     }
     try store.putPartial(PartialContent(content: content, manifest: manifest, blocks: []))
     transfers.large[content]?.manifest = manifest
-    transfers.isWorthLooking = true
+    // Walks may have ended while the blocks were not known yet.
+    lookAgain()
   }
 
   private mutating func assembleIfWhole(_ content: ContentID) {

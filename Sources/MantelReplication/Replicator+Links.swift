@@ -55,7 +55,8 @@ extension Replicator {
       libraries[owner]?.fetch = nil
     }
     for unit in link.fetching.orders.keys { transfers.release(unit) }
-    transfers.isWorthLooking = true
+    // What it was asked for is asked of the others now.
+    lookAgain()
   }
 
   // MARK: Holdings of the peer
