@@ -204,7 +204,8 @@ extension AgentControl {
   func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer> {
     try await answering {
       let names = Dictionary(await engine.ask { $0.folders }.map { ($0.id, $0.name) }) { first, _ in first }
-      let files = try catalog.skippedFiles(after: after.flatMap(FilePosition.init(text:)), limit: Self.pageItems)
+      let files = try catalog.skippedFiles(
+        after: after.flatMap(FilePosition.init(text:)), limit: Self.pageItems)
       let items = files.map { file in
         let reason = SkipReasonText(file.status)
         return SkippedAnswer(
@@ -267,10 +268,13 @@ struct Names: Sendable {
   }
 
   func machine(_ name: String) throws -> MachineID {
-    let named = machines.filter { $0.value == name || $0.key.hex.hasPrefix(name.lowercased()) && name.count >= 8 }
+    let named = machines.filter {
+      $0.value == name || $0.key.hex.hasPrefix(name.lowercased()) && name.count >= 8
+    }
     guard let found = named.first, named.count == 1 else {
       throw ControlError(
-        code: .notFound, message: "no machine, or more than one, is called \(name); `mantel peers` lists them")
+        code: .notFound, message: "no machine, or more than one, is called \(name); `mantel peers` lists them"
+      )
     }
     return found.key
   }

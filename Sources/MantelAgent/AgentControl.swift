@@ -172,7 +172,8 @@ struct AgentControl: ControlService {
     case .removed:
       return ReasonAnswer(
         code: "removed",
-        message: "this machine was removed from the household: nothing is copied any more, its copies stay here")
+        message:
+          "this machine was removed from the household: nothing is copied any more, its copies stay here")
     case .folderOffline:
       return ReasonAnswer(code: "folderOffline", message: "a folder is not there")
     }

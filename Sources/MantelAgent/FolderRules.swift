@@ -30,7 +30,8 @@ enum FolderRules {
     for own in ownPaths where overlaps(own, root) {
       throw AgentError(
         .conflict,
-        "\(shown) overlaps Mantel's own \(String(decoding: own, as: UTF8.self)): choose another folder, or another --replica")
+        "\(shown) overlaps Mantel's own \(String(decoding: own, as: UTF8.self)): choose another folder, or another --replica"
+      )
     }
     let base = wish ?? shown.split(separator: "/").last.map(String.init) ?? "root"
     guard !base.isEmpty, base.utf8.count <= Limits.nameBytes else {

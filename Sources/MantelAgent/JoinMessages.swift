@@ -22,10 +22,12 @@ enum JoinMessages {
     case .alreadyUsed: "the code was used already, it is good for one machine: run `mantel invite` again"
     case .noInvite: "that machine has no open invite: run `mantel invite` there first"
     case .notInviteVersion: "that machine speaks another version of joining: update Mantel on both"
-    case .tampered: "the answer cannot be trusted, somebody may stand between the machines: nothing was stored"
+    case .tampered:
+      "the answer cannot be trusted, somebody may stand between the machines: nothing was stored"
     case .alreadyMember: "this machine is a member of that household already"
     case .removedKey: "this machine was removed from that household: it needs a new key"
-    case .unknownReplaced: "no machine, or more than one, has the name given to --replaces: see `mantel peers` there"
+    case .unknownReplaced:
+      "no machine, or more than one, has the name given to --replaces: see `mantel peers` there"
     case .householdFull: "the household has as many machines as it may have"
     case .tooManyStatements, .rosterTooLarge:
       "that machine cannot admit any more: run `mantel invite` on another one"

@@ -28,7 +28,8 @@ enum PeerRemoval {
     guard named.count == 1 else {
       throw ControlError(
         code: .usage,
-        message: "\(named.count) machines are called \(name): give the first digits of an id from `mantel peers`")
+        message:
+          "\(named.count) machines are called \(name): give the first digits of an id from `mantel peers`")
     }
     guard subject.machine != key.machine else {
       throw ControlError(code: .usage, message: "this is \(name) itself: remove it on another machine")

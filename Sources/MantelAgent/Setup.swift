@@ -170,7 +170,9 @@ package enum Setup {
     guard ["full", "source"].contains(request.role) else {
       throw AgentError(.usage, "a role is full or source, not \(request.role)")
     }
-    let name = request.name ?? ProcessInfo.processInfo.hostName.split(separator: ".").first.map(String.init) ?? "machine"
+    let name =
+      request.name ?? ProcessInfo.processInfo.hostName.split(separator: ".").first.map(String.init)
+      ?? "machine"
     guard !name.isEmpty, name.utf8.count <= 100,
       !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 || $0 == "/" })
     else {

@@ -98,7 +98,9 @@ extension Replicator {
         isComplete
         ? settings.attestWhenComplete
         : attesting.lastWasComplete ? settings.attestWhenComplete : settings.attestWhileIncomplete
-      wait = attesting.isChanged || becameComplete ? gap - (now.instant - last) : settings.attestRenewal - (now.instant - last)
+      wait =
+        attesting.isChanged || becameComplete
+        ? gap - (now.instant - last) : settings.attestRenewal - (now.instant - last)
     } else {
       wait = .zero
     }

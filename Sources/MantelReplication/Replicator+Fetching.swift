@@ -176,7 +176,10 @@ extension Replicator {
     // Receivers that walk in the same order ask a lone source for the same units: each shuffles its page its own
     // way, so that they have something to give to each other.
     let seed = machine.digest.word0
-    page.sort { ($0.content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15 < ($1.content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15 }
+    page.sort {
+      ($0.content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15 < ($1.content.digest.word1 ^ seed)
+        &* 0x9E37_79B9_7F4A_7C15
+    }
     links[id]?.fetching.cursor = last
     links[id]?.fetching.ahead = Deque(page.dropFirst())
     return page.first

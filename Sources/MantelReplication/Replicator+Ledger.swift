@@ -198,8 +198,9 @@ extension Replicator {
     let isSettled =
       isClosed || ledger.settling[key]?.stamp.isSame(as: stamp) ?? false
       // An old file that a scan meets for the first time settled long ago, by either clock's word.
-      || (known == nil && now.wall.nanoseconds - max(stamp.mtime, stamp.ctime)
-        > settings.settle.inNanoseconds * 5)
+      || (known == nil
+        && now.wall.nanoseconds - max(stamp.mtime, stamp.ctime)
+          > settings.settle.inNanoseconds * 5)
     if let known, known.status == .published { try unhold(known) }
     if isSettled {
       ledger.settling[key] = nil

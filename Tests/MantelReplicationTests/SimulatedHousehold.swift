@@ -27,7 +27,8 @@ final class SimulatedHousehold {
   }
 
   private(set) var machines: [SimulatedMachine] = []
-  private(set) var now = Now(instant: Instant(nanoseconds: 0), wall: WallTime(nanoseconds: 1_700_000_000_000_000_000))
+  private(set) var now = Now(
+    instant: Instant(nanoseconds: 0), wall: WallTime(nanoseconds: 1_700_000_000_000_000_000))
   private(set) var steps = 0
   var random: SeededGenerator
   /// Work of disks and threads, in any order.
@@ -199,7 +200,8 @@ final class SimulatedHousehold {
     case .fetchEntries(let job, let library, let ids):
       let entries = (try? peer.catalog.entryBytes(library, ids)) ?? []
       answer(
-        .entriesReceived(link, job, added: entries.compactMap { try? Entry(canonicalBytes: $0) }, removed: []))
+        .entriesReceived(link, job, added: entries.compactMap { try? Entry(canonicalBytes: $0) }, removed: [])
+      )
       answer(.jobEnded(link, job, .complete))
     case .reconcile(let job, let set, let mine):
       guard let theirs = peer.replicator.snapshot(of: set) else {

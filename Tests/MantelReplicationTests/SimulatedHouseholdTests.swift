@@ -23,7 +23,9 @@ import Testing
         for (path, file) in owner.own {
           let place = Array("m\(index)/Photos/".utf8) + path
           let copy = keeper.replica[place]
-          #expect(copy?.bytes == file.bytes, "m\(other) lacks \(String(decoding: place, as: UTF8.self)); \(comment)")
+          #expect(
+            copy?.bytes == file.bytes, "m\(other) lacks \(String(decoding: place, as: UTF8.self)); \(comment)"
+          )
           #expect(copy?.mtime == file.mtime, comment)
         }
       }
