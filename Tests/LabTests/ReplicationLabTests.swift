@@ -95,8 +95,8 @@ extension LabTests {
     @Test func nothingToDoCostsNextToNothing() async throws {
       try await LabHousehold.withMachines(["anna", "ben"]) { household in
         let (anna, ben) = (try household["anna"], try household["ben"])
-        try anna.makePhotos(Array(repeating: 2_000, count: 400), seed: 1)
-        try ben.makePhotos(Array(repeating: 2_000, count: 400), seed: 2)
+        try anna.makePhotos(Array(repeating: 2_000, count: 150), seed: 1)
+        try ben.makePhotos(Array(repeating: 2_000, count: 150), seed: 2)
         try await household.found("anna")
         try await household.join("ben", through: "anna")
         try await household.waitUntilSettled()
@@ -112,8 +112,9 @@ extension LabTests {
         try await household.waitUntilConnected("ben", to: "anna")
         try await household.waitUntilAllKnowAll()
         let after = try await ben.linkBytes()
-        #expect(after.sent - before.sent < 16 << 10)
-        #expect(after.received - before.received < 16 << 10)
+        let (sent, received) = (after.sent - before.sent, after.received - before.received)
+        print("nothing to do: ben sent \(sent) and received \(received) bytes, all included")
+        #expect(sent < 16 << 10 && received < 16 << 10)
       }
     }
   }
