@@ -29,7 +29,15 @@ package enum ReplicaNaming {
       name = Array(name[..<dot])
     }
     let room = Limits.pathComponentBytes - mark.count - suffix.count
-    return Array(".retired/\(folder)/".utf8) + directory + name.prefix(room) + mark + suffix
+    return Array(".retired/\(folder)/".utf8) + directory + start(of: name, room) + mark + suffix
+  }
+
+  /// At most `count` bytes; characters of a name that is UTF-8 stay whole.
+  private static func start(of name: [UInt8], _ count: Int) -> ArraySlice<UInt8> {
+    guard name.count > count else { return name[...] }
+    var end = count
+    while end > count - 4, end > 0, name[end] & 0xC0 == 0x80 { end -= 1 }
+    return name[..<end]
   }
 
   /// `2026-11-23`, in UTC. Days to civil date as in H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".

@@ -1,0 +1,165 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+@Suite struct FilingPlanTests {
+  private let library = MachineID(Digest256(1, 0, 0, 0))
+  private let photo = content("photo")
+
+  private func id(_ number: UInt64) -> EntryID { EntryID(Digest256(number, 0, 0, 0)) }
+
+  private func place(_ path: String, mtime: Int64 = 5, entry: UInt64 = 1) -> FilingPlan.Place {
+    FilingPlan.Place(library: library, entry: id(entry), path: bytes(path), mtime: mtime)
+  }
+
+  private func file(
+    _ path: String, mtime: Int64 = 5, entry: UInt64 = 1, inode: UInt64 = 1
+  ) -> ReplicaFile {
+    ReplicaFile(
+      library: library, entry: id(entry), content: photo, path: bytes(path),
+      stamp: FileStamp(size: 10, mtime: mtime, ctime: 0, inode: inode, device: 1),
+      verified: WallTime(nanoseconds: 0))
+  }
+
+  private func plan(
+    _ places: [FilingPlan.Place], files: [ReplicaFile] = [], source: FilingPlan.Source? = nil,
+    occupied: Set<String> = []
+  ) -> FilingPlan {
+    FilingPlan(
+      content: photo, places: places, files: files, source: source,
+      occupied: Set(occupied.map { bytes($0) }))
+  }
+
+  private func operations(_ plan: FilingPlan) -> [FilingOperation] {
+    (plan.leaving + plan.arriving).map(\.operation)
+  }
+
+  @Test func aNewContentLandsOnceAndIsLinkedToItsOtherPlaces() {
+    let plan = plan(
+      [place("b", entry: 2), place("a", entry: 1), place("c", mtime: 6, entry: 3)], source: .staged)
+    #expect(
+      operations(plan) == [
+        .land(photo, path: bytes("a"), mtime: 5),
+        .link(from: bytes("a"), path: bytes("b"), content: photo, mtime: 5),
+        .copy(from: bytes("a"), path: bytes("c"), content: photo, mtime: 6),
+      ])
+    #expect(plan.arriving.map(\.place?.entry) == [id(1), id(2), id(3)])
+  }
+
+  @Test func theOwnFileIsCopiedOnceAndNeverLinked() {
+    let own = FilingPlan.Source.own(root: bytes("/photos"), path: bytes("mine.jpg"))
+    let plan = plan([place("a"), place("b", entry: 2)], source: own)
+    #expect(
+      operations(plan) == [
+        .copyOwn(
+          root: bytes("/photos"), source: bytes("mine.jpg"), path: bytes("a"), content: photo, mtime: 5),
+        .link(from: bytes("a"), path: bytes("b"), content: photo, mtime: 5),
+      ])
+  }
+
+  @Test func nothingHereIsNoPlan() {
+    let plan = plan([place("a"), place("b", entry: 2)])
+    #expect(operations(plan).isEmpty)
+    #expect(plan.staying.isEmpty)
+  }
+
+  /// Only a drop lets bytes go, and a plan does not know of drops.
+  @Test func aContentThatNoEntryNamesKeepsItsFiles() {
+    #expect(operations(plan([], files: [file("a"), file("b", entry: 2)])).isEmpty)
+  }
+
+  @Test func aFileThatIsRightStaysAndIsRecordedUnderItsEntry() {
+    let plan = plan([place("a", entry: 9)], files: [file("a", entry: 1)], source: .staged)
+    #expect(operations(plan).isEmpty)
+    #expect(plan.staying.map(\.place.entry) == [id(9)])
+  }
+
+  /// The name asked for was taken when it landed: it keeps the suffixed one.
+  @Test func aFileUnderASuffixedNameStays() {
+    let plan = plan([place("a")], files: [file("a (2)")])
+    #expect(operations(plan).isEmpty)
+    #expect(plan.staying.count == 1)
+  }
+
+  @Test func aMoveSendsNothing() {
+    let plan = plan([place("new/a", entry: 2)], files: [file("old/a")])
+    #expect(
+      operations(plan) == [
+        .move(from: bytes("old/a"), path: bytes("new/a"), content: photo, mtime: 5)
+      ])
+    #expect(plan.leaving.first?.former == bytes("old/a"))
+  }
+
+  @Test func aCopyOfWhatIsHereIsALinkAndARemovedCopyGoes() {
+    #expect(
+      operations(plan([place("a"), place("b", entry: 2)], files: [file("a")])) == [
+        .link(from: bytes("a"), path: bytes("b"), content: photo, mtime: 5)
+      ])
+    #expect(
+      operations(plan([place("a")], files: [file("a"), file("b", entry: 2)])) == [
+        .remove(path: bytes("b"))
+      ])
+  }
+
+  /// The file at the taken name moves itself in this batch: ours waits aside until it has.
+  @Test func aTakenNameIsReachedThroughParking() {
+    let plan = plan([place("b", entry: 2)], files: [file("a")], occupied: ["b"])
+    let parking = FilingPlan.parking(photo)
+    #expect(
+      plan.leaving.map(\.operation) == [
+        .move(from: bytes("a"), path: parking, content: photo, mtime: 5)
+      ])
+    #expect(
+      plan.arriving.map(\.operation) == [
+        .move(from: parking, path: bytes("b"), content: photo, mtime: 5)
+      ])
+    #expect(plan.leaving.first?.place == nil)
+    #expect(plan.leaving.first?.former == bytes("a"))
+  }
+
+  @Test func aNewMtimeIsSetInPlaceOnAFileOfItsOwn() {
+    #expect(
+      operations(plan([place("a", mtime: 6, entry: 2)], files: [file("a")])) == [
+        .move(from: bytes("a"), path: bytes("a"), content: photo, mtime: 6)
+      ])
+  }
+
+  /// Links share an mtime: setting one's would change the other's.
+  @Test func aNewMtimeForOneOfTwoLinksDoesNotTouchTheOther() {
+    let files = [file("a", entry: 1, inode: 3), file("b", entry: 2, inode: 3)]
+    let plan = plan(
+      [place("a", mtime: 6, entry: 8), place("b", mtime: 5, entry: 2)], files: files)
+    #expect(plan.staying.map(\.place.entry) == [id(2)])
+    // The name is taken by the link that goes; the copy comes after it.
+    #expect(plan.leaving.map(\.operation) == [.remove(path: bytes("a"))])
+    #expect(
+      plan.arriving.map(\.operation) == [
+        .copy(from: bytes("b"), path: bytes("a"), content: photo, mtime: 6)
+      ])
+  }
+
+  /// Whatever the change, each place ends with one operation or stays, and nothing is taken from a path that went.
+  @Test(arguments: [5, 6], [5, 6]) func twoLinksEndAtTheirPlaces(first: Int64, second: Int64) {
+    let files = [file("a", entry: 1, inode: 3), file("b", entry: 2, inode: 3)]
+    let places = [place("a", mtime: first, entry: 8), place("c", mtime: second, entry: 9)]
+    let plan = plan(places, files: files)
+    var there: [[UInt8]: Int64] = [bytes("a"): 5, bytes("b"): 5]
+    for operation in operations(plan) {
+      switch operation {
+      case .move(let from, let path, _, let mtime):
+        #expect(there.removeValue(forKey: from) != nil, "\(operation)")
+        #expect(there.updateValue(mtime, forKey: path) == nil, "\(operation)")
+      case .link(let from, let path, _, let mtime):
+        #expect(there[from] == mtime)
+        #expect(there.updateValue(mtime, forKey: path) == nil, "\(operation)")
+      case .copy(let from, let path, _, let mtime):
+        #expect(there[from] != nil)
+        #expect(there.updateValue(mtime, forKey: path) == nil, "\(operation)")
+      case .remove(let path): #expect(there.removeValue(forKey: path) != nil)
+      case .land, .copyOwn: Issue.record("nothing is staged")
+      }
+    }
+    #expect(there == [bytes("a"): first, bytes("c"): second])
+  }
+}

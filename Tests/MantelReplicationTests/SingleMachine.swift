@@ -1,0 +1,380 @@
+import MantelCatalog
+import MantelCore
+import MantelHousehold
+import MantelSummary
+
+@testable import MantelReplication
+
+func content(_ name: String) -> ContentID { ContentID(SummaryHash.sha256(Array(name.utf8))) }
+
+func bytes(_ path: String) -> [UInt8] { Array(path.utf8) }
+
+/// One machine's decisions, driven by hand: every action that they ask for is recorded and nothing is carried out.
+final class SingleMachine {
+  static let folderID = FolderID(high: 0, low: 1)
+  static let peerFolder = FolderID(high: 9, low: 9)
+  /// Longer ago than any settle time, before the start.
+  static let oldTime: Int64 = 1_600_000_000_000_000_000
+
+  let key: DeviceKey
+  let peers: [DeviceKey]
+  let catalog: Catalog
+  let settings: ReplicationSettings
+  private(set) var statements: [SignedStatement]
+  var replicator: Replicator
+  var now = Now(
+    instant: Instant(nanoseconds: 1_000_000_000),
+    wall: WallTime(nanoseconds: 1_700_000_000_000_000_000))
+  /// Everything that was asked for since the last `take`.
+  private var asked: [ReplicationAction] = []
+  private var lastLink: UInt64 = 0
+
+  /// `hasFolder`: one folder named Photos, scanned and empty.
+  init(
+    peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true,
+    settings: ReplicationSettings = ReplicationSettings()
+  ) throws {
+    let key = DeviceKey()
+    let peers = (0..<peerCount).map { _ in DeviceKey() }
+    var statements = try Roster.found(
+      name: "home", machineName: "me", key: key, random: [UInt8](repeating: 3, count: 32),
+      now: now.wall)
+    for (index, peer) in peers.enumerated() {
+      statements.append(
+        try Roster(statements).admitting(
+          subject: peer.machine, publicKey: peer.publicKey, name: "peer\(index)", replaces: nil,
+          by: key, now: now.wall))
+      statements.append(try Roster(statements).accepting(by: peer, now: now.wall))
+    }
+    let catalog = try Catalog(inMemory: key.machine)
+    try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
+    self.key = key
+    self.peers = peers
+    self.catalog = catalog
+    self.statements = statements
+    self.settings = settings
+    replicator = try Replicator(
+      machine: key.machine, roster: Roster(statements), role: role,
+      filesystem: FolderID(high: 1, low: 1), store: catalog, key: key, settings: settings, now: now)
+    if hasFolder {
+      try send(.folderAdded(folder))
+      try scan([:])
+    }
+  }
+
+  var machine: MachineID { key.machine }
+  var household: HouseholdID { replicator.household }
+  var folder: Folder {
+    Folder(
+      id: Self.folderID, name: "Photos", root: bytes("/photos"), excludes: [], filesystem: [])
+  }
+
+  // MARK: Driving
+
+  @discardableResult func send(_ event: ReplicationEvent) throws -> [ReplicationAction] {
+    let actions = try replicator.handle(event, now: now)
+    asked += actions
+    return actions
+  }
+
+  /// What was asked for since the last call.
+  func take() -> [ReplicationAction] {
+    defer { asked.removeAll() }
+    return asked
+  }
+
+  /// Lets time pass, with a tick whenever one is due; at most `limit` of them, so that a spinning deadline shows.
+  @discardableResult func pass(_ duration: Duration, limit: Int = 10_000) throws -> Int {
+    let end = now.instant + duration
+    var ticks = 0
+    while let due = replicator.nextDeadline, due <= end, ticks < limit {
+      advance(to: max(due, now.instant))
+      try send(.tick)
+      ticks += 1
+    }
+    advance(to: end)
+    return ticks
+  }
+
+  private func advance(to instant: Instant) {
+    guard instant > now.instant else { return }
+    now.wall.nanoseconds += instant.nanoseconds - now.instant.nanoseconds
+    now.instant = instant
+  }
+
+  /// Kills the process and starts it on the same catalog.
+  func restart() throws {
+    replicator = try Replicator(
+      machine: machine, roster: replicator.roster, role: replicator.role,
+      filesystem: FolderID(high: 1, low: 1), store: catalog, key: key, settings: settings, now: now)
+    asked.removeAll()
+  }
+
+  // MARK: Own files
+
+  func stamp(_ size: UInt64, mtime: Int64 = oldTime, ctime: Int64? = nil, inode: UInt64 = 7) -> FileStamp {
+    FileStamp(size: size, mtime: mtime, ctime: ctime ?? mtime, inode: inode, device: 1)
+  }
+
+  /// A scan that finds exactly these files.
+  func scan(_ files: [String: FileStamp], isComplete: Bool = true) throws {
+    try send(.scanBegan(Self.folderID))
+    var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
+    for (path, stamp) in files.sorted(by: { $0.key < $1.key }) {
+      directories[Replicator.directory(of: bytes(path)), default: []].append((bytes(path), stamp))
+    }
+    for (directory, found) in directories.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      try send(
+        .directoryScanned(
+          Self.folderID, DirectorySight(directory: directory, files: found, skipped: [])))
+    }
+    try send(.scanEnded(Self.folderID, isComplete: isComplete))
+  }
+
+  func sight(_ path: String, _ sight: FileSight) throws {
+    try send(.sighted(Self.folderID, bytes(path), sight))
+  }
+
+  func finishHash(
+    _ path: String, _ content: ContentID, _ stamp: FileStamp, before: FileStamp? = nil,
+    isHeld: Bool = true, manifest: Digest256? = nil
+  ) throws {
+    try send(
+      .hashed(
+        Self.folderID, bytes(path),
+        .hashed(
+          content: content, manifest: manifest, before: before ?? stamp, after: stamp,
+          isHeld: isHeld)))
+  }
+
+  /// A file is written, closed and hashed; not yet published.
+  func write(_ path: String, _ content: ContentID, _ stamp: FileStamp) throws {
+    try sight(path, .file(stamp, isClosed: true))
+    try finishHash(path, content, stamp)
+  }
+
+  /// The same, and the head is out.
+  func publish(_ path: String, _ content: ContentID, _ stamp: FileStamp) throws {
+    try write(path, content, stamp)
+    try pass(.seconds(3))
+  }
+
+  func delete(_ path: String) throws {
+    try sight(path, .gone)
+    try pass(.seconds(3))
+  }
+
+  func isHeld(_ content: ContentID) -> Bool { replicator.isHeld(content) }
+  func isSafe(_ content: ContentID) -> Bool { replicator.isSafe(content) }
+  func isAvailable(_ content: ContentID) -> Bool { replicator.contents.isAvailable(content) }
+
+  /// Status of a file in the catalog.
+  func status(_ path: String) throws -> FileStatus? {
+    try catalog.file(Self.folderID, bytes(path))?.status
+  }
+
+  var head: Head? { replicator.installedHead(of: machine) }
+
+  /// Entries of the own library that name a content.
+  func ownEntries(of content: ContentID) throws -> [Entry] {
+    try catalog.entries(machine, of: content).map(\.entry)
+  }
+
+  // MARK: Links
+
+  /// Opens a link to a peer that has these contents, and answers the comparison of holdings.
+  @discardableResult func connect(
+    _ peer: Int = 0, has contents: [ContentID] = [], compares: Bool = true
+  ) throws -> LinkID {
+    lastLink += 1
+    let link = LinkID(lastLink)
+    replicator.prepare(link)
+    let actions = try send(
+      .linkOpened(
+        link,
+        LinkOpening(
+          machine: peers[peer].machine, heads: [:], holdingsCount: UInt64(contents.count) + 1_000_000,
+          holdingsRoot: .zero, rosterHash: replicator.roster.hash, time: now.wall, isDialer: true)))
+    guard compares, let (job, mine) = actions.compared(link) else { return link }
+    var mineOnly: [Digest256] = []
+    mine.forEach(from: .zero) {
+      if !contents.contains(ContentID($0)) { mineOnly.append($0) }
+      return true
+    }
+    let theirsOnly = contents.map(\.digest).filter { !mine.contains($0) }
+    if !theirsOnly.isEmpty || !mineOnly.isEmpty {
+      try send(.differenceFound(link, job, theirsOnly: theirsOnly, mineOnly: mineOnly))
+    }
+    try send(.jobEnded(link, job, .complete))
+    return link
+  }
+
+  // MARK: What peers publish
+
+  func entry(
+    _ path: String, _ content: ContentID, size: UInt64 = 10, mtime: Int64 = oldTime,
+    state: EntryState = .live, manifest: Digest256? = nil
+  ) -> Entry {
+    Entry(
+      folder: Self.peerFolder, path: bytes(path), content: content, size: size, mtime: mtime,
+      kind: .photo, state: state, manifest: manifest)
+  }
+
+  func head(_ peer: Int, _ sequence: UInt64, _ entries: [Entry]) throws -> Signed<Head> {
+    var counts = LibraryCounts()
+    for entry in entries { counts.count(entry, by: 1) }
+    let ids = entries.map { EntryID(of: $0).digest }.sorted()
+    let machine = peers[peer].machine
+    return try peers[peer].sign(
+      Head(
+        library: machine, signer: machine, order: HeadOrder(epoch: 1, sequence: sequence),
+        root: SetSnapshot(
+          sorted: ids, tag: .entries(household, library: machine)
+        ).root, counts: counts, time: now.wall), in: household)
+  }
+
+  /// A peer's head is shown over a link and fetched from it by its delta.
+  func install(
+    _ peer: Int, _ sequence: UInt64, _ entries: [Entry], removed: [Entry] = [], added: [Entry]? = nil,
+    over link: LinkID
+  ) throws {
+    let actions = try send(.headReceived(link, try head(peer, sequence, entries)))
+    guard let job = actions.deltas(link).first else { return }
+    try send(
+      .entriesReceived(
+        link, job, added: added ?? entries, removed: removed.map { EntryID(of: $0) }))
+    try send(.jobEnded(link, job, .complete))
+  }
+
+  // MARK: Attestations
+
+  func attestation(
+    _ peer: Int, number: UInt64 = 1, time: WallTime? = nil, _ libraries: [LibraryAttestation]
+  ) throws -> Signed<Attestation> {
+    try peers[peer].sign(
+      Attestation(
+        holder: peers[peer].machine, number: number, time: time ?? now.wall,
+        filesystem: FolderID(high: 2, low: UInt64(peer)), oldestReread: now.wall,
+        libraries: libraries), in: household)
+  }
+
+  /// What a peer says of a library of which it holds these contents.
+  func statement(
+    _ library: MachineID, _ order: HeadOrder, held: [ContentID], missing: [ContentID] = [],
+    missingCount: UInt64? = nil
+  ) -> LibraryAttestation {
+    LibraryAttestation(
+      library: library, order: order,
+      heldRoot: SetSnapshot(
+        sorted: held.map(\.digest).sorted(), tag: .contents(household, library: library)
+      ).root,
+      missingCount: missingCount ?? UInt64(missing.count), missingBytes: 0,
+      missing: missing.sorted())
+  }
+
+  func report(tally: LedgerCounts = LedgerCounts(), unsafe: Int = 0) throws -> StatusReport {
+    try replicator.report(tally: tally, publishedUnsafe: unsafe, now: now)
+  }
+
+  // MARK: Filing
+
+  /// Answers every batch that was asked for as a disk without faults would; returns the operations.
+  @discardableResult func fileAll() throws -> [FilingOperation] {
+    var done: [FilingOperation] = []
+    var batches = take().batches
+    while let (id, operations) = batches.first {
+      batches.removeFirst()
+      done += operations
+      let results = operations.map { operation -> FilingResult in
+        if case .remove = operation { return .done(path: operation.path, nil) }
+        return .done(path: operation.path, stamp(10, mtime: operation.mtime, inode: inode(operation)))
+      }
+      batches += try send(.filed(id, results)).batches
+    }
+    return done
+  }
+
+  private func inode(_ operation: FilingOperation) -> UInt64 {
+    SummaryHash.sha256(operation.path).word0 >> 1
+  }
+}
+
+extension FilingOperation {
+  var mtime: Int64 {
+    switch self {
+    case .land(_, _, let mtime), .move(_, _, _, let mtime), .link(_, _, _, let mtime),
+      .copy(_, _, _, let mtime), .copyOwn(_, _, _, _, let mtime):
+      mtime
+    case .remove: 0
+    }
+  }
+}
+
+extension [ReplicationAction] {
+  /// Commands to one link.
+  func commands(_ link: LinkID) -> [LinkCommand] {
+    compactMap { if case .link(link, let command) = $0 { command } else { nil } }
+  }
+
+  func orders(_ link: LinkID) -> [UnitOrder] {
+    commands(link).flatMap { if case .fetch(let orders) = $0 { orders } else { [UnitOrder]() } }
+  }
+
+  func deltas(_ link: LinkID) -> [LinkJob] {
+    commands(link).compactMap { if case .fetchDelta(let job, _, _, _) = $0 { job } else { nil } }
+  }
+
+  func entryFetches(_ link: LinkID) -> [(job: LinkJob, ids: [EntryID])] {
+    commands(link).compactMap {
+      if case .fetchEntries(let job, _, let ids) = $0 { (job, ids) } else { nil }
+    }
+  }
+
+  /// The comparison of holdings that a link was asked for.
+  func compared(_ link: LinkID) -> (LinkJob, SetSnapshot)? {
+    commands(link).lazy.compactMap {
+      if case .reconcile(let job, .holdings, let mine) = $0 { (job, mine) } else { nil }
+    }.first
+  }
+
+  func reconciliations(_ link: LinkID) -> [(job: LinkJob, mine: SetSnapshot)] {
+    commands(link).compactMap {
+      if case .reconcile(let job, .library, let mine) = $0 { (job, mine) } else { nil }
+    }
+  }
+
+  var batches: [(id: BatchID, operations: [FilingOperation])] {
+    compactMap { if case .file(let id, let operations) = $0 { (id, operations) } else { nil } }
+  }
+
+  var looks: [[UInt8]] { compactMap { if case .look(_, let path) = $0 { path } else { nil } } }
+  var hashes: [[UInt8]] { compactMap { if case .hash(_, let path) = $0 { path } else { nil } } }
+  var published: [HeadOrder] {
+    compactMap { if case .published(let order) = $0 { order } else { nil } }
+  }
+  var discarded: [ContentID] {
+    compactMap { if case .discardStaged(let content) = $0 { content } else { nil } }
+  }
+  var assembled: [ContentID] {
+    compactMap { if case .assemble(let content, _) = $0 { content } else { nil } }
+  }
+  var warnings: [ReplicationWarning] {
+    compactMap { if case .warn(let warning) = $0 { warning } else { nil } }
+  }
+
+  /// Own attestations that were announced, over all links.
+  var attestations: [Attestation] {
+    compactMap {
+      if case .link(_, .announceAttestation(let signed)) = $0 { signed.record } else { nil }
+    }
+  }
+
+  /// Whether a link was told that a content came (true) or went (false).
+  func told(_ link: LinkID, of content: ContentID) -> Bool? {
+    commands(link).compactMap { command -> Bool? in
+      guard case .available(let added, let removed) = command else { return nil }
+      if added.contains(content) { return true }
+      return removed.contains(content) ? false : nil
+    }.last
+  }
+}
