@@ -87,6 +87,24 @@ extension Catalog {
     }
   }
 
+  package func entries(_ library: MachineID, at key: EntryKey) throws(StoreError) -> [InstalledEntry] {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(EntryCoding.columns)
+        FROM machine m CROSS JOIN library l ON l.machine = m.ref
+          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE m.id = ?1 AND e.content = ?2 AND e.state <= 2 AND e.folder = ?3 AND e.path = ?4
+          AND \(EntryCoding.isInstalled)
+        ORDER BY e.id
+        """, [.id(library), .id(key.content), .folder(key.folder), .bytes(key.path)]
+      ) { row in
+        let (id, entry) = try row.entry()
+        return InstalledEntry(library: library, id: id, entry: entry)
+      }
+    }
+  }
+
   /// Retired ones of the own library too: an entry of the own library is wanted here only while it is live, which is
   /// the caller's to tell.
   package func entries(of content: ContentID) throws(StoreError) -> [InstalledEntry] {

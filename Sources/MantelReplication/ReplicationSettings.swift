@@ -8,7 +8,7 @@ package struct ReplicationSettings: Sendable {
   package var publishAfterFirst: Duration = .milliseconds(200)
   /// Between heads under sustained load.
   package var publishInterval: Duration = .seconds(2)
-  /// Heads within `publishInterval` that still count as no load.
+  /// Heads within as many `publishInterval`s that still count as no load.
   package var publishBurst = 3
   /// A deletion waits this long, so that a move is told from it.
   package var deletionDelay: Duration = .seconds(2)

@@ -10,25 +10,87 @@ struct Ledger: Sendable {
   /// Folders whose first scan since start is complete.
   var scanned: Set<FolderID> = []
   /// Looked at once, waiting for a second look that shows the same.
-  var settling: [FileKey: Settling] = [:]
-  /// Settled, waiting for a hashing thread.
-  var queued: Deque<FileKey> = []
-  var isQueued: Set<FileKey> = []
+  private(set) var settling: [FileKey: Settling] = [:]
+  /// The settling files by their next look. All settle for the same time, so they come in order; what has left
+  /// `settling`, or was put off, is passed over.
+  private var looks: Deque<(due: Instant, key: FileKey)> = []
+  /// Settled, waiting for a hashing thread. What has left `isQueued` is passed over.
+  private var queued: Deque<FileKey> = []
+  private(set) var isQueued: Set<FileKey> = []
   var hashing: Set<FileKey> = []
   /// Seen to change while it was hashed: looked at again afterwards.
   var changedWhileHashing: Set<FileKey> = []
+  /// Rows of files that went before they were published, to be removed with the next write.
+  var gone: [FileKey] = []
 
-  var nextDeadline: Instant? {
-    settling.values.lazy.filter { !$0.isLooking }.map(\.due).min()
-  }
+  var nextDeadline: Instant? { looks.first?.due }
 
   /// Nothing is settling, queued or being hashed.
-  var isIdle: Bool { settling.isEmpty && queued.isEmpty && hashing.isEmpty }
+  var isIdle: Bool { waiting == 0 && hashing.isEmpty }
+
+  /// Files that settle or wait to be hashed.
+  var waiting: Int { settling.count + isQueued.count }
+
+  mutating func settle(_ key: FileKey, _ stamp: FileStamp, due: Instant) {
+    settling[key] = Settling(stamp: stamp, due: due)
+    looks.append((due, key))
+  }
+
+  /// The next settling file whose second look is due; it stays until the look has come.
+  mutating func nextLook(now: Instant) -> FileKey? {
+    while let (due, key) = looks.first {
+      guard let file = settling[key], file.due == due, !file.isLooking else {
+        looks.removeFirst()
+        continue
+      }
+      guard due <= now else { return nil }
+      looks.removeFirst()
+      settling[key]?.isLooking = true
+      return key
+    }
+    return nil
+  }
+
+  mutating func enqueue(_ key: FileKey) {
+    settling[key] = nil
+    guard isQueued.insert(key).inserted else { return }
+    if queued.count > 2 * isQueued.count + 64 { queued.removeAll { !isQueued.contains($0) } }
+    queued.append(key)
+  }
+
+  mutating func dequeue() -> FileKey? {
+    while let key = queued.popFirst() {
+      if isQueued.remove(key) != nil { return key }
+    }
+    return nil
+  }
+
+  /// The file is not what it was: a hash that is on its way says nothing of it any more.
+  mutating func forget(_ key: FileKey) {
+    settling[key] = nil
+    isQueued.remove(key)
+    if hashing.contains(key) { changedWhileHashing.insert(key) }
+  }
+
+  mutating func settled(_ key: FileKey) { settling[key] = nil }
+
+  mutating func forget(folder id: FolderID) {
+    settling = settling.filter { $0.key.folder != id }
+    isQueued = isQueued.filter { $0.folder != id }
+  }
 }
 
 struct FileKey: Hashable, Sendable {
   var folder: FolderID
   var path: [UInt8]
+
+  /// Whether the file lies in a directory of the folder, at any depth; the empty path is the folder itself.
+  func isBelow(_ directory: [UInt8], of folder: FolderID) -> Bool {
+    guard self.folder == folder else { return false }
+    return directory.isEmpty
+      || path.count > directory.count && path[directory.count] == UInt8(ascii: "/")
+        && path.starts(with: directory)
+  }
 }
 
 struct Settling: Sendable {
@@ -39,6 +101,7 @@ struct Settling: Sendable {
 
 /// What a running scan has seen.
 struct FolderScan: Sendable {
+  /// Walked, or made since the walk passed by: files were seen in them.
   var directories: Set<[UInt8]> = []
 }
 
@@ -57,17 +120,19 @@ extension Replicator {
     try store.putFolder(folder)
     ledger.scans[id] = nil
     ledger.scanned.remove(id)
-    ledger.settling = ledger.settling.filter { $0.key.folder != id }
-    ledger.queued.removeAll { $0.folder == id }
-    ledger.isQueued = ledger.isQueued.filter { $0.folder != id }
+    ledger.forget(folder: id)
+    for key in publication.ledgerRows.keys where key.folder == id {
+      dropChange(key)
+      publication.ledgerRows[key] = nil
+    }
     try retireFiles(of: id, now: now)
   }
 
-  /// Also at start, for a folder that was removed while no agent ran.
-  mutating func retireFiles(of id: FolderID, now: Now) throws(StoreError) {
+  /// Also at start: the head that retires them may not have come before a crash. Afterwards no row is left.
+  mutating func retireFiles(of folder: FolderID, now: Now) throws(StoreError) {
     var after: [UInt8]?
     while true {
-      let page = try store.files(id, after: after, limit: 1_000)
+      let page = try store.files(folder, after: after, limit: 1_000)
       guard let last = page.last else { break }
       for file in page { try vanished(file, reason: .excluded, now: now) }
       after = last.path
@@ -92,8 +157,12 @@ extension Replicator {
     for (path, reason) in sight.skipped {
       let file = known.removeValue(forKey: path)
       guard file?.status != .skipped(reason) else { continue }
-      if let file { try vanished(file, reason: .excluded, now: now) }
-      skipped.append(skippedFile(id, path, reason, nil))
+      let row = skippedFile(id, path, reason, nil)
+      if let file {
+        try vanished(file, reason: .excluded, becoming: row, now: now)
+      } else {
+        skipped.append(row)
+      }
     }
     if !skipped.isEmpty { try store.putFiles(skipped) }
     for file in known.values.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
@@ -130,25 +199,31 @@ extension Replicator {
     let known = try ledgerFile(key)
     switch sight {
     case .file(let stamp, let isClosed):
+      ledger.scans[id]?.directories.insert(Self.directory(of: path))
       try seen(key, stamp, isClosed: isClosed, known: known, now: now)
     case .skipped(let reason, let stamp):
-      forget(key)
+      ledger.forget(key)
       guard known?.status != .skipped(reason) else { return }
-      if let known { try vanished(known, reason: .excluded, now: now) }
-      try store.putFiles([skippedFile(id, path, reason, stamp)])
+      try skip(key, reason, stamp, known: known, now: now)
     case .gone:
-      forget(key)
+      ledger.forget(key)
       if let known { try vanished(known, reason: .deleted, now: now) }
     }
   }
 
   mutating func directoryGone(_ id: FolderID, _ path: [UInt8], now: Now) throws(StoreError) {
+    for key in ledger.hashing where key.isBelow(path, of: id) { ledger.forget(key) }
+    // Rows that were not written yet.
+    for (key, file) in publication.ledgerRows where key.isBelow(path, of: id) {
+      ledger.forget(key)
+      try vanished(file, reason: .deleted, now: now)
+    }
     var after: [UInt8]?
     while true {
       let page = try store.files(id, below: path, after: after, limit: 1_000)
       guard let last = page.last else { break }
       for file in page {
-        forget(FileKey(folder: id, path: file.path))
+        ledger.forget(FileKey(folder: id, path: file.path))
         try vanished(file, reason: .deleted, now: now)
       }
       after = last.path
@@ -160,9 +235,17 @@ extension Replicator {
     return try store.file(key.folder, key.path)
   }
 
-  private mutating func forget(_ key: FileKey) {
-    ledger.settling[key] = nil
-    if ledger.isQueued.remove(key) != nil { ledger.queued.removeAll { $0 == key } }
+  /// A file is there and is not backed up: what was backed up of it is retired, and then it is listed with its reason.
+  private mutating func skip(
+    _ key: FileKey, _ reason: SkipReason, _ stamp: FileStamp?, known: LedgerFile?, now: Now
+  ) throws(StoreError) {
+    let row = skippedFile(key.folder, key.path, reason, stamp)
+    if let known {
+      try vanished(known, reason: .excluded, becoming: row, now: now)
+    } else {
+      publication.ledgerRows[key] = nil
+      try store.putFiles([row])
+    }
   }
 
   private func skippedFile(
@@ -170,7 +253,7 @@ extension Replicator {
   ) -> LedgerFile {
     LedgerFile(
       folder: id, path: path,
-      stamp: stamp ?? FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0),
+      stamp: stamp ?? .unknown,
       status: .skipped(reason), content: nil, manifest: nil, changes: 0)
   }
 
@@ -180,14 +263,14 @@ extension Replicator {
   ) throws(StoreError) {
     if let known, known.content != nil, known.stamp.isSame(as: stamp), known.status == .published {
       publication.deletions[key] = nil
-      ledger.settling[key] = nil
+      ledger.settled(key)
       return
     }
     guard stamp.size <= Limits.contentBytes, key.path.count <= Limits.pathBytes else {
       let reason: SkipReason = stamp.size > Limits.contentBytes ? .tooLarge : .pathTooLong
+      ledger.forget(key)
       guard known?.status != .skipped(reason) else { return }
-      if let known { try vanished(known, reason: .excluded, now: now) }
-      try store.putFiles([skippedFile(key.folder, key.path, reason, stamp)])
+      try skip(key, reason, stamp, known: known, now: now)
       return
     }
     publication.deletions[key] = nil
@@ -195,18 +278,22 @@ extension Replicator {
       ledger.changedWhileHashing.insert(key)
       return
     }
+    // What was hashed and is not out yet are bytes that are gone.
+    dropChange(key)
+    let first = ledger.settling[key].flatMap { $0.stamp.isSame(as: stamp) ? $0 : nil }
+    // A second look that comes too soon proves nothing: clocks of filesystems tick coarsely.
+    if let first, !isClosed, first.due > now.instant { return }
     let isSettled =
-      isClosed || ledger.settling[key]?.stamp.isSame(as: stamp) ?? false
+      isClosed || first != nil
       // An old file that a scan meets for the first time settled long ago, by either clock's word.
       || (known == nil
         && now.wall.nanoseconds - max(stamp.mtime, stamp.ctime)
           > settings.settle.inNanoseconds * 5)
     if let known, known.status == .published { try unhold(known) }
     if isSettled {
-      ledger.settling[key] = nil
-      enqueue(key)
+      ledger.enqueue(key)
     } else {
-      ledger.settling[key] = Settling(stamp: stamp, due: now.instant + settings.settle)
+      ledger.settle(key, stamp, due: now.instant + settings.settle)
     }
     let reason: PendingReason = isSettled ? .hashing : .settling
     guard known?.status != .pending(reason) || known?.stamp != stamp else { return }
@@ -221,16 +308,11 @@ extension Replicator {
     publication.ledgerRows[key] = file
   }
 
-  private mutating func enqueue(_ key: FileKey) {
-    guard ledger.isQueued.insert(key).inserted else { return }
-    ledger.queued.append(key)
-  }
-
   /// The first sign of a change: the bytes at this path are no longer known to be the content's.
   private mutating func unhold(_ file: LedgerFile) throws(StoreError) {
     guard let content = file.content else { return }
-    let others = try store.ownFiles(of: content).contains {
-      ($0.folder, $0.path) != (file.folder, file.path) && $0.status == .published
+    let others = try publishedFiles(of: content).contains {
+      ($0.folder, $0.path) != (file.folder, file.path)
     }
     let replicas = try store.replicaFiles(of: content)
     guard !others, replicas.isEmpty else { return }
@@ -238,20 +320,37 @@ extension Replicator {
     makeUnavailable(content)
   }
 
+  /// Own files that have a content, as far as anybody knows: the catalog's rows, but for those that changed since.
+  func publishedFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
+    try store.ownFiles(of: content).filter { file in
+      guard file.status == .published else { return false }
+      let row = publication.ledgerRows[FileKey(folder: file.folder, path: file.path)]
+      return row.map { $0.status == .published && $0.content == content } ?? true
+    }
+  }
+
   // MARK: Hashing
 
   mutating func advanceLedger(now: Now) throws(StoreError) {
-    for (key, settling) in ledger.settling
-    where !settling.isLooking && settling.due <= now.instant {
-      ledger.settling[key]?.isLooking = true
+    while let key = ledger.nextLook(now: now.instant) {
       actions.append(.look(key.folder, key.path))
     }
+    if !ledger.gone.isEmpty {
+      try store.removeFiles(ledger.gone.map { ($0.folder, $0.path) })
+      ledger.gone.removeAll()
+    }
     try flushPendingRows()
-    while ledger.hashing.count < settings.hashesInFlight, let key = ledger.queued.popFirst() {
-      ledger.isQueued.remove(key)
+    while ledger.hashing.count < settings.hashesInFlight, !isHeadBlocked,
+      let key = ledger.dequeue()
+    {
       ledger.hashing.insert(key)
       actions.append(.hash(key.folder, key.path))
     }
+  }
+
+  /// While nothing may be published, hashes wait in memory: only so many.
+  private var isHeadBlocked: Bool {
+    publication.isBlocked && publication.changes.count >= settings.pendingRows
   }
 
   /// Pending rows are kept for `status` and for a restart; they may wait, but not pile up.
@@ -265,9 +364,7 @@ extension Replicator {
   }
 
   /// Whether a scan may go on: what it finds waits in memory to be hashed.
-  package var wantsMoreFiles: Bool {
-    ledger.queued.count + ledger.settling.count < settings.filesWaiting
-  }
+  package var wantsMoreFiles: Bool { ledger.waiting < settings.filesWaiting }
 
   mutating func hashed(
     _ id: FolderID, _ path: [UInt8], _ outcome: HashOutcome, now: Now
@@ -277,17 +374,19 @@ extension Replicator {
     let isDirty = ledger.changedWhileHashing.remove(key) != nil
     guard ledger.folders[id] != nil else { return }
     let known = try ledgerFile(key)
+    if isDirty {
+      // Whatever the hash says, something happened since: another look tells what.
+      ledger.settle(key, known?.stamp ?? .unknown, due: now.instant + settings.settle)
+      return
+    }
     switch outcome {
     case .gone:
       if let known { try vanished(known, reason: .deleted, now: now) }
     case .unreadable(let errno):
-      let reason = SkipReason.unreadable(errno: errno)
-      if let known, known.content != nil { try vanished(known, reason: .excluded, now: now) }
-      publication.ledgerRows[key] = nil
-      try store.putFiles([skippedFile(id, path, reason, known?.stamp)])
+      try skip(key, .unreadable(errno: errno), known?.stamp, known: known, now: now)
     case .hashed(let content, let manifest, let before, let after, let isHeld):
-      guard before == after, !isDirty else {
-        ledger.settling[key] = Settling(stamp: after, due: now.instant + settings.settle)
+      guard before == after else {
+        ledger.settle(key, after, due: now.instant + settings.settle)
         return
       }
       try accept(
@@ -311,4 +410,8 @@ extension Replicator {
       sendToAll(.available(added: [content], removed: []))
     }
   }
+}
+
+extension FileStamp {
+  fileprivate static let unknown = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
 }

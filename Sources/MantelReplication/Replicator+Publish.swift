@@ -15,18 +15,22 @@ struct OwnChange: Sendable {
 struct OwnDeletion: Sendable {
   var reason: EntryState.RetireReason
   var seen: Instant
+  /// The file's row from then on, when it is there and only not backed up any more.
+  var becoming: LedgerFile?
 }
 
 /// What the next head of the own library will change, and when it is due.
 struct Publication: Sendable {
   var changes: [FileKey: OwnChange] = [:]
+  /// Contents that were hashed, and whose file changed or went before the head.
+  var doubtful: Set<ContentID> = []
   var deletions: [FileKey: OwnDeletion] = [:]
   /// Ledger rows to be written: with the head for changed files, by themselves for pending ones.
   var ledgerRows: [FileKey: LedgerFile] = [:]
   var changesDue: Instant?
   var firstChange: Instant?
   var deletionsDue: Instant?
-  /// The latest heads, newest last: tells load from a single change.
+  /// The heads of the last few intervals, newest last: tells load from a single change.
   var recent: [Instant] = []
   /// No head was ever published: an empty one goes out once the first scan is through.
   var isFirst = false
@@ -39,32 +43,47 @@ struct Publication: Sendable {
   mutating func noteChange(now: Now, _ settings: ReplicationSettings) {
     let first = firstChange ?? now.instant
     firstChange = first
-    var due = min(now.instant + settings.publishAfterLast, first + settings.publishAfterFirst)
-    recent.removeAll { now.instant - $0 > settings.publishInterval }
-    if recent.count >= settings.publishBurst, let last = recent.last {
-      due = max(due, last + settings.publishInterval)
-    }
-    changesDue = due
+    changesDue = paced(
+      min(now.instant + settings.publishAfterLast, first + settings.publishAfterFirst), now: now,
+      settings)
+  }
+
+  mutating func noteDeletion(now: Now, _ settings: ReplicationSettings) {
+    let due = now.instant + settings.deletionDelay
+    deletionsDue = min(deletionsDue ?? due, due)
+  }
+
+  /// A burst goes out at once; what is published again and again, at the interval.
+  mutating func paced(_ due: Instant, now: Now, _ settings: ReplicationSettings) -> Instant {
+    recent.removeAll { now.instant - $0 > settings.publishInterval * settings.publishBurst }
+    guard recent.count >= settings.publishBurst, let last = recent.last else { return due }
+    return max(due, last + settings.publishInterval)
   }
 }
 
 extension Replicator {
-  /// A file that was known is not there any more, or is not backed up any more.
+  /// A file that was known is not there any more; or it is, and from now on has another row and no entry.
   mutating func vanished(
-    _ file: LedgerFile, reason: EntryState.RetireReason, now: Now
+    _ file: LedgerFile, reason: EntryState.RetireReason, becoming row: LedgerFile? = nil, now: Now
   ) throws(StoreError) {
     let key = FileKey(folder: file.folder, path: file.path)
-    publication.changes[key] = nil
+    dropChange(key)
     publication.ledgerRows[key] = nil
     guard try store.liveEntry(machine, file.folder, file.path) != nil else {
-      try store.removeFiles([(file.folder, file.path)])
       publication.deletions[key] = nil
+      if let row { try store.putFiles([row]) } else { ledger.gone.append(key) }
       return
     }
-    guard publication.deletions[key] == nil else { return }
-    publication.deletions[key] = OwnDeletion(reason: reason, seen: now.instant)
-    let due = now.instant + settings.deletionDelay
-    publication.deletionsDue = min(publication.deletionsDue ?? due, due)
+    // Until the head is out the row stays: after a crash the next scan must find this again.
+    let seen = publication.deletions[key]?.seen ?? now.instant
+    publication.deletions[key] = OwnDeletion(reason: reason, seen: seen, becoming: row)
+    publication.noteDeletion(now: now, settings)
+  }
+
+  /// What was hashed of a file is not to be published.
+  mutating func dropChange(_ key: FileKey) {
+    guard let change = publication.changes.removeValue(forKey: key) else { return }
+    publication.doubtful.insert(change.content)
   }
 
   mutating func publishIfDue(now: Now) throws(StoreError) {
@@ -78,24 +97,34 @@ extension Replicator {
     }
     let deletions = ripeDeletions(now: now)
     let changesAreDue = publication.changesDue.map { $0 <= now.instant } ?? false
-    guard changesAreDue || !deletions.isEmpty else { return }
-    try publish(try ownUpdate(deleting: deletions, now: now), now: now)
+    if changesAreDue || !deletions.isEmpty {
+      try publish(try ownUpdate(deleting: deletions, now: now), now: now)
+    }
+    scheduleDeletions(now: now)
   }
 
+  /// No file is still to be hashed, and none to be found by a running scan: what went is not a move that is half seen.
+  private var isQuiet: Bool { ledger.isIdle && ledger.scans.isEmpty }
+
   /// Deletions that have waited long enough for a move to show itself.
-  private mutating func ripeDeletions(now: Now) -> [FileKey: OwnDeletion] {
+  private func ripeDeletions(now: Now) -> [FileKey: OwnDeletion] {
     guard let due = publication.deletionsDue, due <= now.instant else { return [:] }
-    let ripe = publication.deletions.filter { _, deletion in
-      let age = now.instant - deletion.seen
-      return age >= settings.deletionDelay
-        && (ledger.isIdle || age >= settings.deletionPatience)
-    }
-    if ripe.count == publication.deletions.count {
+    let wait = isQuiet ? settings.deletionDelay : settings.deletionPatience
+    return publication.deletions.filter { now.instant - $0.value.seen >= wait }
+  }
+
+  /// When the deletions that are left are looked at next: gathered, and now and then while they wait for others.
+  private mutating func scheduleDeletions(now: Now) {
+    guard let due = publication.deletionsDue, due <= now.instant else { return }
+    guard !publication.deletions.isEmpty else {
       publication.deletionsDue = nil
-    } else {
-      publication.deletionsDue = now.instant + settings.deletionDelay
+      return
     }
-    return ripe
+    let delay = settings.deletionDelay
+    let soonest = now.instant + (isQuiet ? settings.publishAfterFirst : delay)
+    let next = publication.deletions.values.lazy.map { $0.seen + delay }
+      .filter { $0 > now.instant }.min()
+    publication.deletionsDue = publication.paced(max(next ?? soonest, soonest), now: now, settings)
   }
 
   private func ownUpdate(
@@ -107,13 +136,15 @@ extension Replicator {
       if let row = publication.ledgerRows[key] { update.files.append(row) }
     }
     for (key, deletion) in deletions where publication.changes[key] == nil {
-      try update.delete(key, deletion.reason, store: store, library: machine)
+      try update.delete(key, deletion, store: store, library: machine)
     }
     let contents = contents
     let peers = links.values.map(\.contents)
-    try update.settleRetired(store: store, library: machine, now: now) { content in
-      contents.isSafe(content)
-        || peers.contains { contents.index.contains(content.digest, in: $0) }
+    let store = store
+    try update.settleRetired(store: store, library: machine, now: now) { content throws(StoreError) in
+      if contents.isSafe(content) { return true }
+      if peers.contains(where: { contents.index.contains(content.digest, in: $0) }) { return true }
+      return try !store.replicaFiles(of: content).isEmpty
     }
     return update
   }
@@ -140,11 +171,6 @@ extension Replicator {
     guard let signed = sign(head) else { return }
     try store.publish(change, head: signed, files: update.files)
     let wasEmpty = library.entries.count == 0
-    for change in publication.changes.values {
-      if change.isHeld { contents.setHeld(change.content, true) }
-      // Another library may be waiting for the very bytes that this machine has now.
-      if try store.missingContent(change.content) != nil { filing.ready.insert(change.content) }
-    }
     publication.isFirst = false
     publication.recent.append(now.instant)
     try settle(update, now: now)
@@ -159,19 +185,25 @@ extension Replicator {
       publication.deletions[key] = nil
       publication.ledgerRows[key] = nil
     }
-    try store.removeFiles(update.deleted.map { ($0.folder, $0.path) })
-    for key in publication.changes.keys { publication.ledgerRows[key] = nil }
+    try store.removeFiles(update.gone.map { ($0.folder, $0.path) })
+    for (key, change) in publication.changes {
+      publication.ledgerRows[key] = nil
+      if change.isHeld { contents.setHeld(change.content, true) }
+      // Another library may be waiting for the very bytes that this machine has now.
+      if try store.missingContent(change.content) != nil { filing.ready.insert(change.content) }
+    }
     publication.changes.removeAll()
     publication.changesDue = nil
     publication.firstChange = nil
-    for content in update.vanishedContents { try releaseIfGone(content) }
+    for content in update.vanishedContents.union(publication.doubtful) { try releaseIfGone(content) }
+    publication.doubtful.removeAll()
   }
 
   /// An own file went: its content may have no file here any more.
   private mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
-    guard try store.ownFiles(of: content).isEmpty, try store.replicaFiles(of: content).isEmpty else {
-      return
-    }
+    guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty,
+      try store.replicaFiles(of: content).isEmpty
+    else { return }
     contents.setHeld(content, false)
     makeUnavailable(content)
   }
@@ -179,6 +211,8 @@ extension Replicator {
   mutating func makeUnavailable(_ content: ContentID) {
     guard contents.setAvailable(content, false) else { return }
     sendToAll(.available(added: [], removed: [content]))
+    // Another library may want it: then it is missing now.
+    lookAgain()
   }
 }
 
@@ -187,7 +221,9 @@ struct OwnUpdate {
   var added: [EntryID: Entry] = [:]
   var removed: [EntryID: Entry] = [:]
   var files: [LedgerFile] = []
+  /// Files whose deletion this settles, and those of them that leave no row.
   var deleted: [FileKey] = []
+  var gone: [FileKey] = []
   /// Live entries that go; what they become is told once all changes are known.
   private var leaving: [(id: EntryID, entry: Entry, reason: EntryState.RetireReason)] = []
   var vanishedContents: Set<ContentID> = []
@@ -216,26 +252,26 @@ struct OwnUpdate {
       }
     }
     // The same bytes came back to a path that they had left.
-    for former in try store.entries(library, of: change.content)
-    where former.entry.key == entry.key && !former.entry.state.isLive {
+    for former in try store.entries(library, at: entry.key) where !former.entry.state.isLive {
       removed[former.id] = former.entry
     }
     add(id, entry)
   }
 
   mutating func delete(
-    _ key: FileKey, _ reason: EntryState.RetireReason, store: any HouseholdStore,
-    library: MachineID
+    _ key: FileKey, _ deletion: OwnDeletion, store: any HouseholdStore, library: MachineID
   ) throws(StoreError) {
     deleted.append(key)
+    if let row = deletion.becoming { files.append(row) } else { gone.append(key) }
     guard let old = try store.liveEntry(library, key.folder, key.path) else { return }
-    leaving.append((old.id, old.entry, reason))
+    leaving.append((old.id, old.entry, deletion.reason))
   }
 
   /// Decides what becomes of each entry that leaves: nothing when its content is live elsewhere in the library (a
   /// move), `unheld` when no copy was ever known, else `retired`.
   mutating func settleRetired(
-    store: any HouseholdStore, library: MachineID, now: Now, isKnownElsewhere: (ContentID) -> Bool
+    store: any HouseholdStore, library: MachineID, now: Now,
+    isKnownElsewhere: (ContentID) throws(StoreError) -> Bool
   ) throws(StoreError) {
     let going = Set(leaving.map(\.id))
     let arriving = Set(added.values.lazy.filter(\.state.isLive).map(\.content))
@@ -249,7 +285,7 @@ struct OwnUpdate {
       if isMove { continue }
       var former = entry
       former.state =
-        isKnownElsewhere(entry.content)
+        try isKnownElsewhere(entry.content)
         ? .retired(reason, at: now.wall) : .unheld(at: now.wall)
       add(EntryID(of: former), former)
     }

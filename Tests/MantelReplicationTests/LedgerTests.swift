@@ -1,0 +1,291 @@
+import MantelCatalog
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// How files get from a folder into the library.
+@Suite struct LedgerTests {
+  private let a = content("a")
+  private let b = content("b")
+
+  private func fresh(_ desk: SingleMachine, size: UInt64 = 10, inode: UInt64 = 7) -> FileStamp {
+    desk.stamp(size, mtime: desk.now.wall.nanoseconds, inode: inode)
+  }
+
+  @Test func aClosedFileIsHashedAtOnce() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    #expect(
+      try desk.send(.sighted(SingleMachine.folderID, bytes("a"), .file(stamp, isClosed: true))).hashes == [
+        bytes("a")
+      ])
+  }
+
+  @Test func anOpenFileIsHashedAfterTwoEqualLooksTwoSecondsApart() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    let sight = ReplicationEvent.sighted(SingleMachine.folderID, bytes("a"), .file(stamp, isClosed: false))
+    try desk.send(sight)
+    // Events of one write burst show the same stamp, because clocks tick coarsely: they are no second look.
+    try desk.pass(.milliseconds(3))
+    #expect(try desk.send(sight).hashes.isEmpty)
+    _ = desk.take()
+    try desk.pass(.milliseconds(1_990))
+    #expect(desk.take().looks.isEmpty)
+    try desk.pass(.milliseconds(20))
+    #expect(desk.take().looks == [bytes("a")])
+    #expect(try desk.send(sight).hashes == [bytes("a")])
+  }
+
+  @Test func aFileThatGrowsIsLookedAtUntilItRests() throws {
+    let desk = try SingleMachine()
+    for size in 1...5 {
+      let sight = FileSight.file(fresh(desk, size: UInt64(size)), isClosed: false)
+      #expect(try desk.send(.sighted(SingleMachine.folderID, bytes("a"), sight)).hashes.isEmpty)
+      _ = desk.take()
+      try desk.pass(.seconds(2))
+      #expect(desk.take().looks == [bytes("a")], "after change \(size)")
+    }
+  }
+
+  @Test func anOldFileOfTheFirstScanNeedNotSettle() throws {
+    let desk = try SingleMachine()
+    try desk.scan(["old": desk.stamp(1), "new": fresh(desk, inode: 8)])
+    #expect(desk.take().hashes == [bytes("old")])
+  }
+
+  @Test func bytesThatChangeWhileTheyAreHashedAreNotTaken() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    try desk.sight("a", .file(stamp, isClosed: true))
+    let changed = fresh(desk, size: 11)
+    try desk.finishHash("a", a, changed, before: stamp)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: a).isEmpty)
+    _ = desk.take()
+    try desk.pass(.seconds(1))
+    #expect(desk.take().looks == [bytes("a")])
+    #expect(
+      try desk.send(.sighted(SingleMachine.folderID, bytes("a"), .file(changed, isClosed: false))).hashes
+        == [bytes("a")])
+  }
+
+  /// The hash was done just before the change: both stamps agree, and the event tells better.
+  @Test(arguments: [true, false]) func anEventDuringHashingMakesTheHashWorthless(isGone: Bool) throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    try desk.sight("a", .file(stamp, isClosed: true))
+    try desk.sight("a", isGone ? .gone : .file(fresh(desk, size: 11), isClosed: true))
+    try desk.finishHash("a", a, stamp)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: a).isEmpty)
+    _ = desk.take()
+    try desk.pass(.seconds(2))
+    #expect(desk.take().looks == [bytes("a")])
+  }
+
+  @Test func aDirectoryThatGoesTakesItsUnwrittenFilesAlong() throws {
+    let desk = try SingleMachine()
+    try desk.sight("d/hashing", .file(fresh(desk), isClosed: true))
+    let hashing = fresh(desk)
+    try desk.write("d/hashed", b, fresh(desk, inode: 8))
+    try desk.send(.directoryGone(SingleMachine.folderID, bytes("d")))
+    try desk.finishHash("d/hashing", a, hashing)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: a).isEmpty)
+    #expect(try desk.ownEntries(of: b).isEmpty)
+  }
+
+  @Test func anUnreadableFileIsSkippedWithItsReasonAndTriedAgain() throws {
+    let desk = try SingleMachine()
+    let stamp = desk.stamp(10)
+    try desk.scan(["a": stamp])
+    try desk.send(.hashed(SingleMachine.folderID, bytes("a"), .unreadable(errno: 13)))
+    #expect(
+      try desk.status("a")
+        == .skipped(.unreadable(errno: 13)))
+    _ = desk.take()
+    try desk.scan(["a": stamp])
+    try desk.pass(.seconds(2))
+    #expect(desk.take().looks == [bytes("a")])
+    try desk.sight("a", .file(stamp, isClosed: false))
+    try desk.finishHash("a", a, stamp)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: a).count == 1)
+  }
+
+  /// Retired once the deletion delay is over, and listed as skipped from then on.
+  @Test(arguments: [true, false]) func aPublishedFileThatBecomesSkippedKeepsItsReason(restarts: Bool) throws {
+    let desk = try SingleMachine()
+    let link = try desk.connect(has: [a])
+    try desk.publish("a", a, fresh(desk))
+    let reason = SkipReason.unreadable(errno: 13)
+    try desk.sight("a", .skipped(reason, nil))
+    if restarts {
+      try desk.restart()
+      try desk.send(.linkClosed(link))
+      try desk.connect(has: [a])
+      try desk.send(.scanBegan(SingleMachine.folderID))
+      try desk.send(
+        .directoryScanned(
+          SingleMachine.folderID,
+          DirectorySight(directory: [], files: [], skipped: [(bytes("a"), reason)])))
+      try desk.send(.scanEnded(SingleMachine.folderID, isComplete: true))
+    }
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: a).map(\.state.isRetired) == [true])
+    #expect(try desk.status("a") == .skipped(reason))
+  }
+
+  @Test func aScanThatEndedEarlyDeletesNothing() throws {
+    let desk = try SingleMachine()
+    try desk.publish("d/a", a, fresh(desk))
+    try desk.scan([:], isComplete: false)
+    try desk.pass(.seconds(70))
+    #expect(try desk.ownEntries(of: a).map(\.state.isLive) == [true])
+    try desk.scan([:])
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: a).allSatisfy { !$0.state.isLive })
+  }
+
+  @Test func anOfflineFolderDeletesNothing() throws {
+    let desk = try SingleMachine()
+    try desk.publish("a", a, fresh(desk))
+    try desk.send(.scanBegan(SingleMachine.folderID))
+    try desk.send(.folderOffline(SingleMachine.folderID))
+    try desk.send(.scanEnded(SingleMachine.folderID, isComplete: true))
+    try desk.pass(.seconds(70))
+    #expect(try desk.ownEntries(of: a).map(\.state.isLive) == [true])
+  }
+
+  /// A directory made while the scan runs is not walked by it, and its files are no less there.
+  @Test func aScanDoesNotTakeForGoneWhatWasSeenWhileItRan() throws {
+    let desk = try SingleMachine()
+    try desk.send(.scanBegan(SingleMachine.folderID))
+    try desk.send(
+      .directoryScanned(
+        SingleMachine.folderID, DirectorySight(directory: [], files: [], skipped: [])))
+    try desk.publish("new/a", a, fresh(desk))
+    try desk.send(.scanEnded(SingleMachine.folderID, isComplete: true))
+    try desk.pass(.seconds(70))
+    #expect(try desk.ownEntries(of: a).map(\.state.isLive) == [true])
+  }
+
+  @Test func aRemovedFolderRetiresAllAndLeavesNothingBehind() throws {
+    let desk = try SingleMachine()
+    try desk.connect(has: [a])
+    try desk.publish("a", a, fresh(desk))
+    try desk.write("b", b, fresh(desk, inode: 8))
+    try desk.send(.folderRemoved(SingleMachine.folderID))
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: a).map(\.state.isRetired) == [true])
+    #expect(try desk.ownEntries(of: b).isEmpty)
+    #expect(try desk.catalog.files(SingleMachine.folderID, after: nil, limit: 10).isEmpty)
+  }
+
+  @Test func aFolderRemovedJustBeforeACrashIsRetiredAfterIt() throws {
+    let desk = try SingleMachine()
+    try desk.publish("a", a, fresh(desk))
+    try desk.send(.folderRemoved(SingleMachine.folderID))
+    try desk.restart()
+    try desk.connect(has: [a])
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: a).map(\.state.isRetired) == [true])
+  }
+
+  // MARK: Held
+
+  /// chmod, or a new hard link: another ctime, the same bytes. Nothing is published, and the content is held again.
+  @Test func aFileTouchedWithoutAChangeIsHeldAgain() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    try desk.publish("a", a, stamp)
+    let touched = desk.stamp(10, mtime: stamp.mtime, ctime: stamp.ctime + 1)
+    try desk.sight("a", .file(touched, isClosed: true))
+    #expect(!desk.isHeld(a), "the first sign of a change clears the mark")
+    let order = desk.head?.order
+    try desk.finishHash("a", a, touched)
+    try desk.pass(.seconds(1))
+    #expect(desk.isHeld(a))
+    #expect(desk.head?.order == order)
+  }
+
+  @Test func twoCopiesThatBothChangeHoldNothing() throws {
+    let desk = try SingleMachine()
+    try desk.write("1", a, fresh(desk, inode: 1))
+    try desk.publish("2", a, fresh(desk, inode: 2))
+    try desk.sight("1", .file(fresh(desk, size: 11, inode: 1), isClosed: false))
+    #expect(desk.isHeld(a))
+    try desk.sight("2", .file(fresh(desk, size: 11, inode: 2), isClosed: false))
+    #expect(!desk.isHeld(a))
+  }
+
+  /// Hashed, and changed again before the head: the bytes of the hash are nowhere any more.
+  @Test func aChangeBeforeTheHeadTakesTheHashBack() throws {
+    let desk = try SingleMachine()
+    try desk.write("a", a, fresh(desk))
+    try desk.sight("a", .file(fresh(desk, size: 11), isClosed: false))
+    try desk.pass(.seconds(1))
+    #expect(!desk.isHeld(a))
+    #expect(try desk.ownEntries(of: a).isEmpty)
+  }
+
+  /// Others must not be told for ever of bytes that came and went between two heads.
+  @Test func bytesThatCameAndWentBetweenHeadsAreNotAvailable() throws {
+    let desk = try SingleMachine()
+    let link = try desk.connect()
+    try desk.write("a", a, fresh(desk))
+    #expect(desk.take().told(link, of: a) == true)
+    try desk.sight("a", .gone)
+    try desk.pass(.seconds(3))
+    #expect(desk.take().told(link, of: a) == false)
+  }
+
+  // MARK: Cost
+
+  /// The deadline and the settling files are asked for with every event.
+  @Test func manySettlingFilesCostNothingPerEvent() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    for number in 0..<4_000 {
+      try desk.sight("file\(number)", .file(stamp, isClosed: false))
+    }
+    let settling = desk.replicator.ledger.settling.count
+    #expect(settling == 4_000)
+    let clock = ContinuousClock()
+    let spent = try clock.measure {
+      for _ in 0..<2_000 {
+        try desk.send(.tick)
+        _ = desk.replicator.nextDeadline
+      }
+    }
+    // Each would cost milliseconds if it looked at all of them.
+    #expect(spent < .seconds(2), "2,000 ticks took \(spent)")
+  }
+
+  @Test func manyQueuedFilesThatGoCostNothing() {
+    var ledger = Ledger()
+    let keys = (0..<20_000).map { FileKey(folder: SingleMachine.folderID, path: bytes("file\($0)")) }
+    let spent = ContinuousClock().measure {
+      for key in keys { ledger.enqueue(key) }
+      for key in keys { ledger.forget(key) }
+    }
+    #expect(spent < .seconds(2), "took \(spent)")
+    #expect(ledger.isIdle)
+    #expect(ledger.dequeue() == nil)
+  }
+
+  /// A file that comes and goes takes one place in the queue, however often.
+  @Test func aFileThatComesAndGoesIsHashedOnce() {
+    var ledger = Ledger()
+    let key = FileKey(folder: SingleMachine.folderID, path: bytes("a"))
+    for _ in 0..<1_000 {
+      ledger.enqueue(key)
+      ledger.forget(key)
+    }
+    ledger.enqueue(key)
+    #expect(ledger.dequeue() == key)
+    #expect(ledger.dequeue() == nil)
+  }
+}
