@@ -212,7 +212,12 @@ extension Replicator {
   mutating func ended(
     _ job: LinkJob, _ outcome: LinkOutcome, link: LinkID, now: Now
   ) throws(StoreError) {
-    guard case .library(let owner) = links[link]?.jobs.removeValue(forKey: job) else { return }
+    let purpose = links[link]?.jobs.removeValue(forKey: job)
+    if purpose == .holdings, outcome == .complete {
+      // Nothing may have differed any more; then this is all that is said of the peer's holdings.
+      foundHoldings(theirsOnly: [], mineOnly: [], link: link)
+    }
+    guard case .library(let owner) = purpose else { return }
     guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
     guard outcome == .complete else {
       let isDelta = libraries[owner]?.fetch?.stage == .delta

@@ -20,7 +20,7 @@ extension LabTests {
     }
 
     /// Bytes that may be sent again after a kill: of units that were on their way, or not yet whole.
-    private static let inFlight = 8 << 20
+    private static let inFlight = 32 << 20
 
     @Test(.lab(needs: [.shaping])) func killedAgentsGoOnWhereTheyWere() async throws {
       try await LabHousehold.withMachines(["anna", "ben"]) { household in
