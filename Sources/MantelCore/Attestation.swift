@@ -101,9 +101,16 @@ extension Attestation: SignableRecord {
       guard listed <= Limits.attestedMissing else { throw .overLimit(field: "missing") }
       guard UInt64(listed) <= library.missingCount else { throw .invalid(field: "missing") }
       for _ in 0..<listed { library.missing.append(try reader.readIdentifier()) }
+      guard library.missing.isStrictlyAscending else { throw .invalid(field: "missing") }
       libraries.append(library)
     }
+    // One statement a library, in one order: there is one encoding, and nothing to choose between.
+    guard libraries.lazy.map(\.library).isStrictlyAscending else { throw .invalid(field: "libraries") }
   }
+}
+
+extension Sequence where Element: Comparable {
+  fileprivate var isStrictlyAscending: Bool { zip(self, dropFirst()).allSatisfy(<) }
 }
 
 /// An owner's request that the other owners of some contents forget them too; their users decide.

@@ -188,13 +188,20 @@ struct RecordCase: Sendable, CustomTestStringConvertible {
     let full = LibraryAttestation.fixture(missing: Limits.attestedMissing)
     let long = Attestation.fixture(libraries: [full])
     #expect(try Attestation(canonicalBytes: long.canonicalBytes) == long)
-    let wide = Attestation.fixture(libraries: Array(repeating: .fixture(), count: Limits.machines))
+    let wide = Attestation.fixture(libraries: (0..<Limits.machines).map { .fixture(UInt64($0)) })
     #expect(try Attestation(canonicalBytes: wide.canonicalBytes) == wide)
     refuses(
       .overLimit(field: "libraries"),
       Array(repeating: .fixture(missing: 0), count: Limits.machines + 1))
     refuses(.overLimit(field: "missing"), [.fixture(missing: Limits.attestedMissing + 1)])
     refuses(.invalid(field: "missing"), [.fixture(missing: 2, missingCount: 1)])
+    refuses(.invalid(field: "libraries"), [.fixture(1), .fixture(1)])
+    refuses(.invalid(field: "libraries"), [.fixture(2), .fixture(1)])
+    for places in [[1, 0], [1, 1]] {
+      var library = LibraryAttestation.fixture(missing: 2)
+      library.missing = places.map { library.missing[$0] }
+      refuses(.invalid(field: "missing"), [library])
+    }
   }
 
   @Test func forgetRequestTakesItsLimitsAndNoMore() throws {

@@ -113,7 +113,7 @@ enum Fixture {
       LibraryAttestation(
         library: MachineID(Digest256(UInt64(library), 0, 0, 0)), order: order(1), heldRoot: .zero,
         missingCount: UInt64(missing), missingBytes: 0,
-        missing: (0..<missing).map { _ in ContentID(random.digest()) })
+        missing: (0..<missing).map { _ in ContentID(random.digest()) }.sorted())
     }
     return signed(
       Attestation(
