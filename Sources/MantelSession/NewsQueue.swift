@@ -6,7 +6,7 @@ import MantelWire
 /// its newest form. Bounded by the machines of a household, the two lists of requests and ids by limits.
 struct NewsQueue {
   private let limits: SessionLimits
-  private var roster: [[UInt8]]?
+  private var roster: [[UInt8]] = []
   private var records = LatestQueue<MachineID, Signed<MachineRecord>>()
   private var heads = LatestQueue<MachineID, Signed<Head>>()
   private var attestations = LatestQueue<MachineID, Signed<Attestation>>()
@@ -18,8 +18,13 @@ struct NewsQueue {
 
   init(limits: SessionLimits) { self.limits = limits }
 
+  /// Statements add up: each is told once, and none takes the place of another.
+  mutating func add(roster statements: [[UInt8]]) {
+    let waiting = Set(roster)
+    roster += statements.filter { !waiting.contains($0) }
+  }
+
   // What is announced takes the place of what was not sent yet.
-  mutating func add(roster statements: [[UInt8]]) { roster = statements }
   mutating func add(_ record: Signed<MachineRecord>) { records.set(record, for: record.record.machine) }
   mutating func add(_ head: Signed<Head>) { heads.set(head, for: head.record.library) }
   mutating func add(_ attestation: Signed<Attestation>) {
@@ -27,7 +32,6 @@ struct NewsQueue {
   }
 
   // What was known before the hello gives way to what was announced since.
-  mutating func offer(roster statements: [[UInt8]]) { if roster == nil { roster = statements } }
   mutating func offer(_ record: Signed<MachineRecord>) {
     if !records.contains(record.record.machine) { add(record) }
   }
@@ -54,12 +58,19 @@ struct NewsQueue {
     return true
   }
 
+  /// What the peer must still hear of the roster before the connection ends.
+  mutating func takeRoster() -> [Frame] {
+    defer { roster = [] }
+    let begun = current.filter { if case .roster = $0 { true } else { false } }
+    return begun + Frame.rosters(roster)
+  }
+
   /// The next frame: the roster first, because signatures are checked against it.
   mutating func next() -> Frame? {
     if let frame = current.popFirst() { return frame }
-    if let statements = roster {
-      roster = nil
-      current = Deque(Frame.rosters(statements))
+    if !roster.isEmpty {
+      current = Deque(Frame.rosters(roster))
+      roster = []
       if let frame = current.popFirst() { return frame }
     }
     if let record = records.popFirst() { return .record(record) }

@@ -4,7 +4,7 @@ import MantelWire
 extension Session {
   /// Ends the session once: every unit and job that is open ends as cancelled, then `closing`, then the connection.
   ///
-  /// Events that wait are still delivered; frames and questions that wait are not sent any more.
+  /// Events that wait are still delivered; questions and frames that wait are not sent any more, but for the roster's.
   mutating func close(_ code: CloseCode, message: String, tellsPeer: Bool) {
     guard !isClosed else { return }
     actions.removeAll { action in
@@ -13,6 +13,8 @@ extension Session {
       case .deliver, .close: false
       }
     }
+    // A machine that is removed hears of it while it can.
+    if tellsPeer, code == .notMember, isOpen { for frame in news.takeRoster() { send(frame) } }
     if tellsPeer { send(.close(code, message: message)) }
     queries = [:]
     for unit in fetching.endAll() { deliver(.unitEnded(unit, .cancelled)) }

@@ -40,7 +40,7 @@ extension Session {
   private mutating func queueNews(
     _ greeting: Greeting, _ theirs: Hello, _ states: [MachineID: MemberState]
   ) {
-    if theirs.rosterHash != hello.rosterHash { news.offer(roster: greeting.roster) }
+    if theirs.rosterHash != hello.rosterHash { news.add(roster: greeting.roster) }
     for record in greeting.records where record.record.number > states[record.record.machine]?.record ?? 0 {
       news.offer(record)
     }

@@ -106,3 +106,31 @@ import Testing
     }
   }
 }
+
+/// What is said of the roster, and when.
+@Suite struct RosterNewsTests {
+  private func statements(_ side: SessionSide) -> [[UInt8]] {
+    side.events.flatMap { if case .roster(let some) = $0 { some } else { [[UInt8]]() } }
+  }
+
+  @Test func statementsThatWaitDoNotGiveWayToOthers() throws {
+    let pair = SessionPair()
+    pair.alice.command(.announceRoster([[1], [2]]), now: pair.now)
+    pair.alice.command(.announceRoster([[2], [3]]), now: pair.now)
+    try pair.run()
+    #expect(statements(pair.bob) == [[1], [2], [3]])
+  }
+
+  @Test func aMachineThatIsNoMemberAnyMoreIsToldWhy() throws {
+    let pair = SessionPair()
+    try pair.run()
+    pair.alice.command(.announceRoster([[7]]), now: pair.now)
+    pair.alice.command(.close(.notMember, message: ""), now: pair.now)
+    try pair.run()
+    #expect(statements(pair.bob) == [[7]])
+    guard case .closing(.notMember, _)? = pair.bob.events.last else {
+      Issue.record("not closed: \(pair.bob.events)")
+      return
+    }
+  }
+}
