@@ -182,7 +182,9 @@ actor Engine {
     handle(.linkClosed(link))
   }
 
-  func snapshot(of set: ComparedSet) -> SetSnapshot? { replicator.snapshot(of: set) }
+  func snapshot(of set: ComparedSet, for session: SessionID) -> SetSnapshot? {
+    replicator.snapshot(of: set, for: LinkID(session.number))
+  }
 
   var connected: Set<MachineID> { Set(peers.values.map(\.machine)) }
   func peer(of session: SessionID) -> MachineID? { peers[LinkID(session.number)]?.machine }

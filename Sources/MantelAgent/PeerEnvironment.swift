@@ -69,7 +69,7 @@ final class PeerEnvironment: SessionEnvironment {
 
   func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
     switch query {
-    case .snapshot(let set): return .snapshot(await engine.snapshot(of: ComparedSet(set)))
+    case .snapshot(let set): return .snapshot(await engine.snapshot(of: ComparedSet(set), for: session))
     case .delta(let library, let from, let to, let cursor):
       return await read { [catalog = engine.catalog] in
         guard

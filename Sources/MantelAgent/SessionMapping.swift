@@ -82,8 +82,7 @@ extension ReplicationEvent {
       guard job != nil || set == .holdings else { return nil }
       self = .differenceFound(
         link, job.map { LinkJob($0.number) }, theirsOnly: theirs, mineOnly: mine)
-    case .reconciledByPeer(.holdings):
-      self = .differenceFound(link, nil, theirsOnly: [], mineOnly: [])
+    case .reconciledByPeer(.holdings): self = .holdingsCompared(link)
     case .jobEnded(let job, let outcome):
       self = .jobEnded(link, LinkJob(job.number), LinkOutcome(outcome))
     case .available(let added, let removed):

@@ -32,6 +32,12 @@ package struct DeviceKey: Sendable {
     }
   }
 
+  /// A key that everybody can know, the same for the same 32 bytes: for tests that are repeated exactly.
+  init(scalar: [UInt8]) throws {
+    let key = try P256.Signing.PrivateKey(rawRepresentation: scalar)
+    self.init(key: key, certificateDER: try Self.makeCertificate(for: key))
+  }
+
   private init(key: P256.Signing.PrivateKey, certificateDER: [UInt8]) {
     let identity = MachineKey(key.publicKey)
     self.key = key

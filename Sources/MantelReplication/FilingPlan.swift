@@ -51,7 +51,9 @@ struct FilingPlan {
       }
     }
     var late: [Place] = []
-    for place in open {
+    // First those whose name is taken already: else another place might take their file away.
+    let named = Set(unused.map(\.path))
+    for place in open.filter({ named.contains($0.path) }) + open.filter({ !named.contains($0.path) }) {
       if !occupied.contains(place.path),
         let index = Self.movable(unused, to: place, among: files)
       {
@@ -100,9 +102,11 @@ struct FilingPlan {
     func isAlone(_ file: ReplicaFile) -> Bool {
       !files.contains { $0.path != file.path && $0.stamp.inode == file.stamp.inode }
     }
-    return unused.firstIndex { $0.stamp.mtime == place.mtime }
-      ?? unused.firstIndex { $0.path == place.path && isAlone($0) }
-      ?? unused.firstIndex(where: isAlone)
+    // A file of these bytes that is there already would be taken for the one that is to come.
+    if let there = unused.firstIndex(where: { $0.path == place.path }) {
+      return isAlone(unused[there]) ? there : nil
+    }
+    return unused.firstIndex { $0.stamp.mtime == place.mtime } ?? unused.firstIndex(where: isAlone)
   }
 
   /// Where a file waits for its new name; after a crash the same plan finds it there.

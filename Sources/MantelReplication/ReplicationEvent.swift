@@ -122,6 +122,8 @@ package enum ReplicationEvent: Sendable {
   case attestationReceived(LinkID, Signed<Attestation>)
   case entriesReceived(LinkID, LinkJob, added: [Entry], removed: [EntryID])
   case differenceFound(LinkID, LinkJob?, theirsOnly: [Digest256], mineOnly: [Digest256])
+  /// The peer's comparison of holdings came to its end: all of the difference was reported.
+  case holdingsCompared(LinkID)
   case jobEnded(LinkID, LinkJob, LinkOutcome)
   case availabilityChanged(LinkID, added: [ContentID], removed: [ContentID])
 

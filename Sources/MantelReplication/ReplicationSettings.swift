@@ -27,8 +27,18 @@ package struct ReplicationSettings: Sendable {
   package var linkBytes: UInt64 = 64 << 20
   /// Missing contents read at once for a link's walk.
   package var missingPage = 512
+  /// Contents that a link's walk comes back to by name; when there are more, it starts over.
+  package var reconsidered = 4_096
+  /// Large contents begun, and not yet asked for to the end, of one peer: a manifest costs it a pass over the file.
+  package var largeAtOnce = 8
   /// Before a unit is asked for again from a peer that was busy, failed, or whose file changed.
   package var retry: Duration = .seconds(5)
+  /// Before what contradicts its owner's own signature is tried again.
+  package var contradiction: Duration = .seconds(3_600)
+  /// Before a peer that sent wrong bytes of a content is asked for it again; other peers are asked at once.
+  package var distrust: Duration = .seconds(600)
+  /// Before bytes are staged again after the disk was full.
+  package var diskFull: Duration = .seconds(30)
   /// Corrupt units of one peer after which its link is closed.
   package var corruptUnitsPerLink = 5
   package var attestWhileIncomplete: Duration = .seconds(60)

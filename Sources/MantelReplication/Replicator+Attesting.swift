@@ -140,6 +140,8 @@ extension Replicator {
     }
     let last = attesting.newest[machine]?.record
     guard statements != last?.libraries || isRenewalDue(now: now) else {
+      // The last one still says it; the next change is judged from here on.
+      attesting.lastSigned = attesting.lastSigned ?? now.instant
       attesting.lastWasComplete = isComplete
       return
     }

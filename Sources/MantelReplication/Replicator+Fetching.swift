@@ -25,42 +25,45 @@ struct Transfers: Sendable {
   var nextDeadline: Instant? {
     ([pausedUntil].compactMap(\.self) + notBefore.values).min()
   }
-
-  mutating func release(_ unit: UnitID) {
-    inFlight[unit] = nil
-    if case .block(let index) = unit.part { large[unit.content]?.asked.remove(index) }
-  }
 }
 
 /// A large content on its way.
 struct LargeTransfer: Sendable {
   let missing: MissingContent
+  /// Nil while it is on its way itself.
   var manifest: Manifest?
-  var has: Set<UInt32> = []
-  var asked: Set<UInt32> = []
+  private(set) var has: Set<UInt32> = []
+  private var asked: Set<UInt32> = []
+  /// Every block below is here, or was asked for.
+  private var lowestOpen: UInt32 = 0
   var isAssembling = false
 
-  /// The lowest block that nobody was asked for.
-  func nextBlock() -> UInt32? {
-    guard let manifest else { return nil }
-    return (0..<UInt32(manifest.blocks.count)).first { !has.contains($0) && !asked.contains($0) }
+  init(missing: MissingContent, manifest: Manifest? = nil, has: Set<UInt32> = []) {
+    self.missing = missing
+    self.manifest = manifest
+    self.has = has
   }
 
-  var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }
-}
+  /// The lowest block that nobody was asked for.
+  mutating func nextBlock() -> UInt32? {
+    guard let manifest else { return nil }
+    while lowestOpen < manifest.blocks.count {
+      guard has.contains(lowestOpen) || asked.contains(lowestOpen) else { return lowestOpen }
+      lowestOpen += 1
+    }
+    return nil
+  }
 
-/// What one link was asked for.
-struct LinkFetching: Sendable {
-  var orders: [UnitID: UnitOrder] = [:]
-  var bytes: UInt64 = 0
-  /// Where the walk over the missing contents stands, and what it has read ahead.
-  var cursor: MissingContent?
-  var ahead: Deque<MissingContent> = []
-  /// The walk reached the end and found nothing more that this peer has.
-  var isExhausted = false
-  var corruptUnits = 0
-  /// Contents of which this peer sent wrong bytes.
-  var distrusted: Set<ContentID> = []
+  mutating func ask(_ block: UInt32) { asked.insert(block) }
+
+  mutating func release(_ block: UInt32) {
+    asked.remove(block)
+    lowestOpen = min(lowestOpen, block)
+  }
+
+  mutating func came(_ block: UInt32) { has.insert(block) }
+
+  var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }
 }
 
 extension Replicator {
@@ -73,9 +76,9 @@ extension Replicator {
     transfers.isWorthLooking = false
     for id in links.keys.sorted() {
       var orders: [UnitOrder] = []
-      while let link = links[id], link.knowsContents, !link.fetching.isExhausted,
-        link.fetching.orders.count < settings.linkUnits, link.fetching.bytes < settings.linkBytes,
-        let order = try nextOrder(for: id, now: now)
+      while let fetching = links[id]?.fetching, fetching.pausedUntil == nil,
+        fetching.orders.count < settings.linkUnits,
+        fetching.bytes < settings.linkBytes, let order = try nextOrder(for: id)
       {
         links[id]?.fetching.orders[order.unit] = order
         links[id]?.fetching.bytes += order.bytes
@@ -89,12 +92,24 @@ extension Replicator {
   private mutating func expireDelays(now: Now) {
     if let paused = transfers.pausedUntil, paused <= now.instant {
       transfers.pausedUntil = nil
-      lookAgain()
+      transfers.isWorthLooking = true
     }
-    let ripe = transfers.notBefore.filter { $0.value <= now.instant }
-    guard !ripe.isEmpty else { return }
-    for content in ripe.keys { transfers.notBefore[content] = nil }
-    lookAgain()
+    for (id, link) in links {
+      if let paused = link.fetching.pausedUntil, paused <= now.instant {
+        links[id]?.fetching.pausedUntil = nil
+        transfers.isWorthLooking = true
+      }
+      for (content, moment) in link.fetching.putOff.sorted(by: { $0.key < $1.key })
+      where moment <= now.instant {
+        links[id]?.fetching.putOff[content] = nil
+        reconsider(content, over: id)
+      }
+    }
+    for content in transfers.notBefore.keys.sorted()
+    where transfers.notBefore[content].map({ $0 <= now.instant }) ?? false {
+      transfers.notBefore[content] = nil
+      reconsider(content)
+    }
   }
 
   mutating func recovered() {
@@ -102,19 +117,63 @@ extension Replicator {
     lookAgain()
   }
 
+  /// The contents that are missing changed: all links begin their walks anew.
   mutating func lookAgain() {
-    for id in links.keys {
-      links[id]?.fetching.isExhausted = false
+    for id in links.keys { links[id]?.fetching.walk.restart() }
+    transfers.isWorthLooking = true
+  }
+
+  /// A content that walks have passed by may be asked for again, of any link or of one whose peer has it now.
+  mutating func reconsider(_ content: ContentID, over only: LinkID? = nil) {
+    for id in only.map({ [$0] }) ?? Array(links.keys) {
+      guard let set = links[id]?.contents, contents.index.contains(content.digest, in: set) else { continue }
+      links[id]?.fetching.walk.reconsider(content, limit: settings.reconsidered)
     }
     transfers.isWorthLooking = true
   }
 
-  private mutating func nextOrder(
-    for id: LinkID, now: Now
-  ) throws(StoreError) -> UnitOrder? {
+  /// Nobody is asked for a unit any more, and it has not come: it may be asked for again.
+  mutating func release(_ unit: UnitID) {
+    transfers.inFlight[unit] = nil
+    switch unit.part {
+    case .block(let index): transfers.large[unit.content]?.release(index)
+    case .manifest where transfers.large[unit.content]?.manifest == nil: endLarge(unit.content)
+    case .manifest, .whole: break
+    }
+    reconsider(unit.content)
+  }
+
+  /// A large content is not under way any more; others may be begun.
+  mutating func endLarge(_ content: ContentID) {
+    transfers.large[content] = nil
+    beginMoreLarge()
+  }
+
+  /// A large content is not to be fetched to its end.
+  mutating func abandonLarge(_ content: ContentID) throws(StoreError) {
+    let asked = transfers.inFlight.filter { $0.key.content == content }.sorted { $0.key < $1.key }
+    for (unit, link) in asked { cancel(unit, of: link) }
+    endLarge(content)
+    try store.removePartial(content)
+  }
+
+  private mutating func cancel(_ unit: UnitID, of link: LinkID) {
+    forgetOrder(unit, link: link)
+    transfers.inFlight[unit] = nil
+    actions.append(.link(link, .cancelFetch([unit])))
+  }
+
+  private mutating func beginMoreLarge() {
+    for id in links.keys where links[id]?.fetching.hasLeftLarge == true {
+      links[id]?.fetching.hasLeftLarge = false
+      links[id]?.fetching.walk.restart()
+    }
+    transfers.isWorthLooking = true
+  }
+
+  private mutating func nextOrder(for id: LinkID) throws(StoreError) -> UnitOrder? {
     if let order = nextBlockOrder(for: id) { return order }
-    while true {
-      guard let candidate = try nextCandidate(for: id) else { return nil }
+    while let candidate = try nextCandidate(for: id) {
       guard isFetchable(candidate.content, from: id) else { continue }
       let layout = UnitLayout(size: candidate.size)
       if layout.isWhole {
@@ -124,31 +183,42 @@ extension Replicator {
           unit: unit, bytes: candidate.size, contentBytes: candidate.size,
           hash: candidate.content.digest)
       }
-      let unit = UnitID(content: candidate.content, part: .manifest)
-      guard transfers.large[candidate.content] == nil, let hash = candidate.manifest else {
+      guard transfers.large[candidate.content] == nil, let hash = candidate.manifest else { continue }
+      guard largeUnderWay(from: id) < settings.largeAtOnce else {
+        links[id]?.fetching.hasLeftLarge = true
         continue
       }
       if let partial = try store.partial(candidate.content) {
-        transfers.large[candidate.content] = LargeTransfer(
-          missing: candidate, manifest: partial.manifest)
+        transfers.large[candidate.content] = LargeTransfer(missing: candidate, manifest: partial.manifest)
         if let order = nextBlockOrder(for: id) { return order }
         continue
       }
       transfers.large[candidate.content] = LargeTransfer(missing: candidate)
       return UnitOrder(
-        unit: unit, bytes: UInt64(layout.manifestBytes), contentBytes: candidate.size, hash: hash)
+        unit: UnitID(content: candidate.content, part: .manifest), bytes: UInt64(layout.manifestBytes),
+        contentBytes: candidate.size, hash: hash)
+    }
+    return nil
+  }
+
+  /// Large contents of which this peer has something that is still to be asked for, or to be told by a manifest.
+  private func largeUnderWay(from id: LinkID) -> Int {
+    transfers.large.count { content, transfer in
+      var transfer = transfer
+      return (transfer.manifest == nil || transfer.nextBlock() != nil) && isFetchable(content, from: id)
     }
   }
 
   /// Blocks of large contents already begun come first: a whole file is worth more than two halves.
   private mutating func nextBlockOrder(for id: LinkID) -> UnitOrder? {
     for content in transfers.large.keys.sorted() {
-      guard let transfer = transfers.large[content], let manifest = transfer.manifest,
-        let block = transfer.nextBlock(), isFetchable(content, from: id)
+      guard isFetchable(content, from: id), let block = transfers.large[content]?.nextBlock(),
+        let manifest = transfers.large[content]?.manifest
       else { continue }
       let unit = UnitID(content: content, part: .block(block))
       guard let range = UnitLayout(size: manifest.size).range(of: unit.part) else { continue }
-      transfers.large[content]?.asked.insert(block)
+      transfers.large[content]?.ask(block)
+      if transfers.large[content]?.nextBlock() == nil { beginMoreLarge() }
       return UnitOrder(
         unit: unit, bytes: UInt64(range.count), contentBytes: manifest.size,
         hash: manifest.blocks[Int(block)])
@@ -160,19 +230,18 @@ extension Replicator {
     guard let link = links[id] else { return false }
     return contents.index.contains(content.digest, in: link.contents)
       && !contents.isAvailable(content) && transfers.notBefore[content] == nil
-      && !link.fetching.distrusted.contains(content)
+      && link.fetching.putOff[content] == nil
   }
 
-  /// The next missing content in this link's walk, newest first; nil at the end.
+  /// The next missing content in this link's walk: what it has to come back to, then newest first; nil at the end.
   private mutating func nextCandidate(for id: LinkID) throws(StoreError) -> MissingContent? {
-    if let next = links[id]?.fetching.ahead.popFirst() { return next }
-    let cursor = links[id]?.fetching.cursor
-    var page = try store.missing(after: cursor, limit: settings.missingPage)
-    guard let last = page.last else {
-      links[id]?.fetching.cursor = nil
-      links[id]?.fetching.isExhausted = true
-      return nil
+    while let content = links[id]?.fetching.walk.nextAgain() {
+      if isFetchable(content, from: id), let missing = try store.missingContent(content) { return missing }
     }
+    if let next = links[id]?.fetching.walk.nextAhead() { return next }
+    guard let walk = links[id]?.fetching.walk, !walk.isAtEnd else { return nil }
+    var page = try store.missing(after: walk.cursor, limit: settings.missingPage)
+    let last = page.last
     // Receivers that walk in the same order ask a lone source for the same units: each shuffles its page its own
     // way, so that they have something to give to each other.
     let seed = machine.digest.word0
@@ -180,40 +249,61 @@ extension Replicator {
       ($0.content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15 < ($1.content.digest.word1 ^ seed)
         &* 0x9E37_79B9_7F4A_7C15
     }
-    links[id]?.fetching.cursor = last
-    links[id]?.fetching.ahead = Deque(page.dropFirst())
-    return page.first
+    links[id]?.fetching.walk.turn(to: page, last: last)
+    return links[id]?.fetching.walk.nextAhead()
   }
 
   // MARK: What came
 
-  mutating func verified(
-    _ unit: UnitID, link: LinkID, now: Now
-  ) throws(StoreError) {
-    settleOrder(unit, link: link)
+  mutating func verified(_ unit: UnitID, link: LinkID) throws(StoreError) {
+    takeBack(unit, exceptFrom: link)
+    fulfil(unit, link: link)
     switch unit.part {
-    case .whole: becameAvailable(unit.content)
+    case .whole:
+      if contents.isAvailable(unit.content), !transfers.staged.contains(unit.content) {
+        // It has come before, or an own file has it now.
+        try discardUnlessAwaited(unit.content)
+      } else {
+        becameAvailable(unit.content)
+      }
     case .block(let index):
-      transfers.large[unit.content]?.has.insert(index)
+      if transfers.large[unit.content] == nil, !transfers.staged.contains(unit.content) {
+        actions.append(.discardStaged(unit.content))
+      }
+      transfers.large[unit.content]?.came(index)
       assembleIfWhole(unit.content)
     case .manifest: break
     }
   }
 
+  /// A link that has closed may still have brought what another was asked for since.
+  private mutating func takeBack(_ unit: UnitID, exceptFrom link: LinkID) {
+    guard let asked = transfers.inFlight[unit], asked != link else { return }
+    cancel(unit, of: asked)
+  }
+
+  /// Bytes that are here anyway are staged for nothing, unless the replica waits for its own copy.
+  private mutating func discardUnlessAwaited(_ content: ContentID) throws(StoreError) {
+    guard try store.missingContent(content) == nil else { return becameAvailable(content) }
+    actions.append(.discardStaged(content))
+  }
+
   mutating func verified(
-    _ manifest: Manifest, of content: ContentID, link: LinkID
+    _ manifest: Manifest, of content: ContentID, link: LinkID, now: Now
   ) throws(StoreError) {
-    settleOrder(UnitID(content: content, part: .manifest), link: link)
+    let unit = UnitID(content: content, part: .manifest)
+    takeBack(unit, exceptFrom: link)
+    fulfil(unit, link: link)
     guard let transfer = transfers.large[content] else { return }
     guard transfer.missing.size == manifest.size else {
       // The owner's own entry contradicts its manifest: nobody can serve this content.
-      transfers.large[content] = nil
-      return
+      transfers.notBefore[content] = now.instant + settings.contradiction
+      return endLarge(content)
     }
-    try store.putPartial(PartialContent(content: content, manifest: manifest, blocks: []))
-    transfers.large[content]?.manifest = manifest
-    // Walks may have ended while the blocks were not known yet.
-    lookAgain()
+    if transfer.manifest == nil {
+      try store.putPartial(PartialContent(content: content, manifest: manifest, blocks: []))
+      transfers.large[content]?.manifest = manifest
+    }
   }
 
   private mutating func assembleIfWhole(_ content: ContentID) {
@@ -227,13 +317,13 @@ extension Replicator {
   mutating func assembled(
     _ content: ContentID, isIntact: Bool, now: Now
   ) throws(StoreError) {
-    transfers.large[content] = nil
+    endLarge(content)
     try store.removePartial(content)
     if isIntact {
       becameAvailable(content)
     } else {
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
-      transfers.notBefore[content] = now.instant + .seconds(3_600)
+      transfers.notBefore[content] = now.instant + settings.contradiction
       actions.append(.discardStaged(content))
     }
   }
@@ -241,6 +331,7 @@ extension Replicator {
   /// Bytes that an earlier run had staged, re-hashed by the agent.
   mutating func stagedFound(_ content: ContentID, blocks: [UInt32]?) throws(StoreError) {
     guard let missing = try store.missingContent(content) else {
+      try store.removePartial(content)
       actions.append(.discardStaged(content))
       return
     }
@@ -252,68 +343,76 @@ extension Replicator {
       actions.append(.discardStaged(content))
       return
     }
-    var transfer = LargeTransfer(missing: missing, manifest: partial.manifest)
-    transfer.has = Set(blocks.filter { Int($0) < partial.manifest.blocks.count })
-    transfers.large[content] = transfer
+    transfers.large[content] = LargeTransfer(
+      missing: missing, manifest: partial.manifest,
+      has: Set(blocks.filter { Int($0) < partial.manifest.blocks.count }))
     assembleIfWhole(content)
   }
 
   private mutating func becameAvailable(_ content: ContentID) {
     transfers.staged.insert(content)
     filing.ready.insert(content)
-    if contents.setAvailable(content, true) {
-      sendToAll(.available(added: [content], removed: []))
-    }
+    makeAvailable(content)
   }
 
-  /// The order is done with, well or not.
-  private mutating func settleOrder(_ unit: UnitID, link: LinkID) {
-    if let order = links[link]?.fetching.orders.removeValue(forKey: unit) {
-      links[link]?.fetching.bytes -= order.bytes
-      transfers.receivedBytes += order.bytes
-    }
-    transfers.release(unit)
+  /// The order is fulfilled.
+  private mutating func fulfil(_ unit: UnitID, link: LinkID) {
+    transfers.receivedBytes += forgetOrder(unit, link: link)
+    if transfers.inFlight[unit] == link { transfers.inFlight[unit] = nil }
     transfers.isWorthLooking = true
+  }
+
+  /// The order is done with, in vain. A link that is gone does not release what another was asked for since.
+  private mutating func giveBack(_ unit: UnitID, link: LinkID) {
+    forgetOrder(unit, link: link)
+    if transfers.inFlight[unit] == link { release(unit) }
+    transfers.isWorthLooking = true
+  }
+
+  /// Returns the order's bytes.
+  @discardableResult
+  private mutating func forgetOrder(_ unit: UnitID, link: LinkID) -> UInt64 {
+    guard let order = links[link]?.fetching.orders.removeValue(forKey: unit) else { return 0 }
+    links[link]?.fetching.bytes -= order.bytes
+    return order.bytes
   }
 
   // MARK: What did not come
 
   mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) {
-    settleOrder(unit, link: link)
-    if unit.part == .manifest { transfers.large[unit.content] = nil }
+    links[link]?.fetching.putOff[unit.content] = now.instant + settings.distrust
+    giveBack(unit, link: link)
     guard let peer = links[link] else { return }
-    links[link]?.fetching.distrusted.insert(unit.content)
     links[link]?.fetching.corruptUnits += 1
     actions.append(.warn(.corruptUnit(peer: peer.machine, unit.content)))
     if peer.fetching.corruptUnits + 1 >= settings.corruptUnitsPerLink {
       actions.append(.link(link, .close(.protocolError("wrong bytes, again and again"))))
     }
-    lookAgain()
   }
 
   mutating func unitEnded(_ unit: UnitID, _ outcome: LinkOutcome, link: LinkID, now: Now) {
     // A unit that was verified, or found corrupt, is settled already.
     guard links[link]?.fetching.orders[unit] != nil else { return }
-    settleOrder(unit, link: link)
-    if unit.part == .manifest { transfers.large[unit.content] = nil }
     switch outcome {
     case .complete: break
+    case .cancelled:
+      // Nobody here cancelled it: the connection is about to end, and the others are asked.
+      links[link]?.fetching.pausedUntil = now.instant + settings.retry
     case .notHeld, .unsupported, .unknownHead:
-      if let set = links[link]?.contents { contents.index.remove(unit.content.digest, from: set) }
+      // What is gone for good its peer announces; else it was just on its way from one file to another.
+      links[link]?.fetching.putOff[unit.content] = now.instant + settings.retry
     case .changed, .busy, .failed:
       transfers.notBefore[unit.content] = now.instant + settings.retry
-    case .cancelled: break
     }
-    lookAgain()
+    giveBack(unit, link: link)
   }
 
   mutating func stagingFailed(_ unit: UnitID, isNoSpace: Bool, now: Now) {
-    if let link = transfers.inFlight[unit] { settleOrder(unit, link: link) }
-    if unit.part == .manifest { transfers.large[unit.content] = nil }
     if isNoSpace {
-      transfers.pausedUntil = now.instant + .seconds(30)
+      transfers.pausedUntil = now.instant + settings.diskFull
     } else {
       transfers.notBefore[unit.content] = now.instant + settings.retry
     }
+    if let link = transfers.inFlight[unit] { giveBack(unit, link: link) }
   }
 }

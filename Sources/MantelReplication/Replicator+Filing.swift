@@ -9,8 +9,13 @@ struct FilingState: Sendable {
   /// The store has contents whose files may not match their entries.
   var hasUnfiled = false
   var running: FilingBatch?
-  /// After a failure filing rests, so that a broken disk is not hammered.
+  /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
+  var resting: Set<ContentID> = []
   var retryAt: Instant?
+  /// Nothing of the last batch was done: a broken disk is not hammered before `retryAt`.
+  var isPaused = false
+
+  var isIdle: Bool { running == nil && ready.isEmpty && !hasUnfiled && resting.isEmpty }
 }
 
 /// A batch on its way through the disk.
@@ -18,7 +23,10 @@ struct FilingBatch: Sendable {
   var id: BatchID
   var steps: [FilingPlan.Step]
   var contents: [ContentID]
+  /// Files that are what an entry asks for, to be recorded under its id.
   var staying: [ReplicaFile]
+  /// Contents of it whose entries or files changed since it was planned: they are not filed when it ends.
+  var outdated: Set<ContentID> = []
 }
 
 extension Replicator {
@@ -46,30 +54,50 @@ extension Replicator {
     }
   }
 
+  /// Contents of other libraries that only an own file has here: their copy may have been cut off by the last end.
+  mutating func loadAwaitedCopies() throws(StoreError) {
+    guard role == .full else { return }
+    let mine = contents.sets(of: machine).heldLive
+    var shared: Set<ContentID> = []
+    for (owner, sets) in contents.byLibrary where owner != machine {
+      contents.index.forEach(in: [sets.wanted, mine], notIn: [], from: .zero) {
+        shared.insert(ContentID($0))
+        return true
+      }
+    }
+    for content in shared.sorted() where try store.missingContent(content) != nil {
+      filing.ready.insert(content)
+    }
+  }
+
   /// Starts the next batch as soon as the one before it has ended: group commit.
   mutating func fileIfIdle(now: Now) throws(StoreError) {
-    if let retryAt = filing.retryAt {
-      guard retryAt <= now.instant else { return }
+    if let retryAt = filing.retryAt, retryAt <= now.instant {
+      filing.ready.formUnion(filing.resting)
+      filing.resting = []
       filing.retryAt = nil
-      filing.hasUnfiled = true
+      filing.isPaused = false
     }
     // Batches without an operation end at once, and the next one may start.
-    while filing.running == nil, let batch = try nextBatch() { try start(batch, now: now) }
+    while !filing.isPaused, filing.running == nil, let batch = try nextBatch() { try start(batch, now: now) }
   }
 
   private mutating func nextBatch() throws(StoreError) -> Set<ContentID>? {
     var batch = Set<ContentID>()
     var bytes: UInt64 = 0
-    for content in filing.ready {
+    for content in filing.ready.sorted() where !filing.resting.contains(content) {
       guard batch.count < settings.batchFiles, bytes < settings.batchBytes else { break }
       batch.insert(content)
       bytes += try store.missingContent(content)?.size ?? 0
     }
     filing.ready.subtract(batch)
+    filing.ready.subtract(filing.resting)
     if filing.hasUnfiled {
-      let unfiled = try store.unfiled(limit: settings.batchFiles)
-      batch.formUnion(unfiled)
-      filing.hasUnfiled = unfiled.count == settings.batchFiles
+      let limit = settings.batchFiles + filing.resting.count
+      let unfiled = try store.unfiled(limit: limit)
+      let resting = filing.resting
+      batch.formUnion(unfiled.filter { !resting.contains($0) }.prefix(settings.batchFiles))
+      filing.hasUnfiled = unfiled.count == limit
     }
     return batch.isEmpty ? nil : batch
   }
@@ -198,9 +226,7 @@ extension Replicator {
   }
 
   /// Nothing is being filed, and nothing waits for it.
-  package var isFilingIdle: Bool {
-    filing.running == nil && filing.ready.isEmpty && !filing.hasUnfiled
-  }
+  package var isFilingIdle: Bool { filing.isIdle }
 
   // MARK: After the batch
 
@@ -215,82 +241,123 @@ extension Replicator {
   private mutating func finish(
     _ batch: FilingBatch, results: [FilingResult], now: Now
   ) throws(StoreError) {
-    var put: [[UInt8]: ReplicaFile] = [:]
-    for file in batch.staying { put[file.path] = file }
-    var removed: Set<[UInt8]> = []
-    var failed: Set<ContentID> = []
-    var failure: FilingFailure?
-    for (step, result) in zip(batch.steps, results) {
-      let content = Self.content(of: step)
-      switch result {
-      case .done(let path, let stamp), .adopted(let path, let stamp as FileStamp?):
-        if let former = step.former, former != path { removed.insert(former) }
-        if case .remove(let gone) = step.operation { removed.insert(gone) }
-        if let place = step.place, let stamp, let content {
-          put[path] = ReplicaFile(
-            library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
-            verified: now.wall)
-          if case .land = step.operation { transfers.staged.remove(content) }
-        }
-      case .sourceChanged:
-        if let content { failed.insert(content) }
-      case .failed(let reason):
-        if let content { failed.insert(content) }
-        failure = reason
-      }
-    }
-    removed.subtract(put.keys)
+    var outcome = BatchOutcome(batch)
+    for (step, result) in zip(batch.steps, results) { outcome.take(step, result, now: now) }
+    // Where bytes should have been taken from and were not: those files are not what the catalog says.
+    for path in outcome.sources where try store.replicaFile(at: path) != nil { outcome.removed.insert(path) }
+    outcome.removed.subtract(outcome.put.keys)
     // A content of which nothing is here is filed too: it is missing, and comes back when its bytes do.
-    let filed = batch.contents.filter { !failed.contains($0) }
-    try store.commitFiling(put: Array(put.values), removed: Array(removed), filed: filed)
+    let filed = batch.contents.filter { !outcome.failed.contains($0) && !batch.outdated.contains($0) }
+    filing.ready.formUnion(batch.outdated.intersection(batch.contents))
+    try store.commitFiling(put: Array(outcome.put.values), removed: Array(outcome.removed), filed: filed)
     filing.running = nil
-    for file in put.values { contents.setHeld(file.content, true) }
-    try refetch(failed)
-    if let failure {
-      filing.retryAt = now.instant + settings.retry
-      filing.ready.formUnion(failed.filter(contents.isAvailable))
-      actions.append(.warn(.filingFailed(failure)))
+    transfers.staged.subtract(outcome.unstaged)
+    for content in Set(outcome.put.values.map(\.content)).sorted() {
+      makeAvailable(content)
+      contents.setHeld(content, true)
+    }
+    for content in outcome.failed.sorted() { try releaseIfGone(content) }
+    for content in filed { try dropIfUnwanted(content) }
+    rest(outcome, now: now)
+    for source in outcome.ownSources {
+      guard let folder = ledger.folders.values.first(where: { $0.root == source.root }) else { continue }
+      actions.append(.look(folder.id, source.path))
     }
     attesting.isChanged = true
     transfers.isWorthLooking = true
   }
 
-  private static func content(of step: FilingPlan.Step) -> ContentID? {
-    switch step.operation {
-    case .land(let content, _, _): content
-    case .move(_, _, let content, _), .link(_, _, let content, _), .copy(_, _, let content, _),
-      .copyOwn(_, _, _, let content, _):
-      content
-    case .remove: nil
-    }
+  /// What failed is tried again, for its files do not match their entries yet.
+  private mutating func rest(_ outcome: BatchOutcome, now: Now) {
+    guard !outcome.failed.isEmpty else { return }
+    filing.resting.formUnion(outcome.failed)
+    filing.retryAt = filing.retryAt ?? now.instant + settings.retry
+    guard let failure = outcome.failure else { return }
+    filing.isPaused = !outcome.hasSucceeded
+    actions.append(.warn(.filingFailed(failure)))
   }
 
-  /// Contents whose bytes were not here after all are missing again.
-  private mutating func refetch(_ failed: Set<ContentID>) throws(StoreError) {
-    for content in failed {
-      guard try store.replicaFiles(of: content).isEmpty else { continue }
-      transfers.staged.remove(content)
-      if try store.ownFiles(of: content).contains(where: { $0.status == .published }) { continue }
-      contents.setHeld(content, false)
-      makeUnavailable(content)
-    }
-    for id in links.keys { links[id]?.fetching.isExhausted = false }
+  /// What was fetched of a content is not needed: nobody wants it any more, or another file has brought it.
+  private mutating func dropIfUnwanted(_ content: ContentID) throws(StoreError) {
+    guard transfers.staged.contains(content) || transfers.large[content] != nil,
+      try store.missingContent(content) == nil
+    else { return }
+    transfers.staged.remove(content)
+    if transfers.large[content] != nil { try abandonLarge(content) }
+    actions.append(.discardStaged(content))
+    try releaseIfGone(content)
   }
 
   /// Somebody took a replica file away, or touched it: its content is fetched again unless another file has it.
   mutating func replicaFileLost(_ path: [UInt8]) throws(StoreError) {
     guard let file = try store.replicaFile(at: path) else { return }
     try store.commitFiling(put: [], removed: [path], filed: [])
-    if try store.replicaFiles(of: file.content).isEmpty {
-      let isOwn = try store.ownFiles(of: file.content).contains { $0.status == .published }
-      if !isOwn {
-        contents.setHeld(file.content, false)
-        makeUnavailable(file.content)
-      }
-    }
+    try releaseIfGone(file.content)
     filing.ready.insert(file.content)
+    filing.running?.staying.removeAll { $0.path == path }
+    filing.running?.outdated.insert(file.content)
     attesting.isChanged = true
-    for id in links.keys { links[id]?.fetching.isExhausted = false }
     transfers.isWorthLooking = true
+  }
+}
+
+/// What the operations of a batch came to.
+struct BatchOutcome {
+  var put: [[UInt8]: ReplicaFile] = [:]
+  var removed: Set<[UInt8]> = []
+  var failed: Set<ContentID> = []
+  /// Replica files that should have had a content's bytes, and own ones.
+  var sources: Set<[UInt8]> = []
+  var ownSources: [(root: [UInt8], path: [UInt8])] = []
+  /// Contents whose staged bytes were landed, or are not there after all.
+  var unstaged: Set<ContentID> = []
+  var failure: FilingFailure?
+  var hasSucceeded = false
+
+  init(_ batch: FilingBatch) {
+    for file in batch.staying { put[file.path] = file }
+  }
+
+  mutating func take(_ step: FilingPlan.Step, _ result: FilingResult, now: Now) {
+    switch result {
+    case .done(let path, let stamp), .adopted(let path, let stamp as FileStamp?):
+      hasSucceeded = true
+      if let former = step.former, former != path { removed.insert(former) }
+      if case .remove(let gone) = step.operation { removed.insert(gone) }
+      guard let place = step.place, let stamp, let content = step.operation.content else { return }
+      put[path] = ReplicaFile(
+        library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
+        verified: now.wall)
+      if case .land = step.operation { unstaged.insert(content) }
+    case .sourceChanged:
+      fail(step.operation)
+      switch step.operation {
+      case .land(let content, _, _): unstaged.insert(content)
+      case .move(let from, _, _, _), .link(let from, _, _, _), .copy(let from, _, _, _): sources.insert(from)
+      case .copyOwn, .remove: break
+      }
+    case .failed(let reason):
+      failure = reason
+      fail(step.operation)
+      // After a failed sync nothing that was staged is to be trusted.
+      if reason.code == .sync, case .land(let content, _, _) = step.operation { unstaged.insert(content) }
+    }
+  }
+
+  private mutating func fail(_ operation: FilingOperation) {
+    if let content = operation.content { failed.insert(content) }
+    if case .copyOwn(let root, let path, _, _, _) = operation { ownSources.append((root, path)) }
+  }
+}
+
+extension FilingOperation {
+  /// The content of the file that the operation makes or moves; nil for a removal.
+  fileprivate var content: ContentID? {
+    switch self {
+    case .land(let content, _, _), .move(_, _, let content, _), .link(_, _, let content, _),
+      .copy(_, _, let content, _), .copyOwn(_, _, _, let content, _):
+      content
+    case .remove: nil
+    }
   }
 }

@@ -80,9 +80,14 @@ struct Ledger: Sendable {
   }
 }
 
-struct FileKey: Hashable, Sendable {
+struct FileKey: Hashable, Comparable, Sendable {
   var folder: FolderID
   var path: [UInt8]
+
+  static func < (left: Self, right: Self) -> Bool {
+    left.folder == right.folder
+      ? left.path.lexicographicallyPrecedes(right.path) : left.folder < right.folder
+  }
 
   /// Whether the file lies in a directory of the folder, at any depth; the empty path is the folder itself.
   func isBelow(_ directory: [UInt8], of folder: FolderID) -> Bool {
@@ -406,9 +411,7 @@ extension Replicator {
       content: content, size: stamp.size, mtime: stamp.mtime, manifest: manifest, isHeld: isHeld)
     publication.deletions[key] = nil
     publication.noteChange(now: now, settings)
-    if contents.setAvailable(content, true) {
-      sendToAll(.available(added: [content], removed: []))
-    }
+    makeAvailable(content)
   }
 }
 

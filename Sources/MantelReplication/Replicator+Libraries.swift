@@ -14,13 +14,10 @@ struct Library: Sendable {
   var newest: Signed<Head>?
   var newestSince: Instant?
   var fetch: LibraryFetch?
-  /// Heads that did not match their entries, by the link that served them.
-  var refused: Set<RefusedHead> = []
+  /// The head that a link failed to serve last, and when it may be asked for it again.
+  var refused: [LinkID: (order: HeadOrder, until: Instant)] = [:]
 
-  struct RefusedHead: Hashable, Sendable {
-    var link: LinkID
-    var order: HeadOrder
-  }
+  var retryAt: Instant? { refused.values.lazy.map(\.until).min() }
 
   var order: HeadOrder { installed?.record.order ?? .none }
   var newestOrder: HeadOrder { max(newest?.record.order ?? .none, order) }
@@ -30,15 +27,13 @@ struct Library: Sendable {
 struct LibraryFetch: Sendable {
   var link: LinkID
   var target: Signed<Head>
-  var stage: Stage
+  /// The comparison that shows what is lacking, while it runs.
+  var reconciliation: LinkJob?
   var openJobs: Set<LinkJob> = []
+  /// Entries to be fetched by their ids once those on their way are here.
+  var lacking: [EntryID] = []
   /// A delta that does not lead to the head's root is followed by one reconciliation.
   var hasReconciled = false
-
-  enum Stage: Sendable {
-    case delta
-    case reconciling
-  }
 }
 
 extension Replicator {
@@ -110,15 +105,18 @@ extension Replicator {
   // MARK: Fetching entries
 
   /// Starts a fetch for every library of which a link has a newer head.
-  mutating func fetchLibraries() throws(StoreError) {
+  mutating func fetchLibraries(now: Now) throws(StoreError) {
     for owner in libraries.keys.sorted() where owner != machine {
+      for (link, refused) in libraries[owner]?.refused ?? [:] where refused.until <= now.instant {
+        libraries[owner]?.refused[link] = nil
+      }
       guard let library = libraries[owner], library.fetch == nil, let newest = library.newest,
         newest.record.order > library.order
       else { continue }
       let target = newest.record.order
       let servers = links.keys.sorted().filter {
         (links[$0]?.heads[owner] ?? .none) >= target
-          && !library.refused.contains(.init(link: $0, order: target))
+          && library.refused[$0]?.order != target
       }
       // The owner itself first: it is the least likely to be behind again in a moment.
       guard let link = servers.first(where: { links[$0]?.machine == owner }) ?? servers.first else {
@@ -134,7 +132,7 @@ extension Replicator {
     guard let library = libraries[owner] else { return }
     let staged = try store.staged(owner)
     let isClean = staged.added.isEmpty && staged.removed.isEmpty
-    libraries[owner]?.fetch = LibraryFetch(link: link, target: target, stage: .delta)
+    libraries[owner]?.fetch = LibraryFetch(link: link, target: target)
     if isClean {
       let job = nextJob()
       libraries[owner]?.fetch?.openJobs = [job]
@@ -151,7 +149,7 @@ extension Replicator {
   private mutating func reconcile(_ owner: MachineID) throws(StoreError) {
     guard let library = libraries[owner], let fetch = library.fetch else { return }
     let job = nextJob()
-    libraries[owner]?.fetch?.stage = .reconciling
+    libraries[owner]?.fetch?.reconciliation = job
     libraries[owner]?.fetch?.hasReconciled = true
     libraries[owner]?.fetch?.openJobs = [job]
     links[fetch.link]?.jobs[job] = .library(owner)
@@ -174,7 +172,9 @@ extension Replicator {
   mutating func received(
     added: [Entry], removed: [EntryID], job: LinkJob, from link: LinkID
   ) throws(StoreError) {
-    guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch
+    // Also what a fetch that was given up still brings must not get into the next one.
+    guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch,
+      fetch.openJobs.contains(job)
     else { return }
     let order = fetch.target.record.order
     if !added.isEmpty {
@@ -186,10 +186,11 @@ extension Replicator {
   mutating func found(
     theirsOnly: [Digest256], mineOnly: [Digest256], job: LinkJob?, link: LinkID
   ) throws(StoreError) {
-    guard let job, case .library(let owner) = links[link]?.jobs[job],
-      let library = libraries[owner], let fetch = library.fetch
-    else {
+    guard let job, case .library(let owner) = links[link]?.jobs[job] else {
       foundHoldings(theirsOnly: theirsOnly, mineOnly: mineOnly, link: link)
+      return
+    }
+    guard let library = libraries[owner], let fetch = library.fetch, fetch.openJobs.contains(job) else {
       return
     }
     let theirs = Set(theirsOnly.map(EntryID.init))
@@ -202,41 +203,59 @@ extension Replicator {
     try store.stageRemoval(
       owner, fetch.target.record.order, mine.filter { library.entries.contains($0.digest) })
     let lacking = theirs.subtracting(unmarked).sorted()
-    guard !lacking.isEmpty else { return }
-    let entriesJob = nextJob()
-    libraries[owner]?.fetch?.openJobs.insert(entriesJob)
-    links[link]?.jobs[entriesJob] = .library(owner)
-    actions.append(.link(link, .fetchEntries(entriesJob, library: owner, lacking)))
+    libraries[owner]?.fetch?.lacking += lacking
+    fetchLacking(owner)
+  }
+
+  /// Asks for entries by their ids, in one job at a time: a difference comes in many pieces.
+  private mutating func fetchLacking(_ owner: MachineID) {
+    guard let fetch = libraries[owner]?.fetch, !fetch.lacking.isEmpty,
+      fetch.openJobs.isSubset(of: [fetch.reconciliation].compactMap(\.self))
+    else { return }
+    let job = nextJob()
+    libraries[owner]?.fetch?.lacking = []
+    libraries[owner]?.fetch?.openJobs.insert(job)
+    links[fetch.link]?.jobs[job] = .library(owner)
+    actions.append(.link(fetch.link, .fetchEntries(job, library: owner, fetch.lacking)))
   }
 
   mutating func ended(
     _ job: LinkJob, _ outcome: LinkOutcome, link: LinkID, now: Now
   ) throws(StoreError) {
-    let purpose = links[link]?.jobs.removeValue(forKey: job)
-    if purpose == .holdings, outcome == .complete {
+    switch links[link]?.jobs.removeValue(forKey: job) {
+    case .holdings:
       // Nothing may have differed any more; then this is all that is said of the peer's holdings.
-      foundHoldings(theirsOnly: [], mineOnly: [], link: link)
+      if outcome == .complete { return knowHoldings(of: link) }
+      links[link]?.comparison?.retryAt = now.instant + settings.retry
+    case .library(let owner):
+      guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
+      try advanceFetch(of: owner, outcome, link: link, now: now)
+    case nil: break
     }
-    guard case .library(let owner) = purpose else { return }
-    guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
+  }
+
+  /// One of the jobs of a fetch has ended.
+  private mutating func advanceFetch(
+    of owner: MachineID, _ outcome: LinkOutcome, link: LinkID, now: Now
+  ) throws(StoreError) {
     guard outcome == .complete else {
-      let isDelta = libraries[owner]?.fetch?.stage == .delta
-      if isDelta, outcome == .unknownHead {
+      if libraries[owner]?.fetch?.hasReconciled == false, outcome == .unknownHead {
         try reconcile(owner)
       } else {
-        giveUp(owner, link: link)
+        giveUp(owner, until: now.instant + settings.retry)
       }
       return
     }
+    fetchLacking(owner)
     guard libraries[owner]?.fetch?.openJobs.isEmpty == true else { return }
     try installIfWhole(owner, now: now)
   }
 
-  /// The link no longer serves this head, or served something else: what is staged stays for the next one.
-  private mutating func giveUp(_ owner: MachineID, link: LinkID) {
+  /// The link does not serve this head now, or served something else: what is staged stays for the next attempt.
+  private mutating func giveUp(_ owner: MachineID, until: Instant) {
     guard let fetch = libraries[owner]?.fetch else { return }
     libraries[owner]?.fetch = nil
-    libraries[owner]?.refused.insert(.init(link: link, order: fetch.target.record.order))
+    libraries[owner]?.refused[fetch.link] = (fetch.target.record.order, until)
   }
 
   private mutating func installIfWhole(_ owner: MachineID, now: Now) throws(StoreError) {
@@ -246,7 +265,7 @@ extension Replicator {
     guard view.root == head.root, try store.stagedCounts(owner) == head.counts else {
       if fetch.hasReconciled {
         actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
-        giveUp(owner, link: fetch.link)
+        giveUp(owner, until: now.instant + settings.contradiction)
       } else {
         try reconcile(owner)
       }
@@ -259,7 +278,7 @@ extension Replicator {
       guard error.code == .constraint else { throw error }
       // Signed by its owner, and still not a library: two live entries at one path.
       actions.append(.warn(.rejectedHead(owner, error.message)))
-      giveUp(owner, link: fetch.link)
+      giveUp(owner, until: now.instant + settings.contradiction)
       return
     }
     libraries[owner]?.fetch = nil
@@ -278,13 +297,14 @@ extension Replicator {
     if let count = libraries[owner]?.recent.count, count > limit {
       libraries[owner]?.recent.removeFirst(count - limit)
     }
+    let changed = try store.changedContents(owner)
     if wasEmpty {
       try loadWanted(owner)
     } else {
-      for content in try store.changedContents(owner) { try replace(content, in: owner) }
+      for content in changed { try replace(content, in: owner) }
     }
-    for id in links.keys { links[id]?.fetching.isExhausted = false }
-    transfers.isWorthLooking = true
+    filing.running?.outdated.formUnion(changed)
+    lookAgain()
     filing.hasUnfiled = true
     attesting.isChanged = true
     actions.append(.installed(owner, head.record.order))
@@ -299,12 +319,17 @@ extension Replicator {
 
   // MARK: Serving
 
-  /// The view that a peer's reconciliation compares with; nil when it is not here (any more).
-  package mutating func snapshot(of set: ComparedSet) -> SetSnapshot? {
+  /// The view that a peer's reconciliation over a link compares with; nil when it is not here (any more).
+  package mutating func snapshot(of set: ComparedSet, for link: LinkID) -> SetSnapshot? {
     switch set {
-    case .holdings: contents.index.snapshot(of: contents.available)
+    case .holdings:
+      let mine = contents.index.snapshot(of: contents.available)
+      // The question may come before the news that the link is open.
+      opening[link]?.compared = mine
+      links[link]?.comparison?.mine = mine
+      return mine
     case .library(let owner, let order):
-      libraries[owner]?.recent.last { $0.order == order }?.entries
+      return libraries[owner]?.recent.last { $0.order == order }?.entries
     }
   }
 

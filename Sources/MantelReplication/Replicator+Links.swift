@@ -2,47 +2,34 @@ package import MantelCore
 import MantelHousehold
 import MantelSummary
 
-/// One connection to a peer.
-struct Link: Sendable {
-  let machine: MachineID
-  /// The heads that the peer can serve.
-  var heads: [MachineID: HeadOrder]
-  /// What the peer has, over the shared content array.
-  var contents: SetHandle
-  /// False until the holdings were compared: nothing may be read from an absence before that.
-  var knowsContents = false
-  var jobs: [LinkJob: JobPurpose] = [:]
-  var fetching = LinkFetching()
-  var peerTime: WallTime
-  var openedAt: Now
-
-  enum JobPurpose: Hashable, Sendable {
-    case library(MachineID)
-    case holdings
-  }
-}
-
 extension Replicator {
+  /// A connection is about to say hello with what is true now: what changes until it is open is told to it then.
+  package mutating func prepare(_ link: LinkID) {
+    opening[link] = OpeningLink(holdings: contents.index.snapshot(of: contents.available))
+  }
+
   mutating func opened(_ id: LinkID, _ opening: LinkOpening, now: Now) throws(StoreError) {
-    let backlog = self.opening.removeValue(forKey: id) ?? []
+    let prepared = self.opening.removeValue(forKey: id)
     guard roster.mayConnect(opening.machine) else {
       actions.append(.link(id, .close(.notMember)))
       return
     }
-    // The peer's set keeps no hash: nobody asks for its root.
+    // The peer's sets keep no hash: nobody asks for their roots.
     let set = contents.index.addSet(.holdings(household))
+    let settled = contents.index.addSet(.holdings(household))
     links[id] = Link(
-      machine: opening.machine, heads: opening.heads, contents: set, peerTime: opening.time,
+      machine: opening.machine, heads: opening.heads, contents: set,
+      comparison: HoldingsComparison(mine: prepared?.compared, settled: settled), peerTime: opening.time,
       openedAt: now)
-    for command in backlog { actions.append(.link(id, command)) }
-    let mine = holdings()
+    for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
+    // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
+    // holdings have changed since, takes for needless.
+    let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.available)
     if UInt64(mine.count) == opening.holdingsCount, mine.root == opening.holdingsRoot {
-      adoptHoldings(of: id)
+      links[id]?.comparison?.mine = mine
+      knowHoldings(of: id)
     } else if opening.isDialer {
-      let job = nextJob()
-      links[id]?.jobs[job] = .holdings
-      let snapshot = contents.index.snapshot(of: contents.available)
-      actions.append(.link(id, .reconcile(job, .holdings, mine: snapshot)))
+      compareHoldings(with: id)
     }
     transfers.isWorthLooking = true
   }
@@ -51,46 +38,71 @@ extension Replicator {
     opening[id] = nil
     guard let link = links.removeValue(forKey: id) else { return }
     contents.index.removeSet(link.contents)
-    for owner in libraries.keys where libraries[owner]?.fetch?.link == id {
-      libraries[owner]?.fetch = nil
+    if let comparison = link.comparison { contents.index.removeSet(comparison.settled) }
+    for owner in libraries.keys {
+      if libraries[owner]?.fetch?.link == id { libraries[owner]?.fetch = nil }
+      libraries[owner]?.refused[id] = nil
     }
-    for unit in link.fetching.orders.keys { transfers.release(unit) }
     // What it was asked for is asked of the others now.
-    lookAgain()
+    for unit in link.fetching.orders.keys.sorted() { release(unit) }
   }
 
   // MARK: Holdings of the peer
 
-  /// Both sides have the same: the peer's set is ours.
-  private mutating func adoptHoldings(of id: LinkID) {
-    guard let link = links[id] else { return }
-    var ids: [Digest256] = []
-    contents.index.forEach(in: [contents.available], notIn: [], from: .zero) {
-      ids.append($0)
-      return true
-    }
-    contents.index.insert(sorted: ids, into: link.contents)
-    links[id]?.knowsContents = true
+  /// Starts the comparison; the side that dialled does, and both come to know.
+  private mutating func compareHoldings(with id: LinkID) {
+    let job = nextJob()
+    let mine = contents.index.snapshot(of: contents.available)
+    links[id]?.jobs[job] = .holdings
+    links[id]?.comparison?.mine = mine
+    links[id]?.comparison?.retryAt = nil
+    actions.append(.link(id, .reconcile(job, .holdings, mine: mine)))
   }
 
-  mutating func foundHoldings(theirsOnly: [Digest256], mineOnly: [Digest256], link id: LinkID) {
-    guard let link = links[id] else { return }
-    if !link.knowsContents {
-      // What neither list names both have; lists come in pieces, so start from ours and correct.
-      adoptHoldings(of: id)
+  /// A comparison that came to nothing leaves the peer's holdings unknown: it is started again.
+  mutating func compareAgainIfDue(now: Now) {
+    for id in links.keys.sorted() {
+      guard let retryAt = links[id]?.comparison?.retryAt, retryAt <= now.instant else { continue }
+      compareHoldings(with: id)
     }
-    for content in theirsOnly { contents.index.insert(content, into: link.contents) }
-    for content in mineOnly { contents.index.remove(content, from: link.contents) }
-    links[id]?.fetching.isExhausted = false
+  }
+
+  /// A part of the difference. What the peer has can be asked for at once.
+  mutating func foundHoldings(theirsOnly: [Digest256], mineOnly: [Digest256], link id: LinkID) {
+    guard let link = links[id], let settled = link.comparison?.settled else { return }
+    for content in theirsOnly where !contents.index.contains(content, in: settled) {
+      contents.index.insert(content, into: link.contents)
+      reconsider(ContentID(content), over: id)
+    }
+    for content in mineOnly { contents.index.insert(content, into: settled) }
+  }
+
+  /// The whole difference was named: what this machine had, and the peer does not lack, both have.
+  mutating func knowHoldings(of id: LinkID) {
+    guard let link = links[id], let comparison = link.comparison, let mine = comparison.mine else { return }
+    var common: [Digest256] = []
+    mine.forEach(from: .zero) {
+      if !contents.index.contains($0, in: comparison.settled) { common.append($0) }
+      return true
+    }
+    contents.index.insert(sorted: common, into: link.contents)
+    contents.index.removeSet(comparison.settled)
+    links[id]?.comparison = nil
+    // Some of it may have gone here since.
+    links[id]?.fetching.walk.restart()
     transfers.isWorthLooking = true
   }
 
   mutating func availabilityChanged(_ id: LinkID, added: [ContentID], removed: [ContentID]) {
     guard let link = links[id] else { return }
-    for content in added { contents.index.insert(content.digest, into: link.contents) }
+    if let settled = link.comparison?.settled {
+      for content in added + removed { contents.index.insert(content.digest, into: settled) }
+    }
     for content in removed { contents.index.remove(content.digest, from: link.contents) }
-    links[id]?.fetching.isExhausted = false
-    transfers.isWorthLooking = true
+    for content in added {
+      contents.index.insert(content.digest, into: link.contents)
+      reconsider(content, over: id)
+    }
   }
 
   // MARK: Roster and records
@@ -117,11 +129,11 @@ extension Replicator {
     }
     // What a removed machine attested counts no more.
     recountSafe(now: now)
-    actions.append(.rosterChanged)
     attesting.isChanged = true
+    // Told before connections end, so that a removed machine hears of it.
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))
-    // Last, so that a removed machine hears of it.
-    for (id, peer) in links where !roster.mayConnect(peer.machine) {
+    actions.append(.rosterChanged)
+    for id in links.keys.sorted() where links[id].map({ !roster.mayConnect($0.machine) }) ?? false {
       actions.append(.link(id, .close(.notMember)))
     }
   }

@@ -131,11 +131,12 @@ extension Replicator {
     deleting deletions: [FileKey: OwnDeletion], now: Now
   ) throws(StoreError) -> OwnUpdate {
     var update = OwnUpdate()
-    for (key, change) in publication.changes {
+    for (key, change) in publication.changes.sorted(by: { $0.key < $1.key }) {
       try update.put(key, change, store: store, library: machine, now: now)
       if let row = publication.ledgerRows[key] { update.files.append(row) }
     }
-    for (key, deletion) in deletions where publication.changes[key] == nil {
+    for (key, deletion) in deletions.sorted(by: { $0.key < $1.key })
+    where publication.changes[key] == nil {
       try update.delete(key, deletion, store: store, library: machine)
     }
     let contents = contents
@@ -188,6 +189,8 @@ extension Replicator {
     try store.removeFiles(update.gone.map { ($0.folder, $0.path) })
     for (key, change) in publication.changes {
       publication.ledgerRows[key] = nil
+      // Another file of the same bytes may have changed meanwhile, and have taken it back.
+      makeAvailable(change.content)
       if change.isHeld { contents.setHeld(change.content, true) }
       // Another library may be waiting for the very bytes that this machine has now.
       if try store.missingContent(change.content) != nil { filing.ready.insert(change.content) }
@@ -195,12 +198,12 @@ extension Replicator {
     publication.changes.removeAll()
     publication.changesDue = nil
     publication.firstChange = nil
-    for content in update.vanishedContents.union(publication.doubtful) { try releaseIfGone(content) }
+    for content in update.vanishedContents.union(publication.doubtful).sorted() { try releaseIfGone(content) }
     publication.doubtful.removeAll()
   }
 
-  /// An own file went: its content may have no file here any more.
-  private mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
+  /// A file went: its content may have no other here any more.
+  mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
     guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty,
       try store.replicaFiles(of: content).isEmpty
     else { return }
@@ -208,11 +211,16 @@ extension Replicator {
     makeUnavailable(content)
   }
 
+  mutating func makeAvailable(_ content: ContentID) {
+    guard contents.setAvailable(content, true) else { return }
+    sendToAll(.available(added: [content], removed: []))
+  }
+
   mutating func makeUnavailable(_ content: ContentID) {
     guard contents.setAvailable(content, false) else { return }
     sendToAll(.available(added: [], removed: [content]))
     // Another library may want it: then it is missing now.
-    lookAgain()
+    reconsider(content)
   }
 }
 

@@ -88,9 +88,7 @@ extension Replicator {
     let (exact, lenient) = headReasons(now: now)
     let (missingFiles, missingBytes) = try missingHere()
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
-    if filing.running != nil || !filing.ready.isEmpty || filing.hasUnfiled {
-      reasons.append(.filing)
-    }
+    if !filing.isIdle { reasons.append(.filing) }
     if fullMachines < 2 { reasons.append(.noSecondMachine) }
     let isComplete = reasons.isEmpty && lenient.isEmpty
     reasons += lenient

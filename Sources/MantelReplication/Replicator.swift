@@ -24,8 +24,7 @@ package struct Replicator: ~Copyable {
   var contents: ContentIndex
   var libraries: [MachineID: Library] = [:]
   var links: [LinkID: Link] = [:]
-  /// Connections that have said hello and not heard the peer's yet, with what they have to be told after.
-  var opening: [LinkID: [LinkCommand]] = [:]
+  var opening: [LinkID: OpeningLink] = [:]
   var ledger = Ledger()
   var publication = Publication()
   var transfers = Transfers()
@@ -54,10 +53,13 @@ package struct Replicator: ~Copyable {
     for record in try store.records() { records[record.record.machine] = record }
     try loadLibraries()
     try loadHoldings()
+    try loadAwaitedCopies()
     try loadAttestations(now: now)
     for folder in try store.folders() where folder.isRemoved {
       try retireFiles(of: folder.id, now: now)
     }
+    // Results of batches that an earlier value of this process started must not be taken for those of ours.
+    lastBatch = UInt64(clamping: now.instant.nanoseconds)
     filing.hasUnfiled = true
     publication.isFirst = libraries[machine]?.installed == nil
   }
@@ -76,6 +78,8 @@ package struct Replicator: ~Copyable {
   package var nextDeadline: Instant? {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.retryAt, attesting.due,
+      libraries.values.lazy.compactMap(\.retryAt).min(),
+      links.values.lazy.compactMap(\.nextDeadline).min(),
     ].compactMap(\.self).min()
   }
 
@@ -99,6 +103,7 @@ package struct Replicator: ~Copyable {
       try received(attestation, from: link, now: now)
     case .entriesReceived(let link, let job, let added, let removed):
       try received(added: added, removed: removed, job: job, from: link)
+    case .holdingsCompared(let link): knowHoldings(of: link)
     case .differenceFound(let link, let job, let theirs, let mine):
       try found(theirsOnly: theirs, mineOnly: mine, job: job, link: link)
     case .jobEnded(let link, let job, let outcome): try ended(job, outcome, link: link, now: now)
@@ -112,9 +117,9 @@ package struct Replicator: ~Copyable {
 
   private mutating func takeTransfer(_ event: ReplicationEvent, now: Now) throws(StoreError) {
     switch event {
-    case .unitVerified(let link, let unit): try verified(unit, link: link, now: now)
+    case .unitVerified(let link, let unit): try verified(unit, link: link)
     case .manifestVerified(let link, let content, let manifest):
-      try verified(manifest, of: content, link: link)
+      try verified(manifest, of: content, link: link, now: now)
     case .unitCorrupt(let link, let unit): corrupt(unit, link: link, now: now)
     case .unitEnded(let link, let unit, let outcome):
       unitEnded(unit, outcome, link: link, now: now)
@@ -135,9 +140,10 @@ package struct Replicator: ~Copyable {
   private mutating func advance(now: Now) throws(StoreError) {
     try advanceLedger(now: now)
     try publishIfDue(now: now)
-    try fetchLibraries()
-    try fetchContents(now: now)
+    compareAgainIfDue(now: now)
+    try fetchLibraries(now: now)
     try fileIfIdle(now: now)
+    try fetchContents(now: now)
     try attestIfDue(now: now)
   }
 
@@ -148,9 +154,6 @@ package struct Replicator: ~Copyable {
 
   mutating func sendToAll(except: LinkID? = nil, _ command: LinkCommand) {
     for link in links.keys.sorted() where link != except { actions.append(.link(link, command)) }
-    for link in opening.keys { opening[link]?.append(command) }
+    for link in opening.keys { opening[link]?.backlog.append(command) }
   }
-
-  /// A connection is about to say hello with what is true now: what changes until it is open is told to it then.
-  package mutating func prepare(_ link: LinkID) { opening[link] = [] }
 }

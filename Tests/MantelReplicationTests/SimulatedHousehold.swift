@@ -1,44 +1,57 @@
 import MantelCatalog
 import MantelCore
-import MantelHousehold
-import MantelReplication
 import MantelSummary
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
+@testable import MantelHousehold
+@testable import MantelReplication
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
-
-/// A household in one process under virtual time: what machines do and say is kept in queues, and a seed decides
-/// what happens next. Messages of one link stay in order; everything else may overtake everything else.
+/// A household in one process under virtual time. A seed decides how long everything takes and what fails; the same
+/// seed gives the same run, and the same `trace`.
+///
+/// Messages of one side of a link stay in order; everything else may overtake everything else. What the machines do
+/// with actions is in `SimulatedHousehold+Machines`, what sessions say in `SimulatedHousehold+Sessions`.
 final class SimulatedHousehold {
-  private struct Wire: Hashable {
-    var from: Int
-    var to: Int
+  /// What goes wrong by itself, one time in so many; nothing while it is nil.
+  struct Faults {
+    /// A request is refused, or ends early.
+    var refusal: UInt64 = 12
+    var corruptUnit: UInt64 = 150
+    /// A unit cannot be staged.
+    var staging: UInt64 = 60
+    /// A batch of replica files fails, at one operation or as a whole.
+    var filing: UInt64 = 8
+  }
+
+  private struct Pending {
+    var due: Instant
+    /// Ties are broken by age.
+    var number: UInt64
+    var run: () throws -> Void
   }
 
   private(set) var machines: [SimulatedMachine] = []
   private(set) var now = Now(
-    instant: Instant(nanoseconds: 0), wall: WallTime(nanoseconds: 1_700_000_000_000_000_000))
+    instant: Instant(nanoseconds: 1_000_000_000), wall: WallTime(nanoseconds: 1_700_000_000_000_000_000))
   private(set) var steps = 0
+  /// Tells two runs apart: covers every event that a machine handled, and when.
+  private(set) var trace = Trace()
   var random: SeededGenerator
-  /// Work of disks and threads, in any order.
-  private var work: [(machine: Int, make: () -> ReplicationEvent)] = []
-  private var wires: [Wire: [(LinkID, ReplicationEvent)]] = [:]
+  var faults: Faults?
+  /// Called after each event, with the machine that handled it.
+  var onStep: ((Int) throws -> Void)?
+  /// By falling due: the next is the last.
+  private var pending: [Pending] = []
+  private var lastNumber: UInt64 = 0
   private var nextLink: UInt64 = 0
+  /// When the last message of a link's side arrives.
+  var arrivals: [LinkID: [Int: Instant]] = [:]
+  /// Links whose cable is cut: what is said on them arrives nowhere.
+  var dead: Set<LinkID> = []
 
-  init(machines count: Int, seed: UInt64) throws {
+  /// The first `count` machines of which there are keys are the same in every household.
+  init(machines count: Int, seed: UInt64, settings: ReplicationSettings = ReplicationSettings()) throws {
     random = SeededGenerator(seed: seed)
-    let keys = (0..<count).map { _ in DeviceKey() }
+    let keys = try SimulatedKeys.first(count)
     var statements = try Roster.found(
       name: "home", machineName: "m0", key: keys[0], random: [UInt8](repeating: 7, count: 32), now: now.wall)
     for (index, key) in keys.enumerated().dropFirst() {
@@ -57,97 +70,63 @@ final class SimulatedHousehold {
         addresses: [], folders: [FolderName(id: folder.id, name: folder.name)])
       machines.append(
         try SimulatedMachine(
-          key: key, statements: statements, folder: folder, record: record, now: now))
+          key: key, statements: statements, folder: folder, record: record, settings: settings, now: now))
     }
   }
 
-  // MARK: What the test does
+  func beVerbose(_ isVerbose: Bool) { trace.isVerbose = isVerbose }
 
-  func scan(_ index: Int) throws {
-    for event in machines[index].scan() { try handle(event, at: index) }
+  // MARK: Time
+
+  /// Something happens after a while that the seed chooses, of at most `milliseconds`.
+  func later(within milliseconds: Int64 = 20, _ run: @escaping () throws -> Void) {
+    schedule(at: now.instant + .microseconds(Int64(random.below(Int(milliseconds) * 1_000)) + 1), run)
   }
 
-  func connect(_ left: Int, _ right: Int) throws {
-    nextLink += 1
-    let link = LinkID(nextLink)
-    for (from, to) in [(left, right), (right, left)] {
-      machines[from].replicator.prepare(link)
-      machines[from].links[link] = to
+  func schedule(at due: Instant, _ run: @escaping () throws -> Void) {
+    lastNumber += 1
+    let item = Pending(due: due, number: lastNumber, run: run)
+    var (low, high) = (0, pending.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if pending[middle].due > due { low = middle + 1 } else { high = middle }
     }
-    let hellos = [left, right].map { greeting(of: $0, isDialer: $0 == right) }
-    try greet(link, at: left, with: hellos[1], by: right)
-    try greet(link, at: right, with: hellos[0], by: left)
+    pending.insert(item, at: low)
   }
 
-  private func greeting(of index: Int, isDialer: Bool) -> LinkOpening {
-    let machine = machines[index]
-    let holdings = machine.replicator.holdings()
-    let heads = machine.replicator.installedHeads.map { ($0.record.library, $0.record.order) }
-    return LinkOpening(
-      machine: machine.machine, heads: Dictionary(uniqueKeysWithValues: heads),
-      holdingsCount: UInt64(holdings.count), holdingsRoot: holdings.root,
-      rosterHash: machine.replicator.roster.hash, time: now.wall, isDialer: !isDialer)
+  /// Forgets what is still to happen, which holds on to the household.
+  func end() {
+    pending.removeAll()
+    onStep = nil
   }
 
-  private func greet(_ link: LinkID, at index: Int, with opening: LinkOpening, by peer: Int) throws {
-    let news = machines[peer].replicator
-      .installedHeads.filter { $0.record.library != machines[index].machine }
-    let records = machines[peer].replicator.allRecords
-    let attestations = machines[peer].replicator.allAttestations
-    try handle(.linkOpened(link, opening), at: index)
-    for record in records { enqueue(.recordReceived(link, record), link, from: peer, to: index) }
-    for head in news { enqueue(.headReceived(link, head), link, from: peer, to: index) }
-    for attestation in attestations {
-      enqueue(.attestationReceived(link, attestation), link, from: peer, to: index)
-    }
+  /// Runs until nothing is left to do that is due within `patience`, or a bound on steps.
+  func settle(patience: Duration = .seconds(30), steps limit: Int = 400_000) throws {
+    try run(until: now.instant + patience, steps: limit)
   }
 
-  func cut(_ left: Int, _ right: Int) throws {
-    for (from, to) in [(left, right), (right, left)] {
-      wires[Wire(from: from, to: to)] = nil
-      for (link, peer) in machines[from].links where peer == to {
-        machines[from].links[link] = nil
-        try handle(.linkClosed(link), at: from)
-      }
-    }
+  /// Runs for a while of virtual time; time passes to its end even if nothing happens any more.
+  func run(until end: Instant, steps limit: Int = 400_000) throws {
+    let last = steps + limit
+    while steps < last, try step(until: end) {}
+    guard steps < last else { throw SimulationError.endless(steps: limit) }
+    advance(to: end)
   }
 
-  /// SIGKILL and start: what was in memory or on the wire is gone.
-  func crash(_ index: Int) throws {
-    for other in machines.indices where other != index { try cut(index, other) }
-    work.removeAll { $0.machine == index }
-    for event in try machines[index].restart(now: now) { try handle(event, at: index) }
-    try scan(index)
-  }
-
-  /// Runs until nothing is left to do that is due within `patience` of virtual time, or a bound on steps.
-  func settle(patience: Duration = .seconds(30), steps limit: Int = 200_000) throws {
-    let end = now.instant + patience
-    while steps < limit {
-      if try step() { continue }
-      guard let next = machines.compactMap({ $0.replicator.nextDeadline }).min(), next <= end else {
-        return
-      }
-      advance(to: next)
-      for index in machines.indices { try handle(.tick, at: index) }
-    }
-  }
-
-  /// One piece of work or one message; false when there is none.
-  func step() throws -> Bool {
-    let wire = wires.filter { !$0.value.isEmpty }.keys.sorted { ($0.from, $0.to) < ($1.from, $1.to) }
-    let choices = work.count + wire.count
-    guard choices > 0 else { return false }
+  /// The next thing that falls due by `end`; false when there is none.
+  func step(until end: Instant = Instant(nanoseconds: .max)) throws -> Bool {
+    let ticks = machines.indices.compactMap { index in
+      machines[index].replicator.nextDeadline.map { (due: $0, index: index) }
+    }.min { ($0.due, $0.index) < ($1.due, $1.index) }
+    let due = min(pending.last?.due ?? end + .seconds(1), ticks?.due ?? end + .seconds(1))
+    guard due <= end else { return false }
     steps += 1
-    advance(to: now.instant + .microseconds(Int.random(in: 1...500, using: &random)))
-    let choice = Int.random(in: 0..<choices, using: &random)
-    if choice < work.count {
-      let item = work.remove(at: choice)
-      try handle(item.make(), at: item.machine)
-    } else {
-      let wire = wire[choice - work.count]
-      guard let (link, event) = wires[wire]?.removeFirst() else { return false }
-      if machines[wire.to].links[link] != nil { try handle(event, at: wire.to) }
+    advance(to: due)
+    if let item = pending.last, item.due <= due {
+      pending.removeLast()
+      try item.run()
+    } else if let ticks {
+      try handle(.tick, at: ticks.index)
     }
     return true
   }
@@ -158,109 +137,95 @@ final class SimulatedHousehold {
     now.instant = instant
   }
 
-  // MARK: What machines do
-
-  private func handle(_ event: ReplicationEvent, at index: Int) throws {
-    for action in try machines[index].replicator.handle(event, now: now) { carryOut(action, at: index) }
+  func handle(_ event: ReplicationEvent, at index: Int) throws {
+    trace.add(event, at: index, now.instant)
+    for action in try machines[index].handle(event, now: now) { try carryOut(action, at: index) }
+    try onStep?(index)
   }
 
-  private func carryOut(_ action: ReplicationAction, at index: Int) {
+  // MARK: What the test does
+
+  func scan(_ index: Int) throws {
+    for event in machines[index].scan() { try handle(event, at: index) }
+  }
+
+  /// `dialer` connects to `listener`; both say hello, and each opens when it hears the other's.
+  func connect(_ dialer: Int, _ listener: Int) {
+    nextLink += 1
+    let link = LinkID(nextLink)
+    arrivals[link] = [:]
+    for (index, peer, isDialer) in [(dialer, listener, true), (listener, dialer, false)] {
+      machines[index].links[link] = SimulatedMachine.LinkEnd(peer: peer, isDialer: isDialer)
+      sayHello(link, from: index, to: peer)
+    }
+  }
+
+  func isConnected(_ left: Int, _ right: Int) -> Bool {
+    machines[left].links.contains { $0.value.peer == right && !dead.contains($0.key) }
+  }
+
+  /// The cable is cut: both sides find out, each in its own time.
+  func cut(_ left: Int, _ right: Int) {
+    for link in machines[left].links.filter({ $0.value.peer == right }).keys.sorted() { cut(link) }
+  }
+
+  func cut(_ link: LinkID) {
+    guard dead.insert(link).inserted else { return }
+    for index in machines.indices where machines[index].links[link] != nil {
+      later(within: 500) { [self] in try end(link, at: index) }
+    }
+  }
+
+  /// SIGKILL and start: what was in memory or on the wire is gone. A batch that was running may have come far.
+  func crash(_ index: Int) throws {
     let machine = machines[index]
-    switch action {
-    case .link(let link, let command):
-      if let peer = machine.links[link] { send(command, link, from: index, to: peer) }
-    case .look(_, let path): work.append((index, { machine.look(path) }))
-    case .hash(_, let path): work.append((index, { machine.hash(path) }))
-    case .file(let batch, let operations):
-      work.append((index, { .filed(batch, machine.file(operations)) }))
-    case .discardStaged(let content): machine.staged[content] = nil
-    case .warn(let warning): machine.warnings.append(warning)
-    case .assemble, .rosterChanged, .published, .installed: break
+    for link in machine.links.keys.sorted() { cut(link) }
+    if let running = machine.ask({ $0.filing.running }) {
+      let done = random.below(running.steps.count + 1)
+      _ = machine.replica.commit(running.steps.map(\.operation), own: machine.own, fault: nil, limit: done)
     }
+    for event in try machine.restart(now: now) { try handle(event, at: index) }
+    try scan(index)
+    checkReplica(index)
   }
 
-  private func enqueue(_ event: ReplicationEvent, _ link: LinkID, from: Int, to: Int) {
-    wires[Wire(from: from, to: to), default: []].append((link, event))
-  }
-
-  /// What the session of the other side would answer, on the wires of this link.
-  private func send(_ command: LinkCommand, _ link: LinkID, from: Int, to: Int) {
-    let peer = machines[to]
-    func tell(_ event: ReplicationEvent) { enqueue(event, link, from: from, to: to) }
-    func answer(_ event: ReplicationEvent) { enqueue(event, link, from: to, to: from) }
-    switch command {
-    case .announceHead(let head): tell(.headReceived(link, head))
-    case .announceRecord(let record): tell(.recordReceived(link, record))
-    case .announceAttestation(let attestation): tell(.attestationReceived(link, attestation))
-    case .announceRoster(let statements): tell(.rosterReceived(link, statements))
-    case .available(let added, let removed):
-      tell(.availabilityChanged(link, added: added, removed: removed))
-    case .fetchDelta(let job, let library, let older, let newer):
-      serveDelta(job, library, older, newer, peer, answer, link)
-    case .fetchEntries(let job, let library, let ids):
-      let entries = (try? peer.catalog.entryBytes(library, ids)) ?? []
-      answer(
-        .entriesReceived(link, job, added: entries.compactMap { try? Entry(canonicalBytes: $0) }, removed: [])
-      )
-      answer(.jobEnded(link, job, .complete))
-    case .reconcile(let job, let set, let mine):
-      guard let theirs = peer.replicator.snapshot(of: set) else {
-        return answer(.jobEnded(link, job, .unknownHead))
-      }
-      let (theirsOnly, mineOnly) = Self.difference(mine: mine, theirs: theirs)
-      answer(.differenceFound(link, job, theirsOnly: theirsOnly, mineOnly: mineOnly))
-      if set == .holdings {
-        tell(.differenceFound(link, nil, theirsOnly: mineOnly, mineOnly: theirsOnly))
-      }
-      answer(.jobEnded(link, job, .complete))
-    case .fetch(let orders):
-      for order in orders { serve(order, link, from: from, to: to) }
-    case .cancelFetch, .close: break
+  /// Compares the replica with the catalog, once moves that a crash cut off are finished.
+  func checkReplica(_ index: Int) {
+    work(at: index) { [self] in
+      guard machines[index].replicator.isFilingIdle else { return checkReplica(index) }
+      for event in try machines[index].lostFiles() { try handle(event, at: index) }
     }
   }
+}
 
-  private func serveDelta(
-    _ job: LinkJob, _ library: MachineID, _ older: HeadOrder, _ newer: HeadOrder,
-    _ peer: SimulatedMachine, _ answer: (ReplicationEvent) -> Void, _ link: LinkID
-  ) {
-    var cursor: Int64? = 0
-    while let from = cursor {
-      guard
-        let page = try? peer.catalog.delta(
-          library, from: older, to: newer, cursor: from, maximumBytes: 4_096)
-      else { return answer(.jobEnded(link, job, .unknownHead)) }
-      answer(
-        .entriesReceived(
-          link, job, added: page.added.compactMap { try? Entry(canonicalBytes: $0) },
-          removed: page.removed))
-      cursor = page.next
-    }
-    answer(.jobEnded(link, job, .complete))
+enum SimulationError: Error {
+  /// So many steps within a bounded time: somebody spins.
+  case endless(steps: Int)
+  case broken(String)
+}
+
+/// FNV-1a over what happened.
+struct Trace: Equatable {
+  private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+  private(set) var lines: [String] = []
+  /// Keeps the text too: to see where two runs part, or why one failed.
+  var isVerbose = false
+
+  mutating func add(_ event: ReplicationEvent, at index: Int, _ instant: Instant) {
+    let line = "\(instant.nanoseconds / 1_000) m\(index) \(event.traced)"
+    for byte in line.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    if isVerbose { lines.append(line) }
+  }
+}
+
+/// Keys that are the same in every run: ids of machines decide about order.
+enum SimulatedKeys {
+  private static let all: [DeviceKey] = (1...8).compactMap { number in
+    try? DeviceKey(scalar: SummaryHash.sha256([number]).bytes)
   }
 
-  private func serve(_ order: UnitOrder, _ link: LinkID, from: Int, to: Int) {
-    let receiver = machines[from]
-    guard let bytes = machines[to].bytes(of: order.unit.content) else {
-      return enqueue(.unitEnded(link, order.unit, .notHeld), link, from: to, to: from)
-    }
-    receiver.received.append(order.unit.content)
-    receiver.staged[order.unit.content] = bytes
-    enqueue(.unitVerified(link, order.unit), link, from: to, to: from)
-  }
-
-  private static func difference(
-    mine: SetSnapshot, theirs: SetSnapshot
-  ) -> (theirsOnly: [Digest256], mineOnly: [Digest256]) {
-    var theirsOnly: [Digest256] = []
-    var mineOnly: [Digest256] = []
-    theirs.forEach(from: .zero) {
-      if !mine.contains($0) { theirsOnly.append($0) }
-      return true
-    }
-    mine.forEach(from: .zero) {
-      if !theirs.contains($0) { mineOnly.append($0) }
-      return true
-    }
-    return (theirsOnly, mineOnly)
+  static func first(_ count: Int) throws -> [DeviceKey] {
+    guard count <= all.count else { throw SimulationError.broken("no key for machine \(count)") }
+    return Array(all.prefix(count))
   }
 }

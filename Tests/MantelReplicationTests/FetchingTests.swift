@@ -1,0 +1,200 @@
+import MantelCore
+import MantelSummary
+import Testing
+
+@testable import MantelReplication
+
+/// Whatever may be asked for is asked for in the end, whatever became of it before.
+@Suite struct FetchingTests {
+  private let photos = (0..<4).map { content("photo \($0)") }
+  private let large = Payload(Array("film".utf8), size: UInt64(Limits.wholeUnitBytes) + 1)
+
+  /// A machine that knows a peer's library with these photos, newest first, and asks for one at a time.
+  private func machine(peers: Int = 2, units: Int = 1) throws -> SingleMachine {
+    var settings = ReplicationSettings()
+    settings.linkUnits = units
+    settings.missingPage = 1
+    let machine = try SingleMachine(peers: peers, settings: settings)
+    try machine.send(.recovered)
+    return machine
+  }
+
+  private func entries(_ machine: SingleMachine) -> [Entry] {
+    photos.enumerated().map { machine.entry("\($0).jpg", $1, mtime: 100 - Int64($0)) }
+  }
+
+  private func filmEntry(_ machine: SingleMachine) -> Entry {
+    machine.entry("film.mov", large.content, size: large.size, manifest: large.manifestHash)
+  }
+
+  private func whole(_ content: ContentID) -> UnitID { UnitID(content: content, part: .whole) }
+
+  /// Brings whatever a link is asked for until nothing is; returns it.
+  private func bringAll(_ machine: SingleMachine, _ link: LinkID) throws -> [ContentID] {
+    var brought: [ContentID] = []
+    while let order = machine.take().orders(link).first, brought.count < 20 {
+      brought.append(order.unit.content)
+      try machine.send(.unitVerified(link, order.unit))
+    }
+    return brought
+  }
+
+  @Test func whatALinkLeavesBehindIsAskedOfOneWhoseWalkHasPassedIt() throws {
+    let machine = try machine()
+    let first = try machine.connect(0, has: photos)
+    try machine.install(0, 1, entries(machine), over: first)
+    #expect(machine.take().orders(first).map(\.unit.content) == [photos[0]])
+    let second = try machine.connect(1, has: photos)
+    let order = try #require(machine.take().orders(second).first)
+    #expect(order.unit.content == photos[1], "the first is on its way from the other")
+    try machine.send(.linkClosed(first))
+    try machine.send(.unitVerified(second, order.unit))
+    #expect(Set(try bringAll(machine, second)) == [photos[0], photos[2], photos[3]])
+  }
+
+  @Test(arguments: [LinkOutcome.notHeld, .busy, .failed, .changed, .unsupported])
+  func aUnitThatWasRefusedIsAskedForAgain(outcome: LinkOutcome) throws {
+    let machine = try machine(peers: 1)
+    let link = try machine.connect(0, has: photos)
+    try machine.install(0, 1, entries(machine), over: link)
+    let order = try #require(machine.take().orders(link).first)
+    try machine.send(.unitEnded(link, order.unit, outcome))
+    let others = try bringAll(machine, link)
+    #expect(Set(others) == Set(photos.dropFirst()))
+    try machine.pass(machine.settings.retry)
+    #expect(machine.take().orders(link) == [order])
+  }
+
+  @Test func aConnectionThatIsEndingIsNotAskedForMore() throws {
+    let machine = try machine()
+    let first = try machine.connect(0, has: photos)
+    try machine.install(0, 1, entries(machine), over: first)
+    let order = try #require(machine.take().orders(first).first)
+    let second = try machine.connect(1, has: [photos[0]])
+    _ = machine.take()
+    try machine.send(.unitEnded(first, order.unit, .cancelled))
+    let actions = machine.take()
+    #expect(actions.orders(first).isEmpty)
+    #expect(actions.orders(second) == [order])
+  }
+
+  @Test func wrongBytesAreAskedOfOthersAtOnceAndOfTheirSenderMuchLater() throws {
+    let machine = try machine(units: 8)
+    let first = try machine.connect(0, has: [photos[0]])
+    try machine.install(0, 1, [entries(machine)[0]], over: first)
+    let order = try #require(machine.take().orders(first).first)
+    try machine.send(.unitCorrupt(first, order.unit))
+    #expect(machine.take().orders(first).isEmpty)
+    let second = try machine.connect(1, has: [photos[0]])
+    #expect(machine.take().orders(second) == [order])
+    try machine.send(.linkClosed(second))
+    #expect(machine.take().orders(first).isEmpty)
+    try machine.pass(machine.settings.distrust)
+    #expect(machine.take().orders(first) == [order])
+  }
+
+  @Test func whatCameOverAClosedLinkIsNotAwaitedFromAnother() throws {
+    let machine = try machine()
+    let first = try machine.connect(0, has: [photos[0]])
+    try machine.install(0, 1, [entries(machine)[0]], over: first)
+    let order = try #require(machine.take().orders(first).first)
+    let second = try machine.connect(1, has: [photos[0]])
+    try machine.send(.linkClosed(first))
+    #expect(machine.take().orders(second) == [order])
+    // The disk was still at it.
+    let actions = try machine.send(.unitVerified(first, order.unit))
+    let cancelled = actions.commands(second).contains {
+      if case .cancelFetch([order.unit]) = $0 { true } else { false }
+    }
+    #expect(cancelled)
+    try machine.fileAll()
+    #expect(machine.isHeld(photos[0]))
+    // It came all the same, just before it heard: these bytes are of no use.
+    #expect(try machine.send(.unitVerified(second, order.unit)).discarded == [photos[0]])
+  }
+
+  // MARK: Large contents
+
+  @Test func aManifestThatALinkLeavesBehindIsAskedForAgain() throws {
+    let machine = try machine(units: 8)
+    let first = try machine.connect(0, has: [large.content])
+    try machine.install(0, 1, [filmEntry(machine)], over: first)
+    let order = try #require(machine.take().orders(first).first)
+    #expect(order.unit.part == .manifest)
+    try machine.send(.linkClosed(first))
+    let second = try machine.connect(1, has: [large.content])
+    #expect(machine.take().orders(second) == [order])
+  }
+
+  @Test func blocksThatALinkLeavesBehindAreAskedForAgain() throws {
+    let machine = try machine(units: 8)
+    let first = try machine.connect(0, has: [large.content])
+    try machine.install(0, 1, [filmEntry(machine)], over: first)
+    _ = machine.take()
+    try machine.send(.manifestVerified(first, large.content, try #require(large.manifest)))
+    let blocks = machine.take().orders(first)
+    #expect(blocks.count == large.layout.blockCount)
+    try machine.send(.unitVerified(first, blocks[0].unit))
+    try machine.send(.linkClosed(first))
+    let second = try machine.connect(1, has: [large.content])
+    #expect(machine.take().orders(second) == Array(blocks.dropFirst()))
+  }
+
+  @Test func aManifestThatContradictsItsEntryIsNotAskedForAgainAndAgain() throws {
+    let machine = try machine(peers: 1, units: 8)
+    let link = try machine.connect(0, has: [large.content])
+    try machine.install(0, 1, [filmEntry(machine)], over: link)
+    _ = machine.take()
+    let other = Payload(Array("film".utf8), size: large.size + 1)
+    try machine.send(.manifestVerified(link, large.content, try #require(other.manifest)))
+    #expect(machine.take().orders(link).isEmpty)
+    try machine.pass(machine.settings.contradiction)
+    #expect(machine.take().orders(link).map(\.unit.part) == [.manifest])
+  }
+
+  @Test func fewLargeContentsAreBegunAtOnceAndSmallOnesPassThem() throws {
+    let machine = try machine(peers: 1, units: 100)
+    let films = (0..<20).map { Payload(Array("film \($0)".utf8), size: large.size) }
+    let link = try machine.connect(0, has: films.map(\.content) + [photos[0]])
+    let filmEntries = films.enumerated().map {
+      machine.entry("\($0).mov", $1.content, size: $1.size, manifest: $1.manifestHash)
+    }
+    try machine.install(0, 1, filmEntries + [machine.entry("a.jpg", photos[0], mtime: 1)], over: link)
+    var orders = machine.take().orders(link)
+    #expect(orders.count { $0.unit.part == .manifest } == machine.settings.largeAtOnce)
+    #expect(orders.contains { $0.unit == whole(photos[0]) })
+    // Each that is asked for to its end makes room for the next.
+    var manifests: Set<ContentID> = []
+    while !orders.isEmpty {
+      let order = orders.removeFirst()
+      if order.unit.part == .manifest {
+        manifests.insert(order.unit.content)
+        let film = try #require(films.first { $0.content == order.unit.content })
+        try machine.send(.manifestVerified(link, film.content, try #require(film.manifest)))
+      } else {
+        try machine.send(.unitVerified(link, order.unit))
+      }
+      orders += machine.take().orders(link)
+    }
+    #expect(manifests.count == films.count)
+  }
+
+  @Test func aLargeContentThatNobodyWantsAnyMoreIsGivenUp() throws {
+    let machine = try machine(peers: 1, units: 8)
+    let link = try machine.connect(0, has: [large.content])
+    try machine.install(0, 1, [filmEntry(machine)], over: link)
+    _ = machine.take()
+    try machine.send(.manifestVerified(link, large.content, try #require(large.manifest)))
+    let blocks = machine.take().orders(link)
+    try machine.send(.unitVerified(link, blocks[0].unit))
+    _ = machine.take()
+    try machine.install(0, 2, [], removed: [filmEntry(machine)], over: link)
+    let actions = machine.take()
+    #expect(actions.discarded == [large.content])
+    let cancelled = actions.commands(link).reduce(0) {
+      if case .cancelFetch(let units) = $1 { $0 + units.count } else { $0 }
+    }
+    #expect(cancelled == blocks.count - 1)
+    #expect(try machine.catalog.partial(large.content) == nil)
+  }
+}

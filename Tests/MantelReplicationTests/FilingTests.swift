@@ -1,0 +1,180 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// What becomes of batches that fail, or that the world has overtaken.
+@Suite struct FilingTests {
+  private let a = content("a")
+  private let b = content("b")
+
+  /// A machine that has fetched these photos of its peer, and not filed them yet.
+  private func machine(_ photos: [ContentID], entries: [Entry]? = nil) throws -> (SingleMachine, LinkID) {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: photos)
+    let named = photos.map { machine.entry("\($0.digest.word0).jpg", $0) }
+    try machine.install(0, 1, entries ?? named, over: link)
+    _ = machine.take()
+    for photo in photos { try machine.send(.unitVerified(link, UnitID(content: photo, part: .whole))) }
+    return (machine, link)
+  }
+
+  private func failure(_ code: FilingFailure.Code) -> FilingResult {
+    .failed(FilingFailure(code: code, errno: 5, message: "a test"))
+  }
+
+  @Test(arguments: [FilingFailure.Code.noSpace, .io, .name, .notMounted, .other])
+  func bytesThatCouldNotBeLandedAreKeptAndTriedAgain(code: FilingFailure.Code) throws {
+    let (machine, link) = try machine([a])
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.filed(batch.id, [failure(code)]))
+    #expect(!machine.isHeld(a))
+    #expect(try machine.report().reasons.contains(.filing))
+    let actions = machine.take()
+    #expect(actions.orders(link).isEmpty && actions.batches.isEmpty)
+    try machine.pass(machine.settings.retry)
+    let again = machine.take()
+    #expect(again.orders(link).isEmpty, "they are in the staging area")
+    #expect(again.batches.first?.operations == batch.operations)
+  }
+
+  @Test func afterAFailedSyncBytesAreFetchedAgain() throws {
+    let (machine, link) = try machine([a])
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.filed(batch.id, [failure(.sync)]))
+    let actions = machine.take()
+    #expect(actions.orders(link).map(\.unit.content) == [a])
+    #expect(!machine.isHeld(a) && !machine.isAvailable(a))
+  }
+
+  @Test func aBadFileHoldsUpNobodyElse() throws {
+    let (machine, link) = try machine([a])
+    let first = try #require(machine.take().batches.first)
+    try machine.install(
+      0, 2, [machine.entry("\(a.digest.word0).jpg", a), machine.entry("b.jpg", b)],
+      added: [machine.entry("b.jpg", b)], over: link)
+    try machine.send(.availabilityChanged(link, added: [b], removed: []))
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    try machine.send(.filed(first.id, [failure(.name)]))
+    try machine.pass(machine.settings.retry)
+    // Both in one batch now: the bad one fails again, alone.
+    let both = try #require(machine.take().batches.last)
+    #expect(both.operations.count == 2)
+    let results = both.operations.map { operation in
+      if case .land(b, let path, _) = operation {
+        FilingResult.done(path: path, machine.stamp(10))
+      } else {
+        failure(.name)
+      }
+    }
+    try machine.send(.filed(both.id, results))
+    #expect(machine.isHeld(b) && !machine.isHeld(a))
+    // And what comes next does not wait until it is tried again.
+    let c = content("c")
+    try machine.install(
+      0, 3,
+      [
+        machine.entry("\(a.digest.word0).jpg", a), machine.entry("b.jpg", b), machine.entry("c.jpg", c),
+      ], added: [machine.entry("c.jpg", c)], over: link)
+    try machine.send(.availabilityChanged(link, added: [c], removed: []))
+    _ = machine.take()
+    try machine.send(.unitVerified(link, UnitID(content: c, part: .whole)))
+    #expect(machine.take().batches.first?.operations.count == 1)
+  }
+
+  @Test func aReplicaFileThatIsNotThereToBeMovedIsMissing() throws {
+    let (machine, link) = try machine([a], entries: nil)
+    try machine.fileAll()
+    #expect(machine.isHeld(a))
+    let old = machine.entry("\(a.digest.word0).jpg", a)
+    let moved = machine.entry("moved.jpg", a)
+    try machine.install(0, 2, [moved], removed: [old], added: [moved], over: link)
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.filed(batch.id, [.sourceChanged]))
+    #expect(!machine.isHeld(a))
+    #expect(machine.take().orders(link).map(\.unit.content) == [a])
+  }
+
+  @Test func anEntryThatCameWhileItsContentWasFiledIsFiledToo() throws {
+    let (machine, link) = try machine([a])
+    let batch = try #require(machine.take().batches.first)
+    let first = machine.entry("\(a.digest.word0).jpg", a)
+    let second = machine.entry("copy.jpg", a, mtime: 9)
+    try machine.install(0, 2, [first, second], added: [second], over: link)
+    let landed = batch.operations[0].path
+    try machine.send(.filed(batch.id, [.done(path: landed, machine.stamp(10))]))
+    let paths = machine.take().batches.flatMap(\.operations).map { String(decoding: $0.path, as: UTF8.self) }
+    #expect(paths == ["peer0/folder/copy.jpg"])
+  }
+
+  @Test func aFileThatWasLostWhileItsBatchRanIsNotTakenForHeld() throws {
+    let (machine, link) = try machine([a])
+    try machine.fileAll()
+    let first = machine.entry("\(a.digest.word0).jpg", a)
+    let second = machine.entry("copy.jpg", a, mtime: 9)
+    try machine.install(0, 2, [first, second], added: [second], over: link)
+    let batch = try #require(machine.take().batches.first)
+    let lost = try #require(try machine.catalog.replicaFiles(of: a).first).path
+    try machine.send(.replicaFileLost(lost))
+    try machine.send(.filed(batch.id, [failure(.io)]))
+    #expect(try machine.catalog.replicaFiles(of: a).isEmpty)
+    #expect(!machine.isHeld(a))
+  }
+
+  @Test func resultsOfAnEarlierValueAreNotTaken() throws {
+    let (machine, _) = try machine([a])
+    let old = try #require(machine.take().batches.first)
+    try machine.pass(.milliseconds(1))
+    try machine.restart()
+    try machine.send(.stagedFound(a, blocks: nil))
+    let new = try #require(machine.take().batches.first)
+    #expect(new.id != old.id)
+    try machine.send(.filed(old.id, []))
+    #expect(!machine.isHeld(a))
+  }
+
+  /// The bytes that both have are copied here, never sent; the process may die before the copy was recorded.
+  @Test func aCopyOfAnOwnFileThatWasCutOffIsMadeAfterTheRestart() throws {
+    let machine = try SingleMachine()
+    let link = try machine.connect()
+    try machine.install(0, 1, [machine.entry("theirs.jpg", a)], over: link)
+    try machine.publish("mine.jpg", a, machine.stamp(10))
+    let batch = try #require(machine.take().batches.first)
+    try machine.restart()
+    try machine.send(.tick)
+    #expect(machine.take().batches.first?.operations == batch.operations)
+  }
+
+  /// Two files of the same bytes have changed their names: neither may be taken for the other that is to come.
+  @Test func twinsThatChangePlacesStayTwo() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    let before = [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)]
+    try machine.install(0, 1, before, over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    try machine.fileAll()
+    let after = [machine.entry("1.jpg", a, mtime: 2), machine.entry("2.jpg", a, mtime: 1)]
+    try machine.install(0, 2, after, removed: before, added: after, over: link)
+    for operation in machine.take().batches.flatMap(\.operations) {
+      guard case .move(let from, let path, _, _) = operation else {
+        Issue.record("\(operation)")
+        continue
+      }
+      #expect(from == path, "only the time changes")
+    }
+  }
+
+  /// A file is copied and the original edited before the copy is out: the peers hear that the bytes are still here.
+  @Test func bytesThatAnotherFileStillHasAreAnnouncedAgain() throws {
+    let machine = try SingleMachine()
+    let link = try machine.connect()
+    try machine.publish("original.jpg", a, machine.stamp(10))
+    try machine.write("copy.jpg", a, machine.stamp(10, inode: 8))
+    try machine.sight("original.jpg", .file(machine.stamp(11, ctime: 5), isClosed: true))
+    try machine.pass(.seconds(3))
+    #expect(machine.isAvailable(a))
+    #expect(machine.take().told(link, of: a) == true)
+  }
+}

@@ -1,0 +1,107 @@
+import MantelCore
+
+@testable import MantelReplication
+
+/// The invariants of a household that can be judged at this level, whatever went wrong; checked at one machine after
+/// each of its steps.
+struct HouseholdInvariants {
+  /// What each machine had: none of it may ever be taken back.
+  private var heads: [[MachineID: HeadOrder]]
+  private var replicated: [Set<ContentID>]
+  private(set) var sawContradiction = false
+
+  init(machines: Int) {
+    heads = Array(repeating: [:], count: machines)
+    replicated = Array(repeating: [], count: machines)
+  }
+
+  mutating func check(_ household: SimulatedHousehold, at index: Int) throws {
+    let machine = household.machines[index]
+    if machine.warnings.contains(where: { if case .corruptUnit = $0 { true } else { false } }) {
+      sawContradiction = true
+    }
+    try checkHeads(machine, index)
+    try checkReplica(machine, index)
+    try checkHeld(machine, index)
+    try checkSafe(household, machine, index)
+    if household.steps % 16 == 0 { try checkStatus(household, machine, index) }
+  }
+
+  private func fail(_ index: Int, _ message: String) throws -> Never {
+    throw SimulationError.broken("m\(index): \(message)")
+  }
+
+  /// Heads are installed whole, in order, and stay.
+  private mutating func checkHeads(_ machine: SimulatedMachine, _ index: Int) throws {
+    for (owner, library) in machine.ask({ $0.libraries }) {
+      guard let head = library.installed?.record else { continue }
+      let before = heads[index][owner] ?? .none
+      guard head.order >= before else { try fail(index, "went back from \(before) to \(head.order)") }
+      heads[index][owner] = head.order
+      guard library.entries.root == head.root else {
+        try fail(index, "a head whose entries have another root")
+      }
+    }
+  }
+
+  /// What was copied stays, and every file that the catalog names has its bytes.
+  private mutating func checkReplica(_ machine: SimulatedMachine, _ index: Int) throws {
+    let present = Set(machine.replica.files.values.map(\.content))
+    let gone = replicated[index].subtracting(present).subtracting(machine.replica.damaged)
+    guard gone.isEmpty else { try fail(index, "\(gone.count) contents went from the replica") }
+    replicated[index].formUnion(present)
+  }
+
+  /// Held is said of what a file has.
+  private func checkHeld(_ machine: SimulatedMachine, _ index: Int) throws {
+    var unheld: [ContentID] = []
+    machine.ask { replicator in
+      replicator.contents.index.forEach(in: [replicator.contents.held], notIn: [], from: .zero) {
+        let content = ContentID($0)
+        if !Self.isThere(content, machine) { unheld.append(content) }
+        return true
+      }
+    }
+    guard unheld.isEmpty else { try fail(index, "holds \(unheld.count) contents that are nowhere") }
+  }
+
+  /// Whether a machine has a content in a file, or somebody took it away behind the agent's back.
+  private static func isThere(_ content: ContentID, _ machine: SimulatedMachine) -> Bool {
+    machine.replica.has(content) || machine.own.values.contains { $0.content == content }
+      || machine.replica.damaged.contains(content) || machine.changed.contains(content)
+  }
+
+  /// Safe is said of what another machine has in a file.
+  private func checkSafe(
+    _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
+  ) throws {
+    for file in machine.own.values where machine.replicator.isSafe(file.content) {
+      let holders = household.machines.enumerated().filter {
+        $0.offset != index && Self.isThere(file.content, $0.element)
+      }
+      guard !holders.isEmpty else { try fail(index, "takes for safe what nobody has") }
+    }
+  }
+
+  /// Complete is said only with everything here, of every head that is installed.
+  private func checkStatus(
+    _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
+  ) throws {
+    let report = try machine.ask {
+      try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.now)
+    }
+    guard report.isComplete else { return }
+    for (owner, library) in machine.ask({ $0.libraries }) where owner != machine.machine {
+      guard library.installed != nil else { try fail(index, "is complete without a library") }
+      var lacking = 0
+      machine.ask { replicator in
+        guard let wanted = replicator.contents.byLibrary[owner]?.wanted else { return }
+        replicator.contents.index.forEach(in: [wanted], notIn: [], from: .zero) {
+          if !Self.isThere(ContentID($0), machine) { lacking += 1 }
+          return true
+        }
+      }
+      guard lacking == 0 else { try fail(index, "is complete and lacks \(lacking) contents") }
+    }
+  }
+}

@@ -1,0 +1,309 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// One run of a household under a seed: first everything goes wrong, then nothing does any more, and all must end well.
+///
+/// The invariants of `HouseholdInvariants` are checked after every step of either part.
+final class HouseholdTrial {
+  let seed: UInt64
+  let household: SimulatedHousehold
+  private var invariants: HouseholdInvariants
+  /// Pairs that can reach each other: always enough to connect all.
+  private var cables: Set<[Int]> = []
+  private var photos = 0
+
+  init(seed: UInt64, isVerbose: Bool = false) throws {
+    self.seed = seed
+    var settings = ReplicationSettings()
+    // Small pages and queues: their ends are where things get lost.
+    settings.missingPage = 4
+    settings.linkUnits = 6
+    settings.reconsidered = 5
+    settings.largeAtOnce = 2
+    settings.batchFiles = 8
+    var random = SeededGenerator(seed: seed)
+    let count = 2 + random.below(3) + (random.oneIn(8) ? random.below(4) : 0)
+    household = try SimulatedHousehold(machines: count, seed: seed, settings: settings)
+    invariants = HouseholdInvariants(machines: count)
+    household.beVerbose(isVerbose)
+    household.onStep = { [unowned self] index in try invariants.check(household, at: index) }
+  }
+
+  private var count: Int { household.machines.count }
+  private func below(_ bound: Int) -> Int { household.random.below(bound) }
+  private func oneIn(_ n: UInt64) -> Bool { household.random.oneIn(n) }
+
+  /// Throws at the first broken invariant, and when the household does not come to rest.
+  func run() throws {
+    defer { household.end() }
+    layCables()
+    for index in 0..<count {
+      for _ in 0..<below(10) { try write(index) }
+      try household.scan(index)
+    }
+    household.faults = SimulatedHousehold.Faults()
+    for cable in cables.sorted(by: { $0.lexicographicallyPrecedes($1) }) { keepConnected(cable) }
+    for _ in 0..<25 {
+      try meddle()
+      try household.run(
+        until: household.now.instant + .milliseconds(Int64(below(below(6) == 0 ? 8_000 : 60))))
+    }
+    try comeToRest()
+  }
+
+  /// A random tree, and some more.
+  private func layCables() {
+    for index in 1..<count { cables.insert([below(index), index]) }
+    for _ in 0..<below(count) {
+      let (left, right) = (below(count), below(count))
+      if left != right { cables.insert([min(left, right), max(left, right)]) }
+    }
+  }
+
+  /// Somebody dials, soon after there is no connection.
+  private func keepConnected(_ cable: [Int]) {
+    household.schedule(at: household.now.instant + .milliseconds(Int64(50 + below(1_500)))) { [self] in
+      if !household.isConnected(cable[0], cable[1]) { connect(cable) }
+      keepConnected(cable)
+    }
+  }
+
+  private func connect(_ cable: [Int]) {
+    oneIn(2) ? household.connect(cable[0], cable[1]) : household.connect(cable[1], cable[0])
+  }
+
+  // MARK: What goes wrong
+
+  private func meddle() throws {
+    let index = below(count)
+    switch below(12) {
+    case 0, 1: try write(index)
+    case 2: try edit(index)
+    case 3: try delete(index)
+    case 4: try move(index)
+    case 5: try swap(index)
+    case 6: try household.crash(index)
+    case 7, 8: if let cable = randomCable() { household.cut(cable[0], cable[1]) }
+    case 9: if let cable = randomCable() { connect(cable) }
+    case 10: try damage(index)
+    default: try household.scan(index)
+    }
+  }
+
+  private func randomCable() -> [Int]? {
+    household.random.element(of: cables.sorted { $0.lexicographicallyPrecedes($1) })
+  }
+
+  private func randomPath(_ index: Int) -> String? {
+    let paths = household.machines[index].own.keys.map { String(decoding: $0, as: UTF8.self) }
+    return household.random.element(of: paths.sorted())
+  }
+
+  private func write(_ index: Int) throws {
+    photos += 1
+    // Some photos are on several machines, and some are there twice.
+    let name = oneIn(4) ? "shared \(below(6))" : "photo \(photos)"
+    let large: UInt64? = oneIn(5) ? UInt64(Limits.wholeUnitBytes) + UInt64(1 + below(3)) << 20 : nil
+    try change(index, ["\(below(3))/img\(photos).jpg"]) { machine, paths in
+      machine.write(paths[0], Array("\(name) of \(seed)".utf8), size: large, mtime: mtime())
+    }
+  }
+
+  private func edit(_ index: Int) throws {
+    guard let path = randomPath(index) else { return }
+    photos += 1
+    try change(index, [path]) { machine, paths in
+      let bytes = oneIn(4) ? machine.own[Array(path.utf8)]?.bytes : nil
+      machine.write(paths[0], bytes ?? Array("edit \(photos) of \(seed)".utf8), mtime: mtime())
+    }
+  }
+
+  private func delete(_ index: Int) throws {
+    guard let path = randomPath(index) else { return }
+    try change(index, [path]) { machine, paths in machine.remove(paths[0]) }
+  }
+
+  private func move(_ index: Int) throws {
+    guard let path = randomPath(index) else { return }
+    photos += 1
+    try change(index, [path, "\(below(3))/moved\(photos).jpg"]) { machine, paths in
+      machine.rename(paths[0], paths[1])
+    }
+  }
+
+  private func swap(_ index: Int) throws {
+    guard let left = randomPath(index), let right = randomPath(index), left != right else { return }
+    try change(index, [left, right]) { machine, paths in
+      machine.rename(paths[0], "swap")
+      machine.rename(paths[1], paths[0])
+      machine.rename("swap", paths[1])
+    }
+  }
+
+  private func mtime() -> Int64 { 1_600_000_000_000_000_000 + Int64(below(8)) }
+
+  /// The user does something; mostly the agent is told at once, else it finds out by a scan.
+  private func change(
+    _ index: Int, _ paths: [String], _ body: (SimulatedMachine, [String]) -> Void
+  ) throws {
+    body(household.machines[index], paths)
+    guard !oneIn(4) else { return }
+    for path in paths {
+      household.work(at: index) { [household] in
+        try household.handle(household.machines[index].look(Array(path.utf8), isClosed: true), at: index)
+      }
+    }
+  }
+
+  /// Somebody takes a file out of a replica; found when the replica is compared next.
+  private func damage(_ index: Int) throws {
+    let paths = household.machines[index].replica.files.keys.sorted { $0.lexicographicallyPrecedes($1) }
+    guard oneIn(2), let path = household.random.element(of: paths) else { return }
+    household.machines[index].replica.damage(path)
+    household.checkReplica(index)
+  }
+
+  // MARK: How it ends
+
+  /// Nothing goes wrong any more, and connections that are open stay open: nobody is helped by a fresh start.
+  private func comeToRest() throws {
+    household.faults = nil
+    // An owner keeps nothing of what it retired: who lacks that needs another keeper within reach.
+    for right in 0..<count {
+      for left in 0..<right where cables.insert([left, right]).inserted { keepConnected([left, right]) }
+    }
+    for index in 0..<count {
+      try household.scan(index)
+      household.checkReplica(index)
+    }
+    for wait in [Duration.seconds(30), .seconds(150), .seconds(900), .seconds(4_000)] {
+      try household.run(until: household.now.instant + wait)
+      if try unrest() == nil { break }
+      // What contradicted itself (a corrupt unit, a failed assembly) rests for up to an hour; all else is soon done.
+      guard invariants.sawContradiction || wait < .seconds(900) else { break }
+    }
+    if let unrest = try unrest() { throw SimulationError.broken("did not come to rest: \(unrest)") }
+  }
+
+  /// What is not as it has to be at the end; nil when all is well.
+  private func unrest() throws -> String? {
+    let lost = lost
+    for (index, machine) in household.machines.enumerated() {
+      for (owner, other) in household.machines.enumerated() {
+        let here = machine.replicator.installedHead(of: other.machine)
+        let there = other.replicator.installedHead(of: other.machine)
+        if here != there {
+          return
+            "m\(index) has head \(here?.order.sequence ?? 0) of m\(owner), which has \(there?.order.sequence ?? 0)"
+        }
+        let roots = machine.ask { $0.roots(of: other.machine) }
+        if roots.held != roots.wanted, !lacked(other.machine, at: index).isSubset(of: lost) {
+          return "m\(index) lacks contents of m\(owner): \(lacking(other.machine, at: index))"
+        }
+        if lost.isEmpty, owner != index, let path = lackingCopy(of: other, owner, at: machine) {
+          return "m\(index) has no copy of m\(owner)'s \(path)"
+        }
+      }
+    }
+    for (index, machine) in household.machines.enumerated() {
+      if !machine.replica.staged.isEmpty {
+        return "m\(index) keeps staged \(machine.replica.staged.keys.map(\.digest.word0))"
+      }
+      guard lost.isEmpty else { continue }
+      let unsafe = machine.own.values.count { !machine.replicator.isSafe($0.content) }
+      let tally = LedgerCounts(
+        seen: machine.own.count, safe: machine.own.count - unsafe, pending: 0, skipped: 0)
+      let report = try machine.ask {
+        try $0.report(tally: tally, publishedUnsafe: unsafe, now: household.now)
+      }
+      if !report.isComplete { return "m\(index) says \(report.reasons)" }
+      if let peer = report.peers.first(where: { !$0.isComplete }) {
+        return
+          "m\(index) does not know that \(peer.name) is complete; its word: \(word(of: peer.machine, at: index))"
+      }
+      if !report.isSettledEverywhere { return "m\(index) does not know of its peers" }
+    }
+    return nil
+  }
+
+  /// Contents that somebody wants and nobody has: the user changed or removed the only file before it was copied.
+  private var lost: Set<ContentID> {
+    var wanted: Set<ContentID> = []
+    for index in household.machines.indices {
+      for owner in household.machines { wanted.formUnion(lacked(owner.machine, at: index)) }
+    }
+    return wanted.filter { content in !household.machines.contains { $0.payload(of: content) != nil } }
+  }
+
+  private func lacked(_ owner: MachineID, at index: Int) -> Set<ContentID> {
+    household.machines[index].ask { replicator in
+      let sets = replicator.contents.sets(of: owner)
+      let isOwn = owner == replicator.machine
+      var lacked: Set<ContentID> = []
+      replicator.contents.index.forEach(
+        in: [isOwn ? sets.live : sets.wanted], notIn: [isOwn ? sets.heldLive : sets.heldWanted], from: .zero
+      ) {
+        lacked.insert(ContentID($0))
+        return true
+      }
+      return lacked
+    }
+  }
+
+  /// Why a content is not here, as far as the decisions know, for a failure's message.
+  private func lacking(_ owner: MachineID, at index: Int) -> String {
+    let contents = lacked(owner, at: index).sorted()
+    return household.machines[index].ask { replicator in
+      contents.map { content in
+        let id = content.digest
+        let servers = replicator.links.values.filter {
+          replicator.contents.index.contains(id, in: $0.contents)
+        }
+        let holders = household.machines.indices.filter { household.machines[$0].payload(of: content) != nil }
+        let entries = (try? replicator.store.entries(owner, of: content)) ?? []
+        return """
+          \(content.digest.word0) in files of \(holders), servers known \(servers.count), \
+          missing \((try? replicator.store.missingContent(content)) != .some(nil)), \
+          available \(replicator.contents.isAvailable(content)), held \(replicator.contents.isHeld(content)), \
+          staged \(replicator.transfers.staged.contains(content)), \
+          delayed \(replicator.transfers.notBefore[content] != nil), \
+          large \(String(describing: replicator.transfers.large[content]?.isWhole)), \
+          asked \(replicator.transfers.inFlight.keys.filter { $0.content == content }.count), \
+          resting \(replicator.filing.resting.contains(content)), \
+          entries \(entries.map { "\($0.entry.state)" })
+          """
+      }.joined(separator: "\n")
+    }
+  }
+
+  /// The newest attestation of a machine here, for a failure's message.
+  private func word(of machine: MachineID, at index: Int) -> String {
+    let attestations = household.machines[index].ask { $0.attesting.newest }
+    guard let record = attestations[machine]?.record else { return "none" }
+    let numbers = household.machines.compactMap { $0.ask { $0.attesting.newest[machine]?.record.number } }
+    let libraries = record.libraries.map { statement in
+      let owner = household.machines.firstIndex { $0.machine == statement.library } ?? -1
+      let order = household.machines[index].ask { $0.libraries[statement.library]?.order.sequence ?? 0 }
+      return "m\(owner) at \(statement.order.sequence) of \(order), lacks \(statement.missingCount)"
+    }
+    return "number \(record.number) of \(numbers), \(libraries.joined(separator: "; "))"
+  }
+
+  private func lackingCopy(of owner: SimulatedMachine, _ number: Int, at keeper: SimulatedMachine) -> String?
+  {
+    owner.own.first { path, file in
+      // Names of other contents are respected: the copy may have a suffix.
+      let place = Array("m\(number)/Photos/".utf8) + path
+      return !keeper.replica.files.contains {
+        $0.key.starts(with: place) && $0.value.payload == file.payload && $0.value.mtime == file.mtime
+      }
+    }.map { path, file in
+      let copies = keeper.replica.files.filter { $0.value.payload == file.payload }.map {
+        "\(String(decoding: $0.key, as: UTF8.self)) of \($0.value.mtime)"
+      }
+      return "\(String(decoding: path, as: UTF8.self)) of \(file.mtime), but \(copies.sorted())"
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import Foundation
+import Testing
+
+/// Whole households under faults: what must never happen, and what must happen in the end.
+///
+/// Few seeds at each run of the tests, thousands before a release:
+/// `MANTEL_SEEDS=1000..2000` tries those seeds instead of the usual ones. A failure names its seed;
+/// `MANTEL_SEEDS=N..N MANTEL_TRACE=1` repeats it and prints every event.
+@Suite struct HouseholdTrialTests {
+  static let environment = ProcessInfo.processInfo.environment
+
+  static var seeds: [UInt64] {
+    let bounds = environment["MANTEL_SEEDS"]?.split(separator: ".").compactMap { UInt64($0) } ?? []
+    guard let first = bounds.first, let last = bounds.last, first <= last else { return Array(1...40) }
+    return Array(first...last)
+  }
+
+  /// Five seeds a case, so that cases run side by side.
+  static var ranges: [ArraySlice<UInt64>] {
+    let seeds = seeds
+    return stride(from: 0, to: seeds.count, by: 5).map { seeds[$0..<min($0 + 5, seeds.count)] }
+  }
+
+  @Test(arguments: ranges) func allEndsWell(seeds: ArraySlice<UInt64>) throws {
+    for seed in seeds {
+      let trial = try HouseholdTrial(seed: seed, isVerbose: Self.environment["MANTEL_TRACE"] != nil)
+      do {
+        try trial.run()
+      } catch {
+        Issue.record(
+          """
+          seed \(seed), at step \(trial.household.steps): \(error)
+          again: MANTEL_SEEDS=\(seed)..\(seed) MANTEL_TRACE=1 swift test --filter HouseholdTrialTests
+          """)
+        for line in trial.household.trace.lines { print(line) }
+      }
+    }
+  }
+
+  @Test(arguments: [UInt64(3), 4]) func aSeedIsTheWholeStory(seed: UInt64) throws {
+    let traces = try (0..<2).map { _ in
+      let trial = try HouseholdTrial(seed: seed)
+      try? trial.run()
+      return trial.household.trace
+    }
+    #expect(traces[0] == traces[1])
+  }
+}

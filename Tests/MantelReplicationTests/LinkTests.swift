@@ -1,0 +1,141 @@
+import MantelCore
+import MantelHousehold
+import MantelSummary
+import Testing
+
+@testable import MantelReplication
+
+/// What a peer has: how it becomes known, and what is read from it before.
+@Suite struct LinkTests {
+  private let photo = content("photo")
+
+  private func opening(
+    _ machine: SingleMachine, _ holdings: (count: Int, root: Digest256), isDialer: Bool = true
+  ) -> LinkOpening {
+    LinkOpening(
+      machine: machine.peers[0].machine, heads: [:], holdingsCount: UInt64(holdings.count),
+      holdingsRoot: holdings.root, rosterHash: machine.replicator.roster.hash, time: machine.now.wall,
+      isDialer: isDialer)
+  }
+
+  /// The peer said what this machine has by now, and was told what it had: it waits to be compared with.
+  @Test func bothSidesJudgeByTheHellos() throws {
+    let machine = try SingleMachine()
+    let link = LinkID(1)
+    machine.replicator.prepare(link)
+    try machine.write("a.jpg", photo, machine.stamp(10))
+    let actions = try machine.send(.linkOpened(link, opening(machine, machine.replicator.holdings())))
+    #expect(actions.compared(link) != nil)
+  }
+
+  @Test func equalHellosNeedNoComparison() throws {
+    let machine = try SingleMachine()
+    let link = LinkID(1)
+    try machine.write("a.jpg", photo, machine.stamp(10))
+    machine.replicator.prepare(link)
+    let said = machine.replicator.holdings()
+    try machine.write("b.jpg", content("other"), machine.stamp(10))
+    let actions = try machine.send(.linkOpened(link, opening(machine, said)))
+    #expect(actions.compared(link) == nil)
+    #expect(actions.told(link, of: content("other")) == true)
+    #expect(machine.replicator.connectedHolders(of: photo) == [machine.peers[0].machine])
+    #expect(machine.replicator.connectedHolders(of: content("other")).isEmpty)
+  }
+
+  @Test(arguments: [LinkOutcome.busy, .failed, .cancelled, .unsupported])
+  func aComparisonThatCameToNothingIsStartedAgain(outcome: LinkOutcome) throws {
+    let machine = try SingleMachine()
+    let link = try machine.connect(compares: false)
+    let (job, _) = try #require(machine.take().compared(link))
+    try machine.send(.jobEnded(link, job, outcome))
+    #expect(machine.take().compared(link) == nil)
+    try machine.pass(machine.settings.retry)
+    #expect(machine.take().compared(link) != nil)
+  }
+
+  @Test func nothingIsReadFromAnAbsenceBeforeAllIsCompared() throws {
+    let machine = try SingleMachine()
+    try machine.publish("a.jpg", photo, machine.stamp(10))
+    let link = try machine.connect(compares: false)
+    let (job, _) = try #require(machine.take().compared(link))
+    try machine.send(.differenceFound(link, job, theirsOnly: [], mineOnly: [content("x").digest]))
+    #expect(machine.replicator.connectedHolders(of: photo).isEmpty, "it may be named as lacking yet")
+    try machine.send(.jobEnded(link, job, .complete))
+    #expect(machine.replicator.connectedHolders(of: photo) == [machine.peers[0].machine])
+  }
+
+  @Test func whatThePeerHasIsAskedForBeforeAllIsCompared() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(compares: false)
+    let (job, _) = try #require(machine.take().compared(link))
+    try machine.install(0, 1, [machine.entry("a.jpg", photo)], over: link)
+    try machine.send(.differenceFound(link, job, theirsOnly: [photo.digest], mineOnly: []))
+    #expect(machine.take().orders(link).map(\.unit.content) == [photo])
+  }
+
+  @Test func anAnnouncementIsNewerThanTheComparison() throws {
+    let machine = try SingleMachine()
+    try machine.publish("a.jpg", photo, machine.stamp(10))
+    try machine.publish("b.jpg", content("b"), machine.stamp(10))
+    let link = try machine.connect(compares: false)
+    let (job, _) = try #require(machine.take().compared(link))
+    try machine.send(.availabilityChanged(link, added: [content("b")], removed: [photo]))
+    try machine.send(.differenceFound(link, job, theirsOnly: [], mineOnly: [content("b").digest]))
+    try machine.send(.jobEnded(link, job, .complete))
+    #expect(machine.replicator.connectedHolders(of: photo).isEmpty)
+    #expect(machine.replicator.connectedHolders(of: content("b")) == [machine.peers[0].machine])
+  }
+
+  /// The other side's part: it is asked for a snapshot, even before it heard that the link is open.
+  @Test(arguments: [false, true]) func theSideThatWasDialledComesToKnow(isEarly: Bool) throws {
+    let machine = try SingleMachine()
+    try machine.publish("a.jpg", photo, machine.stamp(10))
+    let link = LinkID(1)
+    machine.replicator.prepare(link)
+    if isEarly { _ = machine.replicator.snapshot(of: .holdings, for: link) }
+    try machine.send(.linkOpened(link, opening(machine, (9, .zero), isDialer: false)))
+    if !isEarly { _ = machine.replicator.snapshot(of: .holdings, for: link) }
+    // What is gone here since was compared, and the peer has it.
+    try machine.sight("a.jpg", .gone)
+    try machine.send(.differenceFound(link, nil, theirsOnly: [content("x").digest], mineOnly: []))
+    #expect(machine.replicator.connectedHolders(of: photo).isEmpty)
+    try machine.send(.holdingsCompared(link))
+    #expect(machine.replicator.connectedHolders(of: photo) == [machine.peers[0].machine])
+  }
+
+  // MARK: Removal
+
+  @Test func aRemovedMachineIsToldBeforeItsConnectionEnds() throws {
+    let machine = try SingleMachine(peers: 2)
+    let link = try machine.connect(0)
+    _ = machine.take()
+    let removal = try machine.replicator.roster.removing(
+      machine.peers[0].machine, lastHead: .none, lastRoot: .zero, by: machine.key, now: machine.now.wall)
+    let actions = try machine.send(.rosterReceived(nil, [removal.bytes]))
+    let told = actions.firstIndex {
+      if case .link(link, .announceRoster(let statements)) = $0 {
+        statements.contains(removal.bytes)
+      } else {
+        false
+      }
+    }
+    // The agent drops the connections of machines that are none any more when the roster changes.
+    let changed = actions.firstIndex { if case .rosterChanged = $0 { true } else { false } }
+    let closed = actions.firstIndex { if case .link(link, .close(.notMember)) = $0 { true } else { false } }
+    #expect(try #require(told) < #require(changed))
+    #expect(try #require(told) < #require(closed))
+  }
+
+  @Test func aRemovedMachineSaysSo() throws {
+    let machine = try SingleMachine(peers: 2)
+    let link = try machine.connect(0)
+    let removal = try machine.replicator.roster.removing(
+      machine.machine, lastHead: .none, lastRoot: .zero, by: machine.peers[0], now: machine.now.wall)
+    try machine.send(.rosterReceived(link, [removal.bytes]))
+    let report = try machine.report()
+    #expect(report.state == .attention)
+    #expect(report.reasons.contains(.removed))
+    #expect(!report.isComplete)
+  }
+}

@@ -1,0 +1,69 @@
+import MantelCore
+import MantelSummary
+
+/// SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same run.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    return value ^ (value >> 31)
+  }
+
+  /// True once in `n` times.
+  mutating func oneIn(_ n: UInt64) -> Bool { next() % n == 0 }
+
+  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+
+  mutating func element<Value>(of values: [Value]) -> Value? {
+    values.isEmpty ? nil : values[below(values.count)]
+  }
+}
+
+/// What is in a file: a few bytes, and for a large file a size that nobody has to store. Its blocks follow from both.
+struct Payload: Hashable {
+  let bytes: [UInt8]
+  let size: UInt64
+  let content: ContentID
+
+  init(_ bytes: [UInt8], size: UInt64? = nil) {
+    self.bytes = bytes
+    self.size = size ?? UInt64(bytes.count)
+    content = ContentID(SummaryHash.sha256(bytes + Array("\(self.size)".utf8)))
+  }
+
+  var layout: UnitLayout { UnitLayout(size: size) }
+
+  /// Nil for a content that is one unit.
+  var manifest: Manifest? {
+    guard !layout.isWhole else { return nil }
+    let blocks = (0..<layout.blockCount).map { SummaryHash.sha256(bytes + Array("/\($0)".utf8)) }
+    return Manifest(size: size, blocks: blocks)
+  }
+
+  var manifestHash: Digest256? { manifest.map { SummaryHash.sha256($0.hashedBytes) } }
+}
+
+/// A file in a simulated folder or replica.
+struct SimulatedFile: Equatable {
+  var payload: Payload
+  var mtime: Int64
+  var inode: UInt64
+
+  var bytes: [UInt8] { payload.bytes }
+  var content: ContentID { payload.content }
+  var stamp: FileStamp {
+    FileStamp(size: payload.size, mtime: mtime, ctime: mtime, inode: inode, device: 1)
+  }
+}
+
+/// Bytes in the staging area: a whole content, or some blocks of a large one.
+struct StagedFile: Equatable {
+  var payload: Payload
+  /// Nil when all of it is there and verified.
+  var blocks: Set<UInt32>?
+}

@@ -1,0 +1,112 @@
+import MantelCore
+
+@testable import MantelReplication
+
+/// What disks and threads do, in any order; a process that dies takes what was under way with it.
+extension SimulatedHousehold {
+  func carryOut(_ action: ReplicationAction, at index: Int) throws {
+    let machine = machines[index]
+    switch action {
+    case .link(let link, let command):
+      if let end = machine.links[link], end.isOpen { try obey(command, link, from: index, to: end.peer) }
+    case .look(_, let path): work(at: index) { [self] in try handle(machine.look(path), at: index) }
+    case .hash(_, let path): work(at: index) { [self] in try handle(machine.hash(path), at: index) }
+    case .assemble(let content, let manifest):
+      work(at: index) { [self] in try assemble(content, manifest, at: index) }
+    case .discardStaged(let content): work(at: index) { machine.replica.staged[content] = nil }
+    case .file(let batch, let operations):
+      work(at: index) { [self] in try file(batch, operations, at: index) }
+    case .warn(let warning): machine.warnings.append(warning)
+    case .rosterChanged, .published, .installed: break
+    }
+  }
+
+  /// Work of this process of a machine.
+  func work(at index: Int, _ run: @escaping () throws -> Void) {
+    let life = machines[index].life
+    later { [self] in
+      if machines[index].life == life { try run() }
+    }
+  }
+
+  func report(_ event: ReplicationEvent, at index: Int, life: Int) throws {
+    if machines[index].life == life { try handle(event, at: index) }
+  }
+
+  private func assemble(_ content: ContentID, _ manifest: Manifest, at index: Int) throws {
+    let machine = machines[index]
+    guard let file = machine.replica.staged[content], file.payload.manifest == manifest,
+      file.blocks == nil || file.blocks?.count == manifest.blocks.count
+    else { return try handle(.contentAssembled(content, isIntact: false), at: index) }
+    machine.replica.staged[content]?.blocks = nil
+    work(at: index) { [self] in try handle(.contentAssembled(content, isIntact: true), at: index) }
+  }
+
+  private func file(_ batch: BatchID, _ operations: [FilingOperation], at index: Int) throws {
+    let machine = machines[index]
+    var fault: (SimulatedReplica.Fault, place: Int)?
+    if let faults, random.oneIn(faults.filing), let kind = random.element(of: SimulatedReplica.Fault.allCases)
+    {
+      fault = (kind, random.below(operations.count))
+    }
+    let results = machine.replica.commit(operations, own: machine.own, fault: fault, limit: operations.count)
+    // What is done on the disk is known here only later: the process may die between.
+    work(at: index) { [self] in try handle(.filed(batch, results), at: index) }
+  }
+}
+
+extension ReplicationEvent {
+  /// For a trace: what tells events apart, without what differs from run to run (signatures).
+  var traced: String {
+    switch self {
+    case .linkOpened(let link, let opening):
+      "opened \(link.number) \(opening.holdingsCount) \(opening.holdingsRoot.word0)"
+    case .linkClosed(let link): "closed \(link.number)"
+    case .headReceived(let link, let head):
+      "head \(link.number) \(head.record.order.sequence) \(head.record.root.word0)"
+    case .attestationReceived(let link, let attestation):
+      "attestation \(link.number) \(attestation.record.holder.digest.word0) \(attestation.record.number)"
+    case .recordReceived(let link, let record): "record \(link.number) \(record.record.number)"
+    case .rosterReceived(_, let statements): "roster \(statements.count)"
+    case .entriesReceived(let link, let job, let added, let removed):
+      "entries \(link.number) \(job.number) \(added.count) \(removed.count)"
+    case .differenceFound(let link, _, let theirs, let mine):
+      "difference \(link.number) \(theirs.count) \(mine.count)"
+    case .holdingsCompared(let link): "compared \(link.number)"
+    case .jobEnded(let link, let job, let outcome): "job \(link.number) \(job.number) \(outcome)"
+    case .availabilityChanged(let link, let added, let removed):
+      "available \(link.number) \(added.map(\.digest.word0)) \(removed.map(\.digest.word0))"
+    case .unitVerified(let link, let unit): "verified \(link.number) \(unit.traced)"
+    case .manifestVerified(let link, let content, _): "manifest \(link.number) \(content.digest.word0)"
+    case .unitCorrupt(let link, let unit): "corrupt \(link.number) \(unit.traced)"
+    case .unitEnded(let link, let unit, let outcome): "unit \(link.number) \(unit.traced) \(outcome)"
+    case .stagingFailed(let unit, let isNoSpace): "staging failed \(unit.traced) \(isNoSpace)"
+    case .contentAssembled(let content, let isIntact): "assembled \(content.digest.word0) \(isIntact)"
+    case .stagedFound(let content, let blocks): "staged \(content.digest.word0) \(blocks?.count ?? -1)"
+    case .filed(let batch, let results):
+      "filed \(batch.number) \(results.map(\.traced).joined(separator: " "))"
+    case .sighted(_, let path, _): "sighted \(String(decoding: path, as: UTF8.self))"
+    case .hashed(_, let path, _): "hashed \(String(decoding: path, as: UTF8.self))"
+    case .directoryScanned(_, let sight): "scanned \(sight.files.count)"
+    case .replicaFileLost(let path): "lost \(String(decoding: path, as: UTF8.self))"
+    case .recovered: "recovered"
+    case .tick: "tick"
+    default: "other"
+    }
+  }
+}
+
+extension UnitID {
+  fileprivate var traced: String { "\(content.digest.word0)/\(part)" }
+}
+
+extension FilingResult {
+  fileprivate var traced: String {
+    switch self {
+    case .done(let path, _): "done \(String(decoding: path, as: UTF8.self))"
+    case .adopted(let path, _): "adopted \(String(decoding: path, as: UTF8.self))"
+    case .sourceChanged: "source"
+    case .failed(let failure): "failed \(failure.code)"
+    }
+  }
+}

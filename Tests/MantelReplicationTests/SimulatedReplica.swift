@@ -1,0 +1,126 @@
+import MantelCore
+
+/// The replica and the staging area of a simulated machine: what `Replica.commit` promises, on dictionaries.
+struct SimulatedReplica {
+  private(set) var files: [[UInt8]: SimulatedFile] = [:]
+  var staged: [ContentID: StagedFile] = [:]
+  /// Contents of files that somebody took away: nobody can answer for them.
+  private(set) var damaged: Set<ContentID> = []
+  private var nextInode: UInt64 = 1 << 32
+
+  /// How operations fail, while faults are on.
+  enum Fault: CaseIterable {
+    case noSpace
+    case io
+    case name
+    case sync
+    case notMounted
+  }
+
+  func has(_ content: ContentID) -> Bool { files.values.contains { $0.content == content } }
+
+  /// Somebody removes a file of the replica by hand.
+  mutating func damage(_ path: [UInt8]) {
+    if let file = files.removeValue(forKey: path) { damaged.insert(file.content) }
+  }
+
+  mutating func stageBlock(_ index: UInt32, of payload: Payload) {
+    var file = staged[payload.content] ?? StagedFile(payload: payload, blocks: [])
+    file.blocks?.insert(index)
+    staged[payload.content] = file
+  }
+
+  /// A batch. `fault` hits the operation at `place`, or all of them where its kind does; only the first `limit`
+  /// operations happen at all, when the process dies in the middle.
+  mutating func commit(
+    _ operations: [FilingOperation], own: [[UInt8]: SimulatedFile], fault: (Fault, place: Int)?, limit: Int
+  ) -> [FilingResult] {
+    switch fault?.0 {
+    case .notMounted: return operations.map { _ in Self.failure(.notMounted) }
+    case .sync:
+      // The sync of the staged bytes failed: they are not to be trusted, and go.
+      for case .land(let content, _, _) in operations { staged[content] = nil }
+      return operations.map { _ in Self.failure(.sync) }
+    default: break
+    }
+    var results: [FilingResult] = []
+    for (place, operation) in operations.prefix(limit).enumerated() {
+      if let fault, fault.place == place {
+        results.append(Self.failure(fault.0))
+      } else {
+        results.append(commit(operation, own: own))
+      }
+    }
+    return results
+  }
+
+  private static func failure(_ fault: Fault) -> FilingResult {
+    let code: FilingFailure.Code =
+      switch fault {
+      case .noSpace: .noSpace
+      case .io: .io
+      case .name: .name
+      case .sync: .sync
+      case .notMounted: .notMounted
+      }
+    return .failed(FilingFailure(code: code, errno: 5, message: "simulated: \(fault)"))
+  }
+
+  private mutating func commit(_ operation: FilingOperation, own: [[UInt8]: SimulatedFile]) -> FilingResult {
+    switch operation {
+    case .land(let content, let path, let mtime):
+      guard let file = staged[content], file.blocks == nil else { return existing(path, content, mtime) }
+      staged[content] = nil
+      return put(file.payload, path, mtime)
+    case .move(let from, let path, let content, let mtime):
+      guard let file = files[from] else { return existing(path, content, mtime) }
+      guard file.content == content else { return .sourceChanged }
+      files[from] = nil
+      return put(file.payload, path, mtime)
+    case .link(let from, let path, let content, let mtime), .copy(let from, let path, let content, let mtime):
+      guard let file = files[from] else { return existing(path, content, mtime) }
+      guard file.content == content else { return .sourceChanged }
+      return put(file.payload, path, mtime)
+    case .copyOwn(_, let source, let path, let content, let mtime):
+      guard let file = own[source] else {
+        return .failed(FilingFailure(code: .other, errno: 2, message: "no such own file"))
+      }
+      guard file.content == content else { return .sourceChanged }
+      return put(file.payload, path, mtime)
+    case .remove(let path):
+      files[path] = nil
+      return .done(path: path, nil)
+    }
+  }
+
+  /// Nothing is ever replaced: equal bytes are adopted, and other bytes keep their name.
+  private mutating func put(_ payload: Payload, _ path: [UInt8], _ mtime: Int64) -> FilingResult {
+    for name in Self.names(path) {
+      if let there = files[name] {
+        guard there.payload == payload else { continue }
+        files[name]?.mtime = mtime
+        return .adopted(path: name, files[name]?.stamp ?? there.stamp)
+      }
+      nextInode += 1
+      let file = SimulatedFile(payload: payload, mtime: mtime, inode: nextInode)
+      files[name] = file
+      return .done(path: name, file.stamp)
+    }
+    return Self.failure(.name)
+  }
+
+  /// The bytes are not where they should come from: an earlier run may have brought them to where they should be.
+  private mutating func existing(_ path: [UInt8], _ content: ContentID, _ mtime: Int64) -> FilingResult {
+    for name in Self.names(path) {
+      guard let there = files[name] else { break }
+      guard there.content == content else { continue }
+      files[name]?.mtime = mtime
+      return .adopted(path: name, files[name]?.stamp ?? there.stamp)
+    }
+    return .sourceChanged
+  }
+
+  private static func names(_ path: [UInt8]) -> [[UInt8]] {
+    [path] + (2...9).map { path + Array(" (\($0))".utf8) }
+  }
+}
