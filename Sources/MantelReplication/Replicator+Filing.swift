@@ -9,6 +9,9 @@ struct FilingState: Sendable {
   /// The store has contents whose files may not match their entries.
   var hasUnfiled = false
   var running: FilingBatch?
+  /// Replica files that are not there any more, though others of their contents are. The catalog keeps their rows until
+  /// they are made again: after a crash they are missed again.
+  var lost: Set<[UInt8]> = []
   /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
   var resting: Set<ContentID> = []
   var retryAt: Instant?
@@ -121,7 +124,7 @@ extension Replicator {
         }
       }
       plans[content] = FilingPlan(
-        content: content, places: places, files: try store.replicaFiles(of: content),
+        content: content, places: places, files: try presentFiles(of: content),
         source: try source(of: content), occupied: occupied)
     }
     try run(plans, now: now)
@@ -244,10 +247,15 @@ extension Replicator {
     var outcome = BatchOutcome(batch)
     for (step, result) in zip(batch.steps, results) { outcome.take(step, result, now: now) }
     // Where bytes should have been taken from and were not: those files are not what the catalog says.
-    for path in outcome.sources where try store.replicaFile(at: path) != nil { outcome.removed.insert(path) }
-    outcome.removed.subtract(outcome.put.keys)
+    for path in outcome.sources { outcome.removed.formUnion(try lose(path)) }
     // A content of which nothing is here is filed too: it is missing, and comes back when its bytes do.
     let filed = batch.contents.filter { !outcome.failed.contains($0) && !batch.outdated.contains($0) }
+    for path in filing.lost {
+      guard let content = try store.replicaFile(at: path)?.content, filed.contains(content) else { continue }
+      outcome.removed.insert(path)
+      filing.lost.remove(path)
+    }
+    outcome.removed.subtract(outcome.put.keys)
     filing.ready.formUnion(batch.outdated.intersection(batch.contents))
     try store.commitFiling(put: Array(outcome.put.values), removed: Array(outcome.removed), filed: filed)
     filing.running = nil
@@ -288,10 +296,27 @@ extension Replicator {
     try releaseIfGone(content)
   }
 
+  /// Files of a content that are there, as far as anybody knows.
+  private func presentFiles(of content: ContentID) throws(StoreError) -> [ReplicaFile] {
+    try store.replicaFiles(of: content).filter { !filing.lost.contains($0.path) }
+  }
+
+  /// A replica file is not what the catalog says. Returns the rows that have to go now, because no other file has the
+  /// content: then the catalog knows it to be missing.
+  private mutating func lose(_ path: [UInt8]) throws(StoreError) -> [[UInt8]] {
+    guard let file = try store.replicaFile(at: path) else { return [] }
+    filing.lost.insert(path)
+    guard try presentFiles(of: file.content).isEmpty else { return [] }
+    let gone = try store.replicaFiles(of: file.content).map(\.path)
+    filing.lost.subtract(gone)
+    return gone
+  }
+
   /// Somebody took a replica file away, or touched it: its content is fetched again unless another file has it.
   mutating func replicaFileLost(_ path: [UInt8]) throws(StoreError) {
     guard let file = try store.replicaFile(at: path) else { return }
-    try store.commitFiling(put: [], removed: [path], filed: [])
+    let gone = try lose(path)
+    if !gone.isEmpty { try store.commitFiling(put: [], removed: gone, filed: []) }
     try releaseIfGone(file.content)
     filing.ready.insert(file.content)
     filing.running?.staying.removeAll { $0.path == path }

@@ -122,6 +122,41 @@ import Testing
     #expect(!machine.isHeld(a))
   }
 
+  /// One of two copies is lost; the process dies before it was made again, and misses it again when it is back.
+  @Test func aCopyThatWasLostIsMissedAfterARestartToo() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    try machine.install(
+      0, 1, [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    try machine.fileAll()
+    let path = try #require(try machine.catalog.replicaFiles(of: a).first).path
+    for _ in 0..<2 {
+      try machine.send(.replicaFileLost(path))
+      #expect(machine.isHeld(a), "the other file has the bytes")
+      #expect(machine.take().batches.flatMap(\.operations).map(\.path) == [path])
+      try machine.restart()
+    }
+    try machine.send(.replicaFileLost(path))
+    try machine.fileAll()
+    #expect(try machine.catalog.replicaFiles(of: a).count == 2)
+  }
+
+  @Test func bothCopiesLostAreMissing() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    try machine.install(
+      0, 1, [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    try machine.fileAll()
+    _ = machine.take()
+    for file in try machine.catalog.replicaFiles(of: a) { try machine.send(.replicaFileLost(file.path)) }
+    #expect(!machine.isHeld(a))
+    #expect(machine.take().orders(link).map(\.unit.content) == [a])
+  }
+
   @Test func resultsOfAnEarlierValueAreNotTaken() throws {
     let (machine, _) = try machine([a])
     let old = try #require(machine.take().batches.first)
