@@ -165,4 +165,10 @@ final class SimulatedMachine {
     return replica.files.values.first { $0.content == content }?.payload
       ?? own.values.first { $0.content == content }?.payload
   }
+
+  /// Whether the machine has a content in a file that it can know of.
+  func knows(_ content: ContentID) -> Bool {
+    own.values.contains { $0.content == content } || replica.staged[content].map { $0.blocks == nil } == true
+      || (try? catalog.replicaFiles(of: content))?.isEmpty == false
+  }
 }
