@@ -44,12 +44,7 @@ package final class Agent: Sendable {
 
   /// Opens the state directory and binds the port. Throws `AgentError`: not initialised, locked, or what a disk said.
   package init(home: Home, listen: Listen, logger: Logger) async throws {
-    guard home.isInitialised else {
-      throw AgentError(
-        .notInitialised,
-        "this machine belongs to no household yet: `mantel init [DIR...]` founds one, "
-          + "`mantel join CODE` joins one (get the code with `mantel invite` on a member)")
-    }
+    try home.requireInitialised()
     self.home = home
     self.logger = logger
     lock = try StateLock(home)
@@ -141,14 +136,12 @@ package final class Agent: Sendable {
     let name = try catalog.value(.machineName).map { String(decoding: $0, as: UTF8.self) } ?? "machine"
     let addresses = LocalAddresses.list(port: port)
     dialer.setOwnAddresses(Set(addresses))
-    let (machine, role, folders) = await engine.ask { replicator in
-      (replicator.machine, replicator.role, replicator.folders)
-    }
-    await engine.handle(
+    _ = try await engine.change { replicator in
       .recordChanged(
         MachineRecord(
-          machine: machine, number: 0, name: name, role: role, program: MantelVersion.program,
-          addresses: addresses, folders: folders.map { FolderName(id: $0.id, name: $0.name) })))
+          machine: replicator.machine, number: 0, name: name, role: replicator.role,
+          program: MantelVersion.program, addresses: addresses, folders: try replicator.folderNames()))
+    }
   }
 
   // MARK: Running

@@ -6,17 +6,22 @@ package struct Home: Sendable {
   package var state: String
   package var socket: String
   package var defaultReplica: String
+  /// The one directory that has everything; nil when XDG's are used.
+  private var root: String?
 
   /// Everything below one directory: `--home DIR`, or `MANTEL_HOME`.
   package init(directory: String) {
     self.init(
       config: directory + "/config", state: directory + "/state",
       socket: directory + "/agent.sock", defaultReplica: directory + "/Mantel")
+    root = directory
   }
 
   /// `--home`, else `MANTEL_HOME`, else the XDG directories of the user.
   package init(option: String?, environment: [String: String] = ProcessInfo.processInfo.environment) {
-    if let directory = option ?? environment["MANTEL_HOME"], !directory.isEmpty {
+    // An empty variable is one that is not set; an empty option is refused where options are parsed.
+    let variable = environment["MANTEL_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+    if let directory = option ?? variable {
       self.init(directory: Self.absolute(directory))
       return
     }
@@ -54,6 +59,13 @@ package struct Home: Sendable {
     FileManager.default.fileExists(atPath: catalogPath) && FileManager.default.fileExists(atPath: keyPath)
   }
 
+  /// Throws `AgentError` with the ways on unless `init` or `join` was done here.
+  package func requireInitialised() throws {
+    guard !isInitialised else { return }
+    let isKeyLost = FileManager.default.fileExists(atPath: catalogPath)
+    throw isKeyLost ? AgentError.keyLost(self) : AgentError.notInitialised
+  }
+
   /// Makes the directories, readable by their owner only.
   package func create() throws {
     for directory in [config, state, (socket as NSString).deletingLastPathComponent] {
@@ -61,7 +73,7 @@ package struct Home: Sendable {
         atPath: directory, withIntermediateDirectories: true,
         attributes: [.posixPermissions: 0o700])
     }
-    for directory in [config, state] {
+    for directory in [root, config, state].compactMap(\.self) {
       try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: directory)
     }
   }

@@ -21,7 +21,7 @@ package struct OfflineControl: ControlService {
 
   /// Throws `AgentError`: not initialised, or locked by an agent or another command.
   package init(home: Home) throws {
-    guard home.isInitialised else { throw AgentError.notInitialised }
+    try home.requireInitialised()
     self.home = home
     lock = try StateLock(home)
     key = try DeviceKey.load(from: home.keyPath)
@@ -40,11 +40,6 @@ package struct OfflineControl: ControlService {
         throw ControlError(code: .usage, message: "the directory is not base64")
       }
       let existing = try present()
-      guard existing.count < Limits.folders else {
-        throw ControlError(
-          code: .conflict,
-          message: "a machine has at most \(Limits.folders) folders: add one further up instead")
-      }
       let folder = try FolderRules.folder(
         directory: Array(directory), name: request.name, excludes: request.excludes,
         existing: existing, ownPaths: home.ownPaths(replica: try Setup.replicaRoot(catalog, home)))

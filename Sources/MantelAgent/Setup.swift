@@ -16,10 +16,11 @@ package enum Setup {
     package var home: Home
     package var name: String?
     package var replica: String?
-    package var directories: [String]
+    /// Absolute paths, bytes: a name need not be UTF-8.
+    package var directories: [[UInt8]]
     package var role: String
 
-    package init(home: Home, name: String?, replica: String?, directories: [String], role: String = "full") {
+    package init(home: Home, name: String?, replica: String?, directories: [[UInt8]], role: String = "full") {
       self.home = home
       self.name = name
       self.replica = replica
@@ -34,7 +35,7 @@ package enum Setup {
     package var household: String
     package var householdID: String
     package var replica: String
-    package var folders: [(name: String, directory: String)]
+    package var folders: [(name: String, directory: [UInt8])]
     package var members: [String]
   }
 
@@ -42,16 +43,17 @@ package enum Setup {
 
   package static func initialise(_ request: Request) throws -> Result {
     let (name, replica) = try check(request)
-    let (lock, key) = try prepare(request.home)
-    return try withExtendedLifetime(lock) {
+    let attempt = try SetupAttempt(request.home)
+    let key = attempt.key
+    return try withExtendedLifetime(attempt) {
       do {
         let statements = try Roster.found(
           name: "\(name)'s household", machineName: name, key: key,
           random: Greeting.random() + Greeting.random(), now: AgentClock.wall)
         return try store(
-          request, name: name, replica: replica, key: key, statements: statements, record: nil)
+          request, attempt, name: name, replica: replica, statements: statements, record: nil)
       } catch {
-        undo(request.home)
+        attempt.undo()
         throw error
       }
     }
@@ -73,15 +75,16 @@ package enum Setup {
       throw AgentError(.usage, JoinMessages.text(error))
     }
     let (name, replica) = try check(request)
-    let (lock, key) = try prepare(request.home)
-    defer { withExtendedLifetime(lock) {} }
+    let attempt = try SetupAttempt(request.home)
+    let key = attempt.key
+    defer { withExtendedLifetime(attempt) {} }
     do {
       let connection = try await connect(
         key: key, peer: peer, timeout: timeout, logger: logger, progress: progress)
       let (household, finish, statements) = try await converse(
         connection, code: code, key: key, name: name, replaces: replaces, confirm: confirm)
       let result = try store(
-        request, name: name, replica: replica, key: key, statements: statements,
+        request, attempt, name: name, replica: replica, statements: statements,
         record: (household.inviterRecord, connection.remote))
       // Stored first: if FINISH is lost, our acceptance travels with the roster.
       do { try await connection.send(finish) } catch {
@@ -90,7 +93,7 @@ package enum Setup {
       await connection.close()
       return result
     } catch {
-      undo(request.home)
+      attempt.undo()
       throw JoinMessages.agentError(error)
     }
   }
@@ -162,11 +165,7 @@ package enum Setup {
   // MARK: Parts
 
   private static func check(_ request: Request) throws -> (name: String, replica: String) {
-    guard !request.home.isInitialised else {
-      throw AgentError(
-        .conflict,
-        "this machine is a member of a household already (\(request.home.state)); `mantel status` shows it")
-    }
+    try SetupAttempt.check(request.home)
     guard ["full", "source"].contains(request.role) else {
       throw AgentError(.usage, "a role is full or source, not \(request.role)")
     }
@@ -182,52 +181,37 @@ package enum Setup {
     return (name, replica)
   }
 
-  private static func prepare(_ home: Home) throws -> (StateLock, DeviceKey) {
-    try home.create()
-    let lock = try StateLock(home)
-    // A key without a catalog is the rest of an attempt that ended early.
-    try? FileManager.default.removeItem(atPath: home.keyPath)
-    return (lock, try DeviceKey.create(at: home.keyPath))
-  }
-
-  private static func undo(_ home: Home) {
-    for path in [home.keyPath, home.catalogPath, home.catalogPath + "-wal", home.catalogPath + "-shm"] {
-      try? FileManager.default.removeItem(atPath: path)
-    }
-  }
-
   private static func store(
-    _ request: Request, name: String, replica: String, key: DeviceKey,
+    _ request: Request, _ attempt: SetupAttempt, name: String, replica: String,
     statements: [SignedStatement], record: (Signed<MachineRecord>, NetworkAddress)?
   ) throws -> Result {
+    let key = attempt.key
     var folders: [Folder] = []
     for directory in request.directories {
       folders.append(
         try FolderRules.folder(
-          directory: Array(Home.absolute(directory).utf8), name: nil, excludes: [],
+          directory: directory, name: nil, excludes: [],
           existing: folders, ownPaths: request.home.ownPaths(replica: replica)))
     }
     let roster = Roster(statements)
     _ = try Replica.open(root: Array(replica.utf8), machine: key.machine, create: true)
-    let catalog = try Catalog(path: request.home.catalogPath, machine: key.machine)
-    try FileManager.default.setAttributes(
-      [.posixPermissions: 0o600], ofItemAtPath: request.home.catalogPath)
-    try catalog.setValue(.household, roster.household.bytes)
-    try catalog.setValue(.machineName, Array(name.utf8))
-    try catalog.setValue(.role, Array(request.role.utf8))
-    try catalog.setValue(.replicaRoot, Array(replica.utf8))
-    try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
-    for folder in folders { try catalog.putFolder(folder) }
-    if let (signed, address) = record {
-      try catalog.putRecord(signed)
-      try catalog.recordDial(
-        signed.record.machine, address, succeeded: true, at: AgentClock.wall)
+    try attempt.makeCatalog { catalog in
+      try catalog.setValue(.household, roster.household.bytes)
+      try catalog.setValue(.machineName, Array(name.utf8))
+      try catalog.setValue(.role, Array(request.role.utf8))
+      try catalog.setValue(.replicaRoot, Array(replica.utf8))
+      try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
+      for folder in folders { try catalog.putFolder(folder) }
+      if let (signed, address) = record {
+        try catalog.putRecord(signed)
+        try catalog.recordDial(
+          signed.record.machine, address, succeeded: true, at: AgentClock.wall)
+      }
     }
-    try catalog.setValue(.initialized, [1])
     return Result(
       machine: name, machineID: key.machine.hex, household: roster.name,
       householdID: roster.household.hex, replica: replica,
-      folders: folders.map { ($0.name, String(decoding: $0.root, as: UTF8.self)) },
+      folders: folders.map { ($0.name, $0.root) },
       members: roster.members.map(\.name))
   }
 

@@ -92,6 +92,11 @@ package final class Catalog: HouseholdStore, Sendable {
     }
   }
 
+  /// Ends all use of the catalog, and moves what its log has into the file.
+  package func close() throws(StoreError) {
+    do { try database.close() } catch { throw StoreError(mapping: error) }
+  }
+
   /// A read from one snapshot.
   func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
     do { return try database.read(body) } catch { throw StoreError(mapping: error) }

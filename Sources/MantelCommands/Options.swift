@@ -10,6 +10,10 @@ struct HomeOptions: ParsableArguments {
       valueName: "dir"))
   var home: String?
 
+  func validate() throws {
+    if home?.isEmpty == true { throw ValidationError("--home takes a directory") }
+  }
+
   var value: Home { Home(option: home, environment: Console.current.environment) }
 
   /// Asks the running agent. Throws `notRunning` with what to do about it.

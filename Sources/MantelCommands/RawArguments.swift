@@ -25,10 +25,13 @@ enum RawArguments {
     return [slash] + components.joined(separator: [slash])
   }
 
-  /// The absolute path that an argument means, as base64.
+  /// The absolute path that an argument means; and as base64.
+  static func absolute(_ text: String) -> [UInt8] {
+    absolute(bytes(of: text), from: FileManager.default.currentDirectoryPath)
+  }
+
   static func absoluteBase64(_ text: String) -> String {
-    let path = absolute(bytes(of: text), from: FileManager.default.currentDirectoryPath)
-    return Data(path).base64EncodedString()
+    Data(absolute(text)).base64EncodedString()
   }
 
   private static func ownArguments() -> [[UInt8]] {

@@ -2,9 +2,9 @@
 package struct SetupAnswer: Codable, Hashable, Sendable {
   package struct Directory: Codable, Hashable, Sendable {
     package var name: String
-    package var directory: String
+    package var directory: PathText
 
-    package init(name: String, directory: String) {
+    package init(name: String, directory: PathText) {
       self.name = name
       self.directory = directory
     }

@@ -52,7 +52,6 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case replicaMarker
   case ownEpoch
   case pendingJoin
-  case initialized
 }
 
 /// Entries that one change of a library adds and takes away.

@@ -169,7 +169,10 @@ import Testing
       #expect(founded.code == 0)
       let setup = try ControlCoding.value(SetupAnswer.self, from: Data(founded.output))
       #expect(setup.machine.name == "attic" && setup.members == ["attic"])
-      #expect(setup.folders == [SetupAnswer.Directory(name: "photos", directory: photos)])
+      #expect(
+        setup.folders == [
+          SetupAnswer.Directory(name: "photos", directory: PathText(path: photos, pathBase64: nil))
+        ])
       #expect(await mantel("init", "--home", home).code == 64)
 
       let added = await mantel("folder", "add", more, "--exclude", "*.tmp", "--home", home)
@@ -190,6 +193,64 @@ import Testing
       #expect(await mantel("peers", "remove", "nobody", "--yes", "--home", home).code == 64)
       #expect(await mantel("peers", "remove", "attic", "--yes", "--home", home).code == 64)
       #expect(await mantel("invite", "--home", home).code == 3)
+    }
+  }
+
+  /// A failed attempt takes back what it made, and nothing else.
+  @Test func whatFailsToFoundLeavesNothingBehind() async throws {
+    try await withTemporaryDirectory { directory in
+      let home = directory + "/h"
+      let failed = await mantel("init", directory + "/none", "--home", home)
+      #expect(failed.code == 64 && failed.messages.contains("/none"))
+      let left = try FileManager.default.contentsOfDirectory(atPath: home + "/state")
+      #expect(left == ["lock"])
+      #expect(await mantel("init", "--name", "attic", "--home", home).code == 0)
+      let mode = try FileManager.default.attributesOfItem(atPath: home)[.posixPermissions] as? Int
+      #expect(mode == 0o700)
+    }
+  }
+
+  /// The catalog of a member whose key is lost is worth everything: nothing removes it.
+  @Test func aCatalogWithoutItsKeyIsLeftAlone() async throws {
+    try await withTemporaryDirectory { directory in
+      #expect(await mantel("init", "--name", "attic", "--home", directory).code == 0)
+      let home = Home(directory: directory)
+      let catalog = try Data(contentsOf: URL(filePath: home.catalogPath))
+      try FileManager.default.removeItem(atPath: home.keyPath)
+      for command in [["init", "--home", directory], ["run", "--home", directory]] {
+        let refused = await mantel(command)
+        #expect(refused.code == 64 && refused.messages.contains("device.key"), "\(refused)")
+      }
+      #expect(try Data(contentsOf: URL(filePath: home.catalogPath)) == catalog)
+      #expect(!FileManager.default.fileExists(atPath: home.keyPath))
+    }
+  }
+
+  /// A key alone may be the last trace of a member: it is kept under another name.
+  @Test func aKeyWithoutACatalogIsSetAside() async throws {
+    try await withTemporaryDirectory { directory in
+      #expect(await mantel("init", "--name", "attic", "--home", directory).code == 0)
+      let home = Home(directory: directory)
+      let key = try Data(contentsOf: URL(filePath: home.keyPath))
+      for suffix in ["", "-wal", "-shm"] {
+        try? FileManager.default.removeItem(atPath: home.catalogPath + suffix)
+      }
+      #expect(
+        await mantel("init", "--name", "attic", "--home", directory, "--replica", directory + "/R").code == 0)
+      let kept = try FileManager.default.contentsOfDirectory(atPath: home.state).filter {
+        $0.hasPrefix("device.key.before-")
+      }
+      #expect(kept.count == 1)
+      #expect(try Data(contentsOf: URL(filePath: "\(home.state)/\(kept[0])")) == key)
+    }
+  }
+
+  @Test func everyCommandTakesAHome() async {
+    for command in [
+      ["version"], ["service", "status"], ["service", "remove"], ["status"], ["peers"], ["demo"],
+    ] {
+      #expect(await mantel(command + ["--help"]).text.contains("--home"), "\(command)")
+      #expect(await mantel(command + ["--home", ""]).code == 64, "\(command)")
     }
   }
 

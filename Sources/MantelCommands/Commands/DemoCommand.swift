@@ -17,6 +17,8 @@ struct DemoCommand: AsyncParsableCommand {
   var directory: String?
   @Flag(help: "Leave the machines' directories there to look at.")
   var keep = false
+  /// Taken as every command takes it; the demo's machines have homes of their own.
+  @OptionGroup var home: HomeOptions
   @OptionGroup var output: OutputOptions
 
   private enum Outcome: Sendable {

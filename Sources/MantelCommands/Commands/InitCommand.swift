@@ -19,7 +19,9 @@ struct InitCommand: AsyncParsableCommand {
 
   func run() async throws {
     let result = try Setup.initialise(
-      Setup.Request(home: home.value, name: name, replica: replica, directories: directories))
+      Setup.Request(
+        home: home.value, name: name, replica: replica,
+        directories: directories.map { RawArguments.absolute($0) }))
     try output.print(SetupAnswer(result), SetupText.text(SetupAnswer(result)))
     for line in SetupText.next(isFounder: true, hasFolders: !result.folders.isEmpty) {
       Console.current.say(line)
@@ -33,7 +35,7 @@ extension SetupAnswer {
       machine: MachineAnswer(name: result.machine, id: result.machineID),
       household: MachineAnswer(name: result.household, id: result.householdID),
       replica: result.replica,
-      folders: result.folders.map { Directory(name: $0.name, directory: $0.directory) },
+      folders: result.folders.map { Directory(name: $0.name, directory: PathText(bytes: $0.directory)) },
       members: result.members)
   }
 }

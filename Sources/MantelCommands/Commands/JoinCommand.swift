@@ -42,7 +42,8 @@ struct JoinCommand: AsyncParsableCommand {
     let yes = consent.yes
     let result = try await Setup.join(
       Setup.Request(
-        home: home.value, name: name, replica: replica, directories: directories,
+        home: home.value, name: name, replica: replica,
+        directories: directories.map { RawArguments.absolute($0) },
         role: role.rawValue),
       code: code, peer: try peer.map { try NetworkAddressText($0) }, replaces: replaces,
       timeout: Self.searching, logger: .silent,

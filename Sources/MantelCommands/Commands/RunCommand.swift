@@ -21,7 +21,7 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let home = home.value
-    guard home.isInitialised else { throw AgentError.notInitialised }
+    try home.requireInitialised()
     try ControlSocket.check(home.socket)
     if stopWithInput { InputWatch.start() }
     try await RunService(

@@ -13,7 +13,7 @@ struct ServiceCommand: AsyncParsableCommand {
     @OptionGroup var home: HomeOptions
 
     func run() async throws {
-      guard home.value.isInitialised else { throw AgentError.notInitialised }
+      try home.value.requireInitialised()
       let console = Console.current
       let service = try UserService(environment: console.environment)
       let unit = try ServiceUnit(home: home.home, environment: console.environment)
@@ -38,6 +38,7 @@ struct ServiceCommand: AsyncParsableCommand {
   struct Remove: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Stop the agent and remove the unit; photos and copies stay.")
+    @OptionGroup var home: HomeOptions
 
     func run() async throws {
       let console = Console.current
@@ -59,6 +60,7 @@ struct ServiceCommand: AsyncParsableCommand {
   struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Say whether the unit is installed, enabled and running (exit 3 if it is not running).")
+    @OptionGroup var home: HomeOptions
     @OptionGroup var output: OutputOptions
 
     struct Answer: Codable {

@@ -6,6 +6,7 @@ struct VersionCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "version", abstract: "Print the version of this program.")
 
+  @OptionGroup var home: HomeOptions
   @OptionGroup var output: OutputOptions
 
   func run() async throws {

@@ -29,7 +29,7 @@ struct DemoMachine: Sendable {
   }
 
   var request: Setup.Request {
-    Setup.Request(home: home, name: name, replica: nil, directories: [source])
+    Setup.Request(home: home, name: name, replica: nil, directories: [Array(source.utf8)])
   }
 
   /// Starts the agent on any free port, on all interfaces as discovery announces them, and waits until it answers.

@@ -10,7 +10,7 @@ enum SetupText {
       ["copies", Printable.text(answer.replica)],
     ]
     rows += answer.folders.map {
-      ["folder", "\(Printable.text($0.name))  (\(Printable.text($0.directory)))"]
+      ["folder", "\(Printable.text($0.name))  (\(Printable.path($0.directory)))"]
     }
     return TextTable.lines(rows).joined(separator: "\n") + "\n"
   }
