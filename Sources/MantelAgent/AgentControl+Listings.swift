@@ -21,14 +21,30 @@ extension AgentControl {
       guard let directory = Data(base64Encoded: request.directoryBase64) else {
         throw ControlError(code: .usage, message: "the directory is not base64")
       }
-      let folder = try FolderRules.folder(
-        directory: Array(directory), name: request.name, excludes: request.excludes,
-        existing: await engine.ask { $0.folders }, ownPaths: home.ownPaths(replica: replicaRoot))
-      await engine.handle(.folderAdded(folder))
+      let folder = try await addFolder(Array(directory), request)
       try await renewRecord()
       scanner.scan(folder.id)
-      return try await answers([folder])[0]
+      return try await answer(folder)
     }
+  }
+
+  /// The rules look at disks, which the engine does not wait for: when another folder came meanwhile, they judge anew.
+  private func addFolder(_ directory: [UInt8], _ request: FolderRequest) async throws -> Folder {
+    while true {
+      let existing = await engine.ask { $0.folders }
+      let folder = try FolderRules.folder(
+        directory: directory, name: request.name, excludes: request.excludes, existing: existing,
+        ownPaths: home.ownPaths(replica: replicaRoot))
+      let isAdded = try await engine.change { $0.folders == existing ? .folderAdded(folder) : nil }
+      if isAdded { return folder }
+    }
+  }
+
+  private func answer(_ folder: Folder) async throws -> FolderAnswer {
+    guard let answer = try await answers([folder]).first else {
+      throw ControlError(code: .internalError, message: "the folder \(folder.name) has no answer")
+    }
+    return answer
   }
 
   func removeFolder(name: String) async throws(ControlError) -> FolderAnswer {
@@ -37,9 +53,9 @@ extension AgentControl {
         throw ControlError(
           code: .notFound, message: "no folder is called \(name); `mantel folder list` lists them")
       }
-      let answer = try await answers([folder])[0]
+      let answer = try await answer(folder)
       scanner.forget(folder.id)
-      await engine.handle(.folderRemoved(folder.id))
+      try await engine.perform(.folderRemoved(folder.id))
       return answer
     }
   }
@@ -75,19 +91,18 @@ extension AgentControl {
 
   /// The folder's name travels with the machine record; the names of its replicas are made from it.
   private func renewRecord() async throws {
-    let record = await engine.ask { replicator in
-      replicator.records[replicator.machine]?.record
+    _ = try await engine.change { replicator in
+      guard var record = replicator.records[replicator.machine]?.record else { return nil }
+      record.folders = try replicator.folderNames()
+      return .recordChanged(record)
     }
-    guard var record else { return }
-    record.folders = await engine.ask { $0.folders }.map { FolderName(id: $0.id, name: $0.name) }
-    await engine.handle(.recordChanged(record))
   }
 
   // MARK: Files
 
   func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
     try await answering {
-      let names = await Names(engine)
+      let names = try await Names(engine)
       let library = try query.machine.map { try names.machine($0) }
       let glob = query.pattern.map { Glob($0) }
       var states: EntryStates = [.live]
@@ -140,7 +155,7 @@ extension AgentControl {
   func locate(_ query: WhereQuery) async throws(ControlError) -> WhereAnswer {
     try await answering {
       let content = try await content(of: query)
-      let names = await Names(engine)
+      let names = try await Names(engine)
       let found = try catalog.whereabouts(of: content)
       let roots = Dictionary(await engine.ask { $0.folders }.map { ($0.id, $0.root) }) { first, _ in first }
       var holders: [WhereAnswer.Holder] = []
@@ -187,13 +202,18 @@ extension AgentControl {
     guard let path = query.fileBase64.flatMap({ Data(base64Encoded: $0) }).map(Array.init) else {
       throw ControlError(code: .usage, message: "name a file or a SHA-256")
     }
-    if let content = try catalog.ownFile(atAbsolutePath: path)?.content { return content }
-    // A file of the replica, or of anywhere: its bytes tell.
     let text = String(decoding: path, as: UTF8.self)
     let directory = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[...$0]) } ?? []
     let name = Array(path[directory.count...])
     do {
-      return try await effects.walk { try FileReader.hash(root: directory, path: name, fsync: false).content }
+      if let file = try catalog.ownFile(atAbsolutePath: path), let content = file.content {
+        let seen = try await effects.walk { try FileReader.stat(root: directory, path: name) }
+        if file.stamp.isSame(as: seen.stamp) { return content }
+      }
+      // A file of the replica, of anywhere, or one that has just changed: its bytes tell.
+      return try await effects.walk { [effects] in
+        try FileReader.hash(root: directory, path: name, fsync: false) { effects.isRunning }.content
+      }
     } catch {
       throw ControlError(code: .notFound, message: "\(text) cannot be read: \(error)")
     }
@@ -219,7 +239,7 @@ extension AgentControl {
 
   func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer> {
     try await answering {
-      let names = await Names(engine)
+      let names = try await Names(engine)
       let library = try machine.map { try names.machine($0) }
       let start = after.flatMap { Data(base64Encoded: $0) }.map(Array.init)
       let files = try catalog.replicaFiles(of: library, after: start, limit: Self.pageItems)
@@ -241,9 +261,9 @@ struct Names: Sendable {
   /// Members of the household.
   private(set) var count = 0
 
-  init(_ engine: Engine) async {
-    let (roster, records, own, machine) = await engine.ask {
-      ($0.roster, $0.records, $0.folders, $0.machine)
+  init(_ engine: Engine) async throws {
+    let (roster, records, own, machine) = try await engine.ask {
+      ($0.roster, $0.records, try $0.folderNames(), $0.machine)
     }
     for member in roster.removed { machines[member.machine] = member.name }
     for member in roster.members { machines[member.machine] = member.name }

@@ -22,6 +22,7 @@ struct AgentControl: ControlService {
   let discovery: DiscoveryService
   let invitations: Invitations
   let rates: TransferRates
+  let sessionRates = SessionRates()
   let started = AgentClock.instant
 
   static let pageItems = 500
@@ -70,7 +71,7 @@ struct AgentControl: ControlService {
           seen: report.ledger.seen, safe: report.ledger.safe, pending: report.ledger.pending,
           skipped: report.ledger.skipped),
         missing: FileCount(files: report.missingFiles, bytes: report.missingBytes),
-        arriving: report.arriving, peers: peers, reasons: reasons,
+        arriving: report.arriving, peers: peers, reasons: reasons, libraries: await libraryAnswers(names),
         discovery: discovery.stateText, bytesPerSecond: speed,
         etaSeconds: speed > 0 && remaining > 0 ? Double(remaining) / speed : nil,
         notices: notices, replica: replicaRoot, listeningPort: Int(port),
@@ -179,17 +180,33 @@ struct AgentControl: ControlService {
     }
   }
 
+  /// The proof of completeness, library by library.
+  private func libraryAnswers(_ names: [MachineID: String]) async -> [LibraryAnswer] {
+    await engine.ask { replicator in
+      replicator.owedLibraries.map { owner in
+        let roots = replicator.roots(of: owner)
+        let order = replicator.installedHead(of: owner)?.order ?? .none
+        return LibraryAnswer(
+          machine: owner == replicator.machine
+            ? replicator.records[owner]?.record.name ?? owner.short : names[owner] ?? owner.short,
+          epoch: order.epoch, sequence: order.sequence, contents: roots.files,
+          wantedRoot: roots.wanted.hex, heldRoot: roots.held.hex)
+      }
+    }
+  }
+
   // MARK: Peers
 
   private func peerAnswers(_ report: StatusReport) async throws -> [PeerAnswer] {
     let sessions = transport.statistics().sessions
+    let speeds = sessionRates.update(sessions)
     var answers: [PeerAnswer] = []
     for peer in report.peers {
       let session = sessions.first { $0.peer == peer.machine }
       let addresses = try catalog.peerAddresses(peer.machine)
       let seen = await engine.seenAt(peer.machine) ?? addresses.compactMap(\.lastSuccess).max()
       let head = await engine.ask { $0.installedHead(of: peer.machine) }
-      let age = session.map { max((AgentClock.instant - $0.connected).inSeconds, 1) } ?? 1
+      let speed = session.flatMap { speeds[$0.session] }
       answers.append(
         PeerAnswer(
           name: peer.name, id: peer.machine.hex, role: peer.role == .full ? "full" : "source",
@@ -198,10 +215,9 @@ struct AgentControl: ControlService {
           lastSeen: (peer.isConnected ? AgentClock.wall : seen).map(Self.text),
           attested: peer.attested.map(Self.text),
           address: session.map { "\($0.remote)" } ?? addresses.first.map { "\($0.address)" },
-          library: head.map { FileCount(files: Int($0.counts.live), bytes: $0.counts.bytes) },
-          heldHere: peer.heldHere,
-          receivedBytesPerSecond: session.map { Double($0.bytesIn) / age } ?? 0,
-          sentBytesPerSecond: session.map { Double($0.bytesOut) / age } ?? 0,
+          library: head.map { FileCount(files: peer.libraryFiles, bytes: $0.counts.bytes) },
+          heldHere: peer.heldHere, receivedBytesPerSecond: speed?.received ?? 0,
+          sentBytesPerSecond: speed?.sent ?? 0,
           clockSkewSeconds: peer.clockSkew?.inSeconds, version: peer.program))
     }
     return answers
@@ -209,6 +225,10 @@ struct AgentControl: ControlService {
 
   func peers() async throws(ControlError) -> PeersAnswer {
     try await answering {
+      if sessionRates.areStale(transport.statistics().sessions) {
+        // Nobody has asked lately: a rate needs two looks.
+        try await Task.sleep(for: SessionRates.shortest)
+      }
       let (report, _, _, _) = try await snapshot()
       let removed = await engine.ask { replicator in
         let names = Dictionary(replicator.roster.members.map { ($0.machine, $0.name) }) { first, _ in first }
@@ -245,7 +265,7 @@ struct AgentControl: ControlService {
       let removal = try await engine.ask { replicator in
         try PeerRemoval.statement(name: name, replicator: &replicator, key: key)
       }
-      await engine.handle(.rosterReceived(nil, [removal.statement.bytes]))
+      try await engine.perform(.rosterReceived(nil, [removal.statement.bytes]))
       return RemovalAnswer(kind: "machine", name: removal.name, admitted: removal.admitted)
     }
   }
@@ -273,9 +293,7 @@ struct AgentControl: ControlService {
   }
 
   static func text(_ path: [UInt8]) -> PathText {
-    if let text = String(validating: path, as: UTF8.self) { return PathText(path: text, pathBase64: nil) }
-    return PathText(
-      path: String(decoding: path, as: UTF8.self), pathBase64: Data(path).base64EncodedString())
+    PathText(bytes: path)
   }
 
   /// Turns what went wrong into words for the person who asked.

@@ -21,6 +21,8 @@ final class Effects: Sendable {
   private let workQueue: AsyncStream<@Sendable () async -> Void>.Continuation
 
   private struct Shared {
+    /// Passes over whole files end early.
+    var isStopping = false
     var transport: Transport?
     var onRosterChange: (@Sendable () -> Void)?
     var onRestart: (@Sendable () -> Void)?
@@ -59,7 +61,14 @@ final class Effects: Sendable {
     }
   }
 
-  func stop() { workQueue.finish() }
+  /// Work that has begun is finished, but for passes over whole files, which may take minutes.
+  func stop() {
+    shared.withLock { $0.isStopping = true }
+    workQueue.finish()
+  }
+
+  /// Asked once a MiB by passes over whole files.
+  var isRunning: Bool { shared.withLock { !$0.isStopping } }
 
   /// Ends the pools' threads; after `run` has returned.
   func close() async {
@@ -116,17 +125,21 @@ final class Effects: Sendable {
   }
 
   func hash(_ folder: FolderID, _ path: [UInt8], root: [UInt8]?, engine: Engine) {
-    start { [hashing] in
+    start { [self, hashing] in
       guard let root else { return await engine.handle(.hashed(folder, path, .gone)) }
       let outcome: HashOutcome
       do {
-        let file = try await hashing.run { try FileReader.hash(root: root, path: path, fsync: true) }
+        let file = try await hashing.run { [self] in
+          try FileReader.hash(root: root, path: path, fsync: true) { isRunning }
+        }
         outcome = .hashed(
           content: file.content, manifest: file.manifestHash, before: file.stampBefore,
           after: file.stampAfter, isHeld: file.isDurable)
       } catch let error as DiskError {
         switch error.code {
         case .notFound: outcome = .gone
+        // The agent ends: the next one hashes it.
+        case .cancelled: return
         case .changed:
           // Report a change as what it is, so that the file is looked at again.
           if let seen = try? await hashing.run({ try FileReader.stat(root: root, path: path) }) {

@@ -41,14 +41,33 @@ actor Engine {
 
   // MARK: Events
 
+  /// A failure of the catalog is told in the log, and the engine has started over when this returns.
   func handle(_ event: ReplicationEvent) {
+    do { try perform(event) } catch {
+      // `perform` has told it; nobody waits for this event.
+    }
+  }
+
+  /// Handles an event for somebody who waits for its success: throws what the catalog said, after starting over.
+  func perform(_ event: ReplicationEvent) throws(StoreError) {
     do {
       let actions = try replicator.handle(event, now: AgentClock.now)
       for action in actions { carryOut(action) }
       armTick()
     } catch {
       recover(from: error)
+      throw error
     }
+  }
+
+  /// Decides by what is true now, and handles the event that this leads to with nothing in between; false when `decide`
+  /// wants none.
+  func change(
+    _ decide: @Sendable (inout Replicator) throws -> ReplicationEvent?
+  ) throws -> Bool {
+    guard let event = try decide(&replicator) else { return false }
+    try perform(event)
+    return true
   }
 
   /// Memory and catalog may differ after a failed transaction: start from the catalog, with new connections.

@@ -9,6 +9,10 @@ enum FolderRules {
     directory: [UInt8], name wish: String?, excludes: [String], existing: [Folder],
     ownPaths: [[UInt8]]
   ) throws -> Folder {
+    guard existing.count < Limits.folders else {
+      throw AgentError(
+        .conflict, "a machine has at most \(Limits.folders) folders: add one further up instead")
+    }
     var root = directory
     while root.count > 1, root.last == UInt8(ascii: "/") { root.removeLast() }
     let shown = String(decoding: root, as: UTF8.self)

@@ -86,9 +86,11 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
   /// When it signed its newest attestation.
   package var attested: String?
   package var address: String?
-  /// Contents of its library, and how many of them this machine holds.
+  /// Contents that its library wants kept, with the bytes of all its files; and how many of the contents this machine
+  /// holds.
   package var library: FileCount?
   package var heldHere: Int
+  /// Over the last seconds.
   package var receivedBytesPerSecond: Double
   package var sentBytesPerSecond: Double
   package var clockSkewSeconds: Double?
@@ -118,6 +120,30 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
   }
 }
 
+/// What this machine has of one library: complete when the roots are equal.
+package struct LibraryAnswer: Codable, Hashable, Sendable {
+  package var machine: String
+  /// The installed head; 0 and 0 without one.
+  package var epoch: UInt64
+  package var sequence: UInt64
+  /// Contents that this machine owes, and the Merkle root over them; 64 hexadecimal digits.
+  package var contents: Int
+  package var wantedRoot: String
+  /// The root over those of them that this machine holds.
+  package var heldRoot: String
+
+  package init(
+    machine: String, epoch: UInt64, sequence: UInt64, contents: Int, wantedRoot: String, heldRoot: String
+  ) {
+    self.machine = machine
+    self.epoch = epoch
+    self.sequence = sequence
+    self.contents = contents
+    self.wantedRoot = wantedRoot
+    self.heldRoot = heldRoot
+  }
+}
+
 /// `mantel status --json`.
 package struct StatusAnswer: Codable, Hashable, Sendable {
   /// `complete`, `copying`, `waiting`, `attention` or `off`.
@@ -134,6 +160,8 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
   package var arriving: Int
   package var peers: [PeerAnswer]
   package var reasons: [ReasonAnswer]
+  /// The proof: every library that this machine owes something of.
+  package var libraries: [LibraryAnswer]
   /// `running`, or why peers cannot be discovered.
   package var discovery: String
   package var bytesPerSecond: Double
@@ -147,7 +175,8 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
   package init(
     state: String, complete: Bool, settled: Bool, machine: MachineAnswer,
     household: MachineAnswer, role: String, ledger: LedgerAnswer, missing: FileCount,
-    arriving: Int, peers: [PeerAnswer], reasons: [ReasonAnswer], discovery: String,
+    arriving: Int, peers: [PeerAnswer], reasons: [ReasonAnswer], libraries: [LibraryAnswer],
+    discovery: String,
     bytesPerSecond: Double, etaSeconds: Double?, notices: [String], replica: String,
     listeningPort: Int, time: String
   ) {
@@ -162,6 +191,7 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
     self.arriving = arriving
     self.peers = peers
     self.reasons = reasons
+    self.libraries = libraries
     self.discovery = discovery
     self.bytesPerSecond = bytesPerSecond
     self.etaSeconds = etaSeconds

@@ -192,5 +192,13 @@ extension Replicator {
 extension Replicator {
   package func folder(_ id: FolderID) -> Folder? { ledger.folders[id] }
   package var folders: [Folder] { ledger.folders.values.sorted { $0.name < $1.name } }
+
+  /// What the machine record says of folders: removed ones too, because entries name them for ever. When there are more
+  /// than a record takes, removed ones go unnamed.
+  package func folderNames() throws(StoreError) -> [FolderName] {
+    let removed = try store.folders().filter { $0.isRemoved && ledger.folders[$0.id] == nil }
+      .sorted { $0.id < $1.id }
+    return (folders + removed).prefix(Limits.folders).map { FolderName(id: $0.id, name: $0.name) }
+  }
   package func isScanned(_ id: FolderID) -> Bool { ledger.scanned.contains(id) }
 }

@@ -68,12 +68,13 @@ import Testing
       copiedBytes: 7_400_000, photos: "/p", replica: "/r")
     let report = DemoReport(
       machines: [machine], discovery: "avahi", comparedCopies: 48, comparedBytes: 22_000_000,
-      skipped: 0, seconds: 4, kept: nil)
+      roots: ["attic": String(repeating: "12345678", count: 8)], skipped: 0, seconds: 4, kept: nil)
     #expect(
       report.text == """
         attic  complete  own 8 files, 3.7 MB  copies of the others' 16 files, 7.4 MB
         they found each other through Avahi
         48 copies (22 MB) compared with their originals: every byte, name and time is the same
+        root of attic's photos: 1234567812345678, the same on every machine, and all of it held
         the sums that any two machines list for a third one's photos are the same
         it took 4 s
         everything is removed again; --keep leaves it there to look at

@@ -12,6 +12,7 @@ package enum Samples {
       household: MachineAnswer(name: "attic's household", id: String(repeating: "b", count: 64)),
       role: "full", ledger: LedgerAnswer(seen: 1_203, safe: 1_200, pending: 0, skipped: 3),
       missing: FileCount(files: 0, bytes: 0), arriving: 0, peers: [peer()], reasons: [],
+      libraries: [],
       discovery: "running", bytesPerSecond: 0, etaSeconds: nil, notices: [],
       replica: "/home/anna/Mantel", listeningPort: 62_683, time: now)
     change(&status)

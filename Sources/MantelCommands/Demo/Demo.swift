@@ -80,7 +80,7 @@ final class Demo: Sendable {
       let statuses = try await waitUntilComplete(machines)
       console.say("comparing every copy with its original ...")
       var proof = DemoProof(machines: machines)
-      try await proof.check()
+      try await proof.check(statuses)
       return report(
         machines, statuses, proof, isDiscovered: isDiscovered, keep: keep,
         seconds: (clock.now - began) / .seconds(1))
@@ -255,7 +255,7 @@ final class Demo: Sendable {
           replica: machine.home.defaultReplica)
       },
       discovery: isDiscovered ? "avahi" : "direct", comparedCopies: proof.comparedCopies,
-      comparedBytes: proof.comparedBytes, skipped: proof.skipped, seconds: seconds,
+      comparedBytes: proof.comparedBytes, roots: proof.roots, skipped: proof.skipped, seconds: seconds,
       kept: keep ? root : nil)
   }
 }

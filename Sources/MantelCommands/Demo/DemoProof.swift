@@ -12,6 +12,8 @@ struct DemoProof: Sendable {
   /// Per machine: its own files, and the copies on it.
   private(set) var own: [String: FileCount] = [:]
   private(set) var copies: [String: FileCount] = [:]
+  /// The root over each machine's photos, on which all agree.
+  private(set) var roots: [String: String] = [:]
   private var faults: [String] = []
 
   private static let shownFaults = 10
@@ -19,7 +21,8 @@ struct DemoProof: Sendable {
   init(machines: [DemoMachine]) { self.machines = machines }
 
   /// Throws, naming the first faults, unless every copy is right and none is missing or too many.
-  mutating func check() async throws {
+  mutating func check(_ statuses: [StatusAnswer]) async throws {
+    compareRoots(statuses)
     for owner in machines {
       let originals = try await originals(of: owner)
       own[owner.name] = Self.count(originals)
@@ -37,6 +40,19 @@ struct DemoProof: Sendable {
       throw CommandFailure(
         .notComplete,
         faults.prefix(Self.shownFaults).joined(separator: "; ") + (more > 0 ? "; and \(more) more" : ""))
+    }
+  }
+
+  /// Every machine wants the same of each library, and holds it all.
+  private mutating func compareRoots(_ statuses: [StatusAnswer]) {
+    for owner in machines {
+      let libraries = statuses.flatMap(\.libraries).filter { $0.machine == owner.name }
+      let roots = Set(libraries.flatMap { [$0.wantedRoot, $0.heldRoot] })
+      guard let root = roots.first, roots.count == 1, libraries.count == machines.count else {
+        faults.append("the roots of \(owner.name)'s photos differ")
+        continue
+      }
+      self.roots[owner.name] = root
     }
   }
 

@@ -19,6 +19,8 @@ struct DemoReport: Codable, Hashable, Sendable {
   /// Copies that were compared byte for byte, by name and by time with their originals.
   var comparedCopies: Int
   var comparedBytes: UInt64
+  /// Merkle roots over the contents of each machine's library, the same on all machines.
+  var roots: [String: String]
   /// Files of the sources that are not backed up, each with a reason.
   var skipped: Int
   var seconds: Double
@@ -41,6 +43,9 @@ struct DemoReport: Codable, Hashable, Sendable {
     lines.append(
       "\(Quantity.count(comparedCopies)) copies (\(Quantity.bytes(comparedBytes))) compared with their originals: "
         + "every byte, name and time is the same")
+    lines += roots.sorted { $0.key < $1.key }.map { name, root in
+      "root of \(Printable.text(name))'s photos: \(root.prefix(16)), the same on every machine, and all of it held"
+    }
     lines.append("the sums that any two machines list for a third one's photos are the same")
     if skipped > 0 {
       lines.append("\(Quantity.files(skipped)) skipped, each with its reason (mantel skipped)")
