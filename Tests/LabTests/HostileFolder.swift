@@ -9,6 +9,9 @@ struct HostileFolder {
   /// Reasons for what is no regular file, by path.
   private(set) var skipped: [[UInt8]: String] = [:]
 
+  /// Regular files that nobody can see.
+  private(set) var hidden: Set<[UInt8]> = []
+
   /// - Parameter root: exists.
   init(_ root: String) throws {
     self.root = root
@@ -64,8 +67,14 @@ struct HostileFolder {
       files -= 1
       skipped[Array(name.utf8)] = "junk"
     }
-    // Whoever runs the lab is its root, and root reads everything: nothing here can be made unreadable.
-    print("not tried: unreadable files, for the lab's user 0 can read all")
+    try make(Array("private.jpg".utf8), bytes: 100)
+    try make(Array("dlocked/unseen.jpg".utf8), bytes: 100, in: "dlocked")
+    files -= 2
+    hidden.insert(Array("dlocked/unseen.jpg".utf8))
+    for name in ["private.jpg", "dlocked"] {
+      guard chmod("\(root)/\(name)", 0) == 0 else { throw failure("chmod", Array(name.utf8)) }
+      skipped[Array(name.utf8)] = "unreadable"
+    }
   }
 
   private mutating func makeTimes() throws {
@@ -99,7 +108,8 @@ struct HostileFolder {
   }
 
   /// A file of bytes of its own.
-  private mutating func make(_ path: [UInt8], bytes: Int) throws {
+  private mutating func make(_ path: [UInt8], bytes: Int, in directory: String? = nil) throws {
+    if let directory, mkdir("\(root)/\(directory)", 0o755) != 0 { throw failure("mkdir", path) }
     let full = Array(root.utf8) + [0x2F] + path
     let file = open(full.map(CChar.init(bitPattern:)) + [0], O_WRONLY | O_CREAT | O_EXCL, 0o644)
     guard file >= 0 else { throw failure("open", path) }

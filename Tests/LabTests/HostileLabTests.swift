@@ -12,7 +12,7 @@ extension LabTests {
         try await household.found("anna")
         try await household.join("ben", through: "anna")
         try await household.waitUntilSettled()
-        try household.expectReplicated(except: Set(folder.skipped.keys))
+        try household.expectReplicated(except: Set(folder.skipped.keys).union(folder.hidden))
 
         let skipped = try await anna.mantel("skipped", "--json").succeeded().jsonLines(SkippedJSON.self)
         #expect(
@@ -27,7 +27,7 @@ extension LabTests {
           Set(listed.map(\.path.bytes))
             == Set(
               try FolderImage(anna.photos).files.keys.filter {
-                folder.skipped[$0] == nil
+                folder.skipped[$0] == nil && !folder.hidden.contains($0)
               }))
         for arguments in [["ls"], ["skipped"], ["status"], ["peers"]] {
           let text = try await anna.mantel(arguments).stdout

@@ -12,7 +12,7 @@ package struct FolderImage: Sendable {
   package let root: String
   /// Regular files, by their path below the root.
   package private(set) var files: [[UInt8]: File] = [:]
-  /// Symbolic links, pipes, sockets and devices.
+  /// Symbolic links, pipes, sockets and devices; directories that nobody may look into.
   package private(set) var others: Set<[UInt8]> = []
 
   /// A root that does not exist has no files.
@@ -82,6 +82,10 @@ package struct FolderImage: Sendable {
       case S_IFDIR:
         let child = openat(
           dirfd(stream), name.map(CChar.init(bitPattern:)) + [0], O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if child < 0, errno == EACCES {
+          others.insert(path)
+          continue
+        }
         guard child >= 0 else { throw Self.failure("openat", String(decoding: path, as: UTF8.self)) }
         try walk(child, below: path + [0x2F])
       case S_IFREG:

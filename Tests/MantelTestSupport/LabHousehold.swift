@@ -55,11 +55,17 @@ package final class LabHousehold: Sendable {
 
   // MARK: Agents
 
+  /// The lab's user 0 without root's right to read and write everything: files can be unreadable for an agent.
+  private static let unprivileged = [
+    "setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search",
+  ]
+
   /// Starts an agent, and returns when it answers.
   package func start(_ name: String, _ options: String...) async throws {
     let machine = try self[name]
     let level = ProcessInfo.processInfo.environment["MANTEL_LOG"] ?? "notice"
-    let agent = try await machine.spawn(["mantel", "run"] + options, environment: ["MANTEL_LOG": level])
+    let agent = try await machine.spawn(
+      Self.unprivileged + ["mantel", "run"] + options, environment: ["MANTEL_LOG": level])
     agents.withLock { $0[name] = agent }
     try await eventually(within: .seconds(60), "the agent of \(name) answers:\n\(agent.stderr)") {
       guard try agent.isRunning else {
