@@ -105,7 +105,8 @@ let package = Package(
       ]),
     .executableTarget(name: "mantel", dependencies: ["MantelCommands"]),
     .target(
-      name: "MantelTestSupport", dependencies: ["MantelCore"], path: "Tests/MantelTestSupport"),
+      name: "MantelTestSupport", dependencies: ["MantelCore", "MantelSummary"],
+      path: "Tests/MantelTestSupport"),
     .testTarget(name: "MantelCoreTests", dependencies: ["MantelCore"]),
     .testTarget(name: "MantelDiskTests", dependencies: ["MantelDisk", "MantelCore", "MantelTestSupport"]),
     .testTarget(
@@ -163,6 +164,11 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
         "MantelControl", "MantelTestSupport", argumentParser, crypto, httpClient, nioCore, nioHTTP1,
       ],
       path: "Tests/Compare"))
+  package.targets.append(
+    .executableTarget(
+      name: "mantel-benchmarks",
+      dependencies: ["MantelCore", "MantelSummary", "MantelTestSupport", argumentParser],
+      path: "Tests/Benchmarks"))
 }
 
 // Members are visible only through an import of their module, in the modules that call no C. Elsewhere Swift 6.3 takes a C
