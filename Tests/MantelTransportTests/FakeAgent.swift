@@ -6,6 +6,7 @@ import MantelWire
 import NIOCore
 import NIOPosix
 import Synchronization
+import Testing
 
 @testable import MantelTransport
 
@@ -236,10 +237,16 @@ struct Household {
   }
 
   /// A ping is answered: the session works both ways.
-  func expectWorking(_ session: SessionID, of number: Int) async {
+  func expectWorking(
+    _ session: SessionID, of number: Int, sourceLocation: SourceLocation = #_sourceLocation
+  ) async {
     let journal = agents[number].journal
     let before = journal.items.roundTrips(of: session)
     transports[number].send(.ping, to: session)
     await journal.wait { $0.roundTrips(of: session) > before || $0.endedSessions.contains(session) }
+    #expect(
+      journal.items.roundTrips(of: session) > before && !journal.items.endedSessions.contains(session),
+      "the session has ended: \(journal.items.closeCode(of: session).map { "\($0)" } ?? "no code")",
+      sourceLocation: sourceLocation)
   }
 }
