@@ -132,6 +132,11 @@ let package = Package(
         "MantelTransport", "MantelSession", "MantelWire", "MantelHousehold", "MantelCore",
         nioCore, nioPosix, nioSSL, nioEmbedded, logging,
       ]),
+    .testTarget(
+      name: "MantelAgentTests",
+      dependencies: [
+        "MantelAgent", "MantelReplication", "MantelSession", "MantelCore", nioCore,
+      ]),
     .testTarget(name: "MantelDiscoveryTests", dependencies: ["MantelDiscovery", "MantelCore"]),
     .target(
       name: "MantelControlTestSupport",

@@ -7,118 +7,6 @@ import MantelHousehold
 import MantelTransport
 import Synchronization
 
-/// Where to dial, and when: pure bookkeeping of addresses, what is known to answer there, and waiting times.
-struct DialPlan: Sendable {
-  struct Candidate: Hashable, Sendable {
-    var address: NetworkAddress
-    /// Who is expected there; nil when only the certificate will tell.
-    var machine: MachineID?
-  }
-  private struct Attempts: Sendable {
-    var failures = 0
-    var notBefore: Instant
-    var isDialling = false
-  }
-
-  /// Addresses that somebody told (discovery, the user): who answers there is not known at first.
-  private var anonymous: [NetworkAddress: Set<Source>] = [:]
-  /// Who answered at an address in this run.
-  private var answered: [NetworkAddress: MachineID] = [:]
-  private var attempts: [NetworkAddress: Attempts] = [:]
-
-  enum Source: Hashable, Sendable {
-    case discovered(instance: String)
-    case fixed
-  }
-
-  static let shortestWait: Duration = .seconds(1)
-  static let longestWait: Duration = .seconds(60)
-  static let candidatesAtOnce = 8
-  static let addresses = 512
-
-  // MARK: What is known
-
-  mutating func discovered(_ instance: String, _ addresses: [NetworkAddress], now: Instant) {
-    lost(instance)
-    for address in addresses where anonymous.count < Self.addresses {
-      anonymous[address, default: []].insert(.discovered(instance: instance))
-      // A new sign of life is worth a try at once.
-      if attempts[address]?.isDialling != true { attempts[address] = nil }
-    }
-  }
-
-  mutating func lost(_ instance: String) {
-    for address in anonymous.keys {
-      anonymous[address]?.remove(.discovered(instance: instance))
-      if anonymous[address]?.isEmpty == true { anonymous[address] = nil }
-    }
-  }
-
-  mutating func setFixed(_ addresses: Set<NetworkAddress>) {
-    for address in anonymous.keys where !addresses.contains(address) {
-      anonymous[address]?.remove(.fixed)
-      if anonymous[address]?.isEmpty == true { anonymous[address] = nil }
-    }
-    for address in addresses { anonymous[address, default: []].insert(.fixed) }
-  }
-
-  // MARK: Dialling
-
-  /// What to dial now. `remembered`: addresses of members that worked, or that members told of each other, best first.
-  /// `wanted`: members without a connection.
-  func due(
-    wanted: Set<MachineID>, remembered: [MachineID: [NetworkAddress]], own: Set<NetworkAddress>,
-    now: Instant
-  ) -> [Candidate] {
-    var candidates: [Candidate] = []
-    var busy = attempts.values.count(where: \.isDialling)
-    func add(_ candidate: Candidate) {
-      guard busy < Self.candidatesAtOnce, !own.contains(candidate.address),
-        !candidates.contains(where: { $0.address == candidate.address })
-      else { return }
-      if let state = attempts[candidate.address], state.isDialling || state.notBefore > now { return }
-      candidates.append(candidate)
-      busy += 1
-    }
-    for address in anonymous.keys.sorted() {
-      let machine = answered[address]
-      if let machine, !wanted.contains(machine) { continue }
-      guard !wanted.isEmpty else { continue }
-      add(Candidate(address: address, machine: machine))
-    }
-    for machine in wanted.sorted() {
-      for address in remembered[machine] ?? [] {
-        add(Candidate(address: address, machine: machine))
-      }
-    }
-    return candidates
-  }
-
-  /// When something may be due that is not now; nil when only news can change that.
-  func nextDue(now: Instant) -> Instant? {
-    attempts.values.filter { !$0.isDialling && $0.notBefore > now }.map(\.notBefore).min()
-  }
-
-  mutating func began(_ address: NetworkAddress, now: Instant) {
-    attempts[address, default: Attempts(notBefore: now)].isDialling = true
-  }
-
-  mutating func succeeded(_ address: NetworkAddress, _ machine: MachineID, now: Instant) {
-    answered[address] = machine
-    attempts[address] = Attempts(notBefore: now + Self.shortestWait)
-  }
-
-  mutating func failed(_ address: NetworkAddress, isStranger: Bool, now: Instant) {
-    if isStranger { answered[address] = nil }
-    let failures = (attempts[address]?.failures ?? 0) + 1
-    let factor = 1 << min(failures - 1, 6)
-    let wait = isStranger ? Self.longestWait : min(Self.shortestWait * factor, Self.longestWait)
-    attempts[address] = Attempts(failures: failures, notBefore: now + wait)
-  }
-
-  var dialling: Bool { attempts.values.contains(where: \.isDialling) }
-}
-
 /// Keeps a connection to every member: dials what discovery, memory and the user name.
 final class PeerDialer: Sendable {
   private let engine: Engine
@@ -226,19 +114,16 @@ final class PeerDialer: Sendable {
         state.withLock { $0.plan.failed(candidate.address, isStranger: false, now: AgentClock.instant) }
         return
       }
-      state.withLock { $0.plan.succeeded(candidate.address, machine, now: AgentClock.instant) }
+      state.withLock { $0.plan.answered(candidate.address, by: machine, now: AgentClock.instant) }
       try catalog.recordDial(machine, candidate.address, succeeded: true, at: AgentClock.wall)
     } catch let error as TransportError {
       var isStranger = false
       switch error.code {
       case .isSelf, .notMember, .refused: isStranger = true
-      case .unexpectedPeer: isStranger = false
-      case .duplicate:
-        // Already connected the other way round.
-        if let machine = candidate.machine {
-          state.withLock { $0.plan.succeeded(candidate.address, machine, now: AgentClock.instant) }
-          return
-        }
+      case .duplicate(let machine), .unexpectedPeer(let machine):
+        // Nothing failed: it is another member's address, or that of one which is connected already.
+        state.withLock { $0.plan.answered(candidate.address, by: machine, now: AgentClock.instant) }
+        return
       default: break
       }
       state.withLock {

@@ -53,6 +53,9 @@ struct ConnectionRegistry: Sendable {
     self.capacity = connectionsPerPeer
   }
 
+  /// Whether the environment sees a session with this machine.
+  func shows(_ machine: MachineID) -> Bool { peers[machine]?.visible != nil }
+
   /// HELLOs were exchanged on a connection.
   mutating func opened(_ candidate: Candidate) -> [Action] {
     var peer = peers[candidate.peer] ?? Peer()

@@ -7,7 +7,8 @@ import Synchronization
 
 extension Transport {
   /// Connects to a member. Returns when the session is open and shown to the environment: the peer has accepted us and
-  /// its HELLO is here; before `run()` it waits for that. Another connection to the same machine may win instead (`.duplicate`).
+  /// its HELLO is here; before `run()` it waits for that. Another connection to the same machine may win instead (`.duplicate`); without
+  /// `expecting` one that is open always does.
   ///
   /// `address.host` may be an IPv6 link-local address with its interface (`fe80::1%eth0`), or a name. Cancellable.
   package func dial(
@@ -20,11 +21,16 @@ extension Transport {
     let outcome = DialOutcome<SessionID>()
     return try await reach(address, context: tls.client, timeout: timeout, outcome: outcome) {
       [environment] identity throws(TransportError) in
-      if let expecting, identity.machine != expecting {
-        throw TransportError(.unexpectedPeer(identity.machine), "another machine answered")
-      }
       guard environment.authorises(identity.machine) else {
         throw TransportError(.notMember(identity.machine), "the machine at \(address) is not a member")
+      }
+      if let expecting {
+        guard identity.machine == expecting else {
+          throw TransportError(.unexpectedPeer(identity.machine), "another machine answered")
+        }
+      } else if self.state.withLock({ $0.registry.shows(identity.machine) }) {
+        // Who dials without knowing whom is curious, not in need: a session that works is not put to the test for it.
+        throw TransportError(.duplicate(identity.machine), "a session with this machine is open already")
       }
     } whenAuthorised: { connection in
       self.arrived(connection, dial: outcome)

@@ -71,7 +71,7 @@ extension Transport {
     switch code {
     case .duplicate where link.peer == configuration.key.machine:
       TransportError(.isSelf, "this machine dialled itself")
-    case .duplicate: TransportError(.duplicate, "another connection to this machine is kept")
+    case .duplicate: TransportError(.duplicate(link.peer), "another connection to this machine is kept")
     // In TLS 1.3 a server can only refuse a client's certificate after the client was done.
     case .normal: TransportError(.refused, "the other side closed the connection")
     default: TransportError(.closed(code), "the session was closed: \(message)")

@@ -24,8 +24,8 @@ package struct TransportError: Error, Sendable, CustomStringConvertible {
     /// The other side (or our session) closed with this code before the session was open.
     case closed(CloseCode)
     case connectionClosed
-    /// Another connection to the same machine is kept instead.
-    case duplicate
+    /// Another connection to the machine that answered is kept instead.
+    case duplicate(MachineID)
     /// Too many connections wait already.
     case tooMany
     /// A message is above its named limit.

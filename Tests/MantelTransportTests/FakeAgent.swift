@@ -107,6 +107,9 @@ final class FakeAgent: SessionEnvironment {
   let isInviting = Mutex(false)
   /// What to do with a join connection as inviter.
   let joining: @Sendable (JoinConnection) async -> Void
+  /// Runs before a connection is greeted, and before a question is answered.
+  let greetingDelay = Mutex<(@Sendable () async -> Void)?>(nil)
+  let answerDelay = Mutex<(@Sendable () async -> Void)?>(nil)
   /// Runs before each event is taken.
   let slowness = Mutex<(@Sendable (SessionEvent) async -> Void)?>(nil)
 
@@ -137,6 +140,7 @@ final class FakeAgent: SessionEnvironment {
   func configuration(
     for peer: MachineID, isDialer: Bool, session: SessionID
   ) async -> SessionConfiguration? {
+    if let delay = greetingDelay.withLock({ $0 }) { await delay() }
     guard authorises(peer) else { return nil }
     return SessionConfiguration(
       household: household, local: key.machine, peer: peer, isDialer: isDialer, hello: hello)

@@ -1,0 +1,118 @@
+import MantelCore
+
+/// Where to dial, and when: pure bookkeeping of addresses, what is known to answer there, and waiting times.
+struct DialPlan: Sendable {
+  struct Candidate: Hashable, Sendable {
+    var address: NetworkAddress
+    /// Who is expected there; nil when only the certificate will tell.
+    var machine: MachineID?
+  }
+  private struct Attempts: Sendable {
+    var failures = 0
+    var notBefore: Instant
+    var isDialling = false
+  }
+
+  /// Addresses that somebody told (discovery, the user): who answers there is not known at first.
+  private var anonymous: [NetworkAddress: Set<Source>] = [:]
+  /// Who answered at an address last, and when. Routers give addresses to others, so this is good for a time only.
+  private var answers: [NetworkAddress: (machine: MachineID, at: Instant)] = [:]
+  private var attempts: [NetworkAddress: Attempts] = [:]
+
+  enum Source: Hashable, Sendable {
+    case discovered(instance: String)
+    case fixed
+  }
+
+  static let shortestWait: Duration = .seconds(1)
+  static let longestWait: Duration = .seconds(60)
+  /// How long an address is taken for that of the machine that answered there.
+  static let answerLife: Duration = .seconds(600)
+  static let candidatesAtOnce = 8
+  static let addresses = 512
+
+  // MARK: What is known
+
+  mutating func discovered(_ instance: String, _ addresses: [NetworkAddress], now: Instant) {
+    lost(instance)
+    for address in addresses where anonymous.count < Self.addresses {
+      anonymous[address, default: []].insert(.discovered(instance: instance))
+      // A new sign of life is worth a try at once.
+      if attempts[address]?.isDialling != true { attempts[address] = nil }
+    }
+  }
+
+  mutating func lost(_ instance: String) {
+    for address in anonymous.keys {
+      anonymous[address]?.remove(.discovered(instance: instance))
+      if anonymous[address]?.isEmpty == true { anonymous[address] = nil }
+    }
+  }
+
+  mutating func setFixed(_ addresses: Set<NetworkAddress>) {
+    for address in anonymous.keys where !addresses.contains(address) {
+      anonymous[address]?.remove(.fixed)
+      if anonymous[address]?.isEmpty == true { anonymous[address] = nil }
+    }
+    for address in addresses { anonymous[address, default: []].insert(.fixed) }
+  }
+
+  // MARK: Dialling
+
+  /// What to dial now. `remembered`: addresses of members that worked, or that members told of each other, best first.
+  /// `wanted`: members without a connection.
+  func due(
+    wanted: Set<MachineID>, remembered: [MachineID: [NetworkAddress]], own: Set<NetworkAddress>,
+    now: Instant
+  ) -> [Candidate] {
+    var candidates: [Candidate] = []
+    var busy = attempts.values.count(where: \.isDialling)
+    func add(_ candidate: Candidate) {
+      guard busy < Self.candidatesAtOnce, !own.contains(candidate.address),
+        !candidates.contains(where: { $0.address == candidate.address })
+      else { return }
+      if let state = attempts[candidate.address], state.isDialling || state.notBefore > now { return }
+      candidates.append(candidate)
+      busy += 1
+    }
+    for address in anonymous.keys.sorted() {
+      let machine = lastAnswer(at: address, now: now)
+      if let machine, !wanted.contains(machine) { continue }
+      guard !wanted.isEmpty else { continue }
+      add(Candidate(address: address, machine: machine))
+    }
+    for machine in wanted.sorted() {
+      for address in remembered[machine] ?? [] {
+        // Another machine has it now.
+        if let other = lastAnswer(at: address, now: now), other != machine { continue }
+        add(Candidate(address: address, machine: machine))
+      }
+    }
+    return candidates
+  }
+
+  private func lastAnswer(at address: NetworkAddress, now: Instant) -> MachineID? {
+    guard let last = answers[address], now - last.at < Self.answerLife else { return nil }
+    return last.machine
+  }
+
+  mutating func began(_ address: NetworkAddress, now: Instant) {
+    attempts[address, default: Attempts(notBefore: now)].isDialling = true
+  }
+
+  /// A member answered: the one that is connected now, or one that is already, or another than was expected.
+  mutating func answered(_ address: NetworkAddress, by machine: MachineID, now: Instant) {
+    answers[address] = (machine, now)
+    attempts[address] = Attempts(notBefore: now + Self.shortestWait)
+  }
+
+  mutating func failed(_ address: NetworkAddress, isStranger: Bool, now: Instant) {
+    if isStranger { answers[address] = nil }
+    let failures = (attempts[address]?.failures ?? 0) + 1
+    let factor = 1 << min(failures - 1, 6)
+    let wait = isStranger ? Self.longestWait : min(Self.shortestWait * factor, Self.longestWait)
+    attempts[address] = Attempts(failures: failures, notBefore: now + wait)
+  }
+
+  var dialling: Bool { attempts.values.contains(where: \.isDialling) }
+}

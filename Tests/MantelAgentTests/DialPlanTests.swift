@@ -1,0 +1,71 @@
+import MantelCore
+import Testing
+
+@testable import MantelAgent
+
+@Suite struct DialPlanTests {
+  private let start = Instant(nanoseconds: 0)
+  private let anna = MachineID(Digest256(1, 0, 0, 0))
+  private let ben = MachineID(Digest256(2, 0, 0, 0))
+  private let cleo = MachineID(Digest256(3, 0, 0, 0))
+  private let address = NetworkAddress(host: "10.0.0.2", port: 62_683)
+  private let other = NetworkAddress(host: "fe80::2%eth0", port: 62_683)
+
+  private func due(
+    _ plan: DialPlan, wanted: Set<MachineID>, remembered: [MachineID: [NetworkAddress]] = [:],
+    after: Duration = .zero
+  ) -> [DialPlan.Candidate] {
+    plan.due(wanted: wanted, remembered: remembered, own: [], now: start + after)
+  }
+
+  /// Ben is connected, Cleo is away: Ben's other addresses are found out once each, and then left alone.
+  @Test func whoIsConnectedIsNotDialledForTheSakeOfWhoIsAway() {
+    var plan = DialPlan()
+    plan.discovered("ben", [address, other], now: start)
+    #expect(due(plan, wanted: [cleo]).map(\.address) == [address, other])
+    for known in [address, other] {
+      plan.began(known, now: start)
+      plan.answered(known, by: ben, now: start)
+    }
+    #expect(due(plan, wanted: [cleo], after: .seconds(300)).isEmpty)
+    #expect(
+      Set(due(plan, wanted: [ben, cleo], after: .seconds(300)))
+        == [.init(address: address, machine: ben), .init(address: other, machine: ben)])
+  }
+
+  /// After the router has given Ben's address to Cleo.
+  @Test func anAddressBelongsToWhoAnsweredLast() {
+    var plan = DialPlan()
+    plan.discovered("ben", [address], now: start)
+    plan.answered(address, by: ben, now: start)
+    #expect(due(plan, wanted: [ben], after: .seconds(2)) == [.init(address: address, machine: ben)])
+    plan.answered(address, by: cleo, now: start + .seconds(2))
+    let remembered = [ben: [address]]
+    #expect(due(plan, wanted: [ben], remembered: remembered, after: .seconds(10)).isEmpty)
+    #expect(
+      due(plan, wanted: [ben, cleo], remembered: remembered, after: .seconds(10))
+        == [.init(address: address, machine: cleo)])
+  }
+
+  /// Else an address that changed hands twice would be passed over for the rest of the run.
+  @Test func whatIsKnownOfAnAddressGrowsOld() {
+    var plan = DialPlan()
+    plan.discovered("ben", [address], now: start)
+    plan.answered(address, by: cleo, now: start)
+    #expect(due(plan, wanted: [ben], after: DialPlan.answerLife - .seconds(1)).isEmpty)
+    #expect(due(plan, wanted: [ben], after: DialPlan.answerLife) == [.init(address: address, machine: nil)])
+  }
+
+  @Test func failuresWaitLongerEachTimeAndStrangersLongest() {
+    var plan = DialPlan()
+    plan.discovered("ben", [address], now: start)
+    plan.failed(address, isStranger: false, now: start)
+    #expect(due(plan, wanted: [ben]).isEmpty)
+    #expect(due(plan, wanted: [ben], after: .seconds(1)).count == 1)
+    plan.failed(address, isStranger: false, now: start)
+    #expect(due(plan, wanted: [ben], after: .seconds(1)).isEmpty)
+    plan.failed(address, isStranger: true, now: start)
+    #expect(due(plan, wanted: [ben], after: .seconds(59)).isEmpty)
+    #expect(due(plan, wanted: [ben], after: .seconds(60)).count == 1)
+  }
+}
