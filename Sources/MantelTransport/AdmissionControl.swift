@@ -1,14 +1,15 @@
 import MantelCore
 
-/// Whom an accepted connection counts against: an IPv4 address, or the /64 of an IPv6 one.
+/// Whom an accepted connection counts against: an address, or the /64 of an IPv6 one that is not of this link.
 struct SourceKey: Hashable, Sendable {
   let bytes: [UInt8]
 }
 
 /// Bounds what strangers can hold before they have proved who they are.
 ///
-/// When all places are taken, a newcomer gets that of the oldest connection of the address that holds most: a crowd of
-/// idle connections keeps nobody out, and one address can never hold more than its share.
+/// When all places are taken, a newcomer gets that of the oldest connection of the address that holds most; when those of
+/// its own address are, that of the oldest there. So a crowd of idle connections keeps nobody out, not even who shares
+/// their address, and one address can never hold more than its share.
 struct AdmissionControl: Sendable {
   struct Ticket: Hashable, Sendable {
     let number: UInt64
@@ -20,7 +21,6 @@ struct AdmissionControl: Sendable {
   }
 
   enum RefusalReason: String, Sendable {
-    case tooManyOfAddress = "too many unauthenticated connections of this address"
     case tooManyFailures = "too many failed connections of this address"
     case tooManyAddresses = "too many addresses"
   }
@@ -55,14 +55,11 @@ struct AdmissionControl: Sendable {
       source.blockedUntil = now + .seconds(60)
       return .refused(.tooManyFailures)
     }
-    guard source.pending.count < limits.unauthenticatedPerAddress else {
-      return .refused(.tooManyOfAddress)
-    }
     // Paid in advance and given back on success, so that open connections count as failures until they prove otherwise.
     source.credit -= 1
     lastTicket += 1
     let ticket = Ticket(number: lastTicket)
-    let evicted = owners.count < limits.unauthenticatedConnections ? nil : oldestOfGreediest()
+    let evicted = loser(to: source)
     if let evicted { remove(evicted, from: &source, key: key) }
     source.pending.append(ticket)
     owners[ticket] = key
@@ -93,6 +90,12 @@ struct AdmissionControl: Sendable {
     let capacity = Double(limits.failuresPerMinute)
     source.credit = min(capacity, source.credit + (now - source.updated).inSeconds / 60 * capacity)
     source.updated = now
+  }
+
+  /// Who has to make room for one more connection of this address.
+  private func loser(to source: Source) -> Ticket? {
+    if source.pending.count >= limits.unauthenticatedPerAddress { return source.pending.first }
+    return owners.count < limits.unauthenticatedConnections ? nil : oldestOfGreediest()
   }
 
   private func oldestOfGreediest() -> Ticket? {

@@ -48,18 +48,35 @@ extension SocketAddress {
     NetworkAddress(host: ipAddress ?? "", port: UInt16(clamping: port ?? 0))
   }
 
-  /// Whom limits count a connection from here against.
-  var sourceKey: SourceKey {
+  /// Whom limits count a connection from here against; `local` is the address that it came to.
+  ///
+  /// Elsewhere a household gets at least a /64, so that counts as one. On this link a /64 is everybody, who would all be
+  /// shut out for what one of them does: there it is the address that counts.
+  func sourceKey(reachedAt local: SocketAddress?) -> SourceKey {
+    guard let (address, scope) = addressBytes else { return SourceKey(bytes: []) }
+    // IPv4, also in IPv6 clothes.
+    if address.count == 4 { return SourceKey(bytes: address) }
+    if address.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]) {
+      return SourceKey(bytes: Array(address[12...]))
+    }
+    if address[0] == 0xFE, address[1] & 0xC0 == 0x80 { return SourceKey(bytes: address + scope) }
+    let prefix = address.prefix(8)
+    if let own = local?.addressBytes?.address, own.count == 16, own.starts(with: prefix) {
+      return SourceKey(bytes: address)
+    }
+    return SourceKey(bytes: Array(prefix))
+  }
+
+  /// 4 or 16 bytes, and the 4 of an IPv6 address's scope.
+  private var addressBytes: (address: [UInt8], scope: [UInt8])? {
     withSockAddr { pointer, size in
       let raw = UnsafeRawBufferPointer(start: pointer, count: size)
       switch self {
       // sockaddr_in: family 2, port 2, address 4.
-      case .v4: return SourceKey(bytes: Array(raw[4..<8]))
-      // sockaddr_in6: family 2, port 2, flow 4, address 16; a household gets at least a /64, so it counts as one.
-      case .v6:
-        let isMapped = raw[8..<18].allSatisfy { $0 == 0 } && raw[18] == 0xFF && raw[19] == 0xFF
-        return SourceKey(bytes: Array(isMapped ? raw[20..<24] : raw[8..<16]))
-      case .unixDomainSocket: return SourceKey(bytes: [])
+      case .v4: return (Array(raw[4..<8]), [])
+      // sockaddr_in6: family 2, port 2, flow 4, address 16, scope 4.
+      case .v6: return (Array(raw[8..<24]), Array(raw[24..<28]))
+      case .unixDomainSocket: return nil
       }
     }
   }

@@ -102,7 +102,7 @@ extension Transport {
   /// Runs on the connection's event loop before its first byte is read.
   private func accept(_ channel: any Channel) -> EventLoopFuture<Void> {
     guard let remote = channel.remoteAddress else { return channel.close() }
-    let source = remote.sourceKey
+    let source = remote.sourceKey(reachedAt: channel.localAddress)
     let now = configuration.now()
     let (decision, evicted, tls) = state.withLock { state in
       guard state.phase != .stopped else {
@@ -122,18 +122,19 @@ extension Transport {
     switch decision {
     case nil: return channel.close()
     case .refused(let reason):
-      logRefusal(of: remote, reason.rawValue)
+      logRefusal(of: remote, source, reason.rawValue)
       return channel.close()
     case .admitted(let ticket, _):
       channel.closeFuture.whenComplete { _ in self.settle(ticket, authorised: false) }
       return channel.eventLoop.makeCompletedFuture {
-        try self.addHandlers(to: channel, ticket: ticket, remote: remote, tls: tls)
+        try self.addHandlers(to: channel, ticket: ticket, remote: remote, source: source, tls: tls)
       }
     }
   }
 
   private func addHandlers(
-    to channel: any Channel, ticket: AdmissionControl.Ticket, remote: SocketAddress, tls: TLSContexts
+    to channel: any Channel, ticket: AdmissionControl.Ticket, remote: SocketAddress, source: SourceKey,
+    tls: TLSContexts
   ) throws {
     let context = environment.isInviteOpen ? tls.invitingServer : tls.server
     let handler = NIOSSLServerHandler(context: context, customVerificationCallback: TLSContexts.verify)
@@ -149,7 +150,7 @@ extension Transport {
             }
           case .join:
             guard environment.isInviteOpen else { throw TransportError(.refused, "no invite is open") }
-            try self.reserveJoin(channel, source: remote.sourceKey)
+            try self.reserveJoin(channel, source: source)
           }
         }
       },
@@ -162,11 +163,11 @@ extension Transport {
             isDialer: false)
           switch identity.protocolName {
           case .session: self.arrived(accepted, dial: nil)
-          case .join: self.enqueue(.join(accepted, remote.sourceKey))
+          case .join: self.enqueue(.join(accepted, source))
           }
         case .failure(let error):
           self.countFailure(error)
-          self.logRefusal(of: remote, error.message)
+          self.logRefusal(of: remote, source, error.message)
         }
       })
     try channel.pipeline.syncOperations.addHandlers([handler, connection])
@@ -217,9 +218,9 @@ extension Transport {
   }
 
   /// One line per address and minute.
-  private func logRefusal(of remote: SocketAddress, _ reason: String) {
+  private func logRefusal(of remote: SocketAddress, _ source: SourceKey, _ reason: String) {
     let now = configuration.now()
-    guard let silent = state.withLock({ $0.refusals.admit(remote.sourceKey, now: now) }) else { return }
+    guard let silent = state.withLock({ $0.refusals.admit(source, now: now) }) else { return }
     logger.notice(
       "connection refused",
       metadata: [

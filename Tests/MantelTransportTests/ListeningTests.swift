@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import MantelCore
 import MantelHousehold
@@ -50,11 +51,42 @@ import Testing
   }
 
   @Test func addressesCountByWhatAHouseholdGets() throws {
-    func key(_ text: String) throws -> SourceKey { try SocketAddress(ipAddress: text, port: 1).sourceKey }
+    func key(_ text: String, at local: String = "2001:db8::1") throws -> SourceKey {
+      try SocketAddress(ipAddress: text, port: 1)
+        .sourceKey(reachedAt: SocketAddress(ipAddress: local, port: 2))
+    }
     #expect(try key("192.168.1.2").bytes == [192, 168, 1, 2])
     #expect(try key("::ffff:192.168.1.2") == key("192.168.1.2"))
     #expect(try key("2001:db8:1:2::1") == key("2001:db8:1:2:ffff::9"))
     #expect(try key("2001:db8:1:2::1") != key("2001:db8:1:3::1"))
     #expect(try key("::1") != key("1::1"))
+  }
+
+  /// All machines of a LAN share its prefixes: none of them counts for another.
+  @Test func onTheOwnLinkEachAddressCountsForItself() throws {
+    func key(_ text: String, at local: String) throws -> SourceKey {
+      try SocketAddress(ipAddress: text, port: 1)
+        .sourceKey(reachedAt: SocketAddress(ipAddress: local, port: 2))
+    }
+    #expect(try key("fe80::1", at: "fe80::9") != key("fe80::2", at: "fe80::9"))
+    #expect(
+      try key("2001:db8:1:2::1", at: "2001:db8:1:2::9") != key("2001:db8:1:2::2", at: "2001:db8:1:2::9"))
+    #expect(
+      try key("2001:db8:1:3::1", at: "2001:db8:1:2::9") == key("2001:db8:1:3::2", at: "2001:db8:1:2::9"))
+  }
+
+  @Test func aLinkLocalAddressIsAnotherOneOnAnotherInterface() throws {
+    func key(scope: UInt32) throws -> SourceKey {
+      var address = try #require(
+        Self.rawIPv6(SocketAddress(ipAddress: "fe80::1", port: 1)))
+      address.sin6_scope_id = scope
+      return SocketAddress(address, host: "").sourceKey(reachedAt: nil)
+    }
+    #expect(try key(scope: 1) != key(scope: 2))
+    #expect(try key(scope: 2) == key(scope: 2))
+  }
+
+  private static func rawIPv6(_ address: SocketAddress) -> sockaddr_in6? {
+    if case .v6(let address) = address { address.address } else { nil }
   }
 }

@@ -90,15 +90,24 @@ import Testing
     }
   }
 
-  @Test func idleConnectionsDoNotKeepAMemberOut() async throws {
+  enum Crowd: CaseIterable {
+    /// A hundred connections of many addresses; some of the member's own address, which fill its share.
+    case manyAddresses, sharedAddress, sharedIPv6Address
+
+    var host: String { self == .sharedIPv6Address ? "::1" : "127.0.0.1" }
+    var sources: [String?] {
+      self == .manyAddresses
+        ? (0..<100).map { "127.0.1.\($0 / 4 + 1)" } : Array(repeating: nil, count: 10)
+    }
+  }
+
+  @Test(arguments: Crowd.allCases) func idleConnectionsDoNotKeepAMemberOut(crowd: Crowd) async throws {
     let agents = Household.agents(2)
     try await Household.run(agents) { household in
+      let address = household.address(of: 0, host: crowd.host)
       var idle: [RawClient] = []
-      for number in 0..<100 {
-        idle.append(
-          try await RawClient.connect(to: household.address(of: 0), from: "127.0.1.\(number / 4 + 1)"))
-      }
-      let session = try await household.transports[1].dial(household.address(of: 0), expecting: nil)
+      for source in crowd.sources { idle.append(try await RawClient.connect(to: address, from: source)) }
+      let session = try await household.transports[1].dial(address, expecting: nil)
       await household.expectWorking(session, of: 1)
       // All but a few have lost their places by now, long before the time limit of the handshake.
       let connections = idle
