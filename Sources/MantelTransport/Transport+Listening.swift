@@ -157,13 +157,17 @@ extension Transport {
       completion: { result in
         switch result {
         case .success(let identity):
-          self.settle(ticket, authorised: true)
           let accepted = AuthenticatedConnection(
             channel: channel, mailbox: mailbox, identity: identity, remote: remote.networkAddress,
             isDialer: false)
           switch identity.protocolName {
-          case .session: self.arrived(accepted, dial: nil)
-          case .join: self.enqueue(.join(accepted, source))
+          case .session:
+            let isTaken = self.arrived(accepted, dial: nil)
+            self.settle(ticket, authorised: isTaken)
+            if !isTaken { self.logRefusal(of: remote, source, "too many connections of this machine") }
+          case .join:
+            self.settle(ticket, authorised: true)
+            self.enqueue(.join(accepted, source))
           }
         case .failure(let error):
           self.countFailure(error)

@@ -39,6 +39,11 @@ package final class Transport: Sendable {
     /// Join connections that are open as inviter.
     var joins: [ObjectIdentifier: (channel: any Channel, source: SourceKey)] = [:]
     var counters = TransportStatistics()
+
+    /// Whether one more connection that a machine dialled may be taken in.
+    func hasPlace(for machine: MachineID, _ limits: TransportLimits) -> Bool {
+      links.values.count { $0.peer == machine && !$0.connection.isDialer } < limits.arrivalsPerPeer
+    }
   }
 
   let configuration: TransportConfiguration
@@ -170,24 +175,31 @@ package final class Transport: Sendable {
 
   // MARK: Arrivals
 
-  /// Takes in a connection whose peer is authorised; one that there is no place for is closed.
-  func arrived(_ connection: AuthenticatedConnection, dial: DialOutcome<SessionID>?) {
-    let arrival: Arrival? = state.withLock { state in
-      guard state.phase != .stopped else { return nil }
+  /// Takes in a connection whose peer is authorised; one that there is no place for is closed. False when its peer has
+  /// too many: before their HELLOs, which a member may withhold, the registry does not know them.
+  @discardableResult
+  func arrived(_ connection: AuthenticatedConnection, dial: DialOutcome<SessionID>?) -> Bool {
+    let (arrival, isCrowded): (Arrival?, Bool) = state.withLock { state in
+      guard state.phase != .stopped else { return (nil, false) }
       state.counters.handshakesSucceeded += 1
+      guard connection.isDialer || state.hasPlace(for: connection.identity.machine, limits) else {
+        state.counters.connectionsRefused += 1
+        return (nil, true)
+      }
       state.lastSession += 1
       let link = SessionLink(
         id: SessionID(number: state.lastSession), connection: connection, limits: limits, dial: dial,
         connected: configuration.now())
       state.links[link.id] = link
-      return .session(link)
+      return (.session(link), false)
     }
     guard let arrival else {
       connection.channel.close(promise: nil)
       dial?.complete(.failure(TransportError(.notRunning, "the transport was shut down")))
-      return
+      return !isCrowded
     }
     enqueue(arrival)
+    return true
   }
 
   func enqueue(_ arrival: Arrival) {

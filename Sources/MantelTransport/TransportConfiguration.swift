@@ -27,6 +27,9 @@ package struct TransportLimits: Sendable {
   package var joinConnectionsPerAddress = 2
   /// Authorised connections of one machine, the one that is kept included.
   package var connectionsPerPeer = 4
+  /// Of those that it dialled, with the ones whose HELLO is still awaited. More than `connectionsPerPeer`, for a machine
+  /// tries all its ways to another one at once.
+  package var arrivalsPerPeer = 8
   /// How long a connection may take to answer a ping before another one to the same machine replaces it.
   package var probe: Duration = .seconds(5)
   /// How long the last frames of a closing connection may take.

@@ -121,6 +121,29 @@ import Testing
     }
   }
 
+  /// A member that opens connections and says nothing holds a few, and pays for the others like a stranger.
+  @Test func aMembersSilentConnectionsAreFew() async throws {
+    let agents = Household.agents(3)
+    try await Household.run(agents) { household in
+      let transport = household.transports[0]
+      let limit = transport.limits.arrivalsPerPeer
+      var silent: [RawClient] = []
+      for number in 1...(limit + 6) {
+        silent.append(
+          try await RawClient.connect(
+            to: household.address(of: 0), tls: RawClient.configuration(agents[2].key)))
+        await eventually { transport.statistics().handshakesSucceeded == UInt64(number) }
+      }
+      let connections = silent
+      await eventually { connections.count(where: \.channel.isActive) == limit }
+      #expect(transport.statistics().connectionsRefused == 6)
+      #expect(transport.statistics().sessions.count == limit)
+      let session = try await household.transports[1].dial(household.address(of: 0), expecting: nil)
+      await household.expectWorking(session, of: 1)
+      for client in silent { client.close() }
+    }
+  }
+
   enum Broken: CaseIterable {
     case oversizedFrame, unknownCriticalType, frameBeforeHello, secondHello, garbageInHello
   }
