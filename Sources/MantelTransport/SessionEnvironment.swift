@@ -17,7 +17,8 @@ package struct SessionID: Hashable, Comparable, Sendable, CustomStringConvertibl
 /// At most one session per peer is visible through `received`: of two connections to one machine the later one's
 /// events are held back until one of them is closed, and `ended` of the closed one returns before `.opened` of the
 /// other is delivered. The first event is `.opened`; a session that never opens delivers nothing, but a lone
-/// `.closing(.clone)` when it met a copy of this machine. After `run()` was cancelled these functions are called in a cancelled task.
+/// `.closing(.clone)` when it met a copy of this machine. After `run()` was cancelled these functions are called in a cancelled
+/// task, but for `answer`.
 package protocol SessionEnvironment: Sendable {
   /// Whether the roster has this member right now. Called on an event loop after every handshake: must not block.
   func authorises(_ peer: MachineID) -> Bool
@@ -30,7 +31,8 @@ package protocol SessionEnvironment: Sendable {
     for peer: MachineID, isDialer: Bool, session: SessionID
   ) async -> SessionConfiguration?
 
-  /// Answers what the peer asked of the store. Several are in progress at once.
+  /// Answers what the peer asked of the store. Several are in progress at once. A session ends without waiting for
+  /// answers, and `run()` waits a bounded time: what comes after `ended` is thrown away.
   func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer
 
   /// Takes one event; the next comes when this returns. A slow return stops reading from the peer.

@@ -7,7 +7,7 @@ import NIOCore
 /// of `TransportLimits.writeBytes`, so that a hop to the event loop carries many of them.
 struct SessionLoop: ~Copyable {
   private let link: SessionLink
-  private let environment: any SessionEnvironment
+  private let queries: StoreQueries
   private let limits: TransportLimits
   private let clock: @Sendable () -> Instant
   /// Tells the registry what a session's events mean to it.
@@ -34,12 +34,12 @@ struct SessionLoop: ~Copyable {
   private var isClosing = false
 
   init(
-    link: SessionLink, configuration: consuming SessionConfiguration, environment: any SessionEnvironment,
+    link: SessionLink, configuration: consuming SessionConfiguration, queries: StoreQueries,
     limits: TransportLimits, clock: @escaping @Sendable () -> Instant,
     observe: @escaping @Sendable (SessionLink, SessionEvent) -> Void
   ) {
     self.link = link
-    self.environment = environment
+    self.queries = queries
     self.limits = limits
     self.clock = clock
     self.observe = observe
@@ -50,15 +50,15 @@ struct SessionLoop: ~Copyable {
   private var channel: any Channel { link.connection.channel }
 
   /// Returns when the session has ended and every event of it is with the delivery; closes the channel.
-  mutating func run(in group: inout DiscardingTaskGroup) async {
-    drain(in: &group)
+  mutating func run() async {
+    drain()
     submit()
     while !isClosing {
       let takesInbound = link.delivery.hasRoom() && !isUnreadable
       // Without room nothing of the peer is heard, so its silence is not judged either.
       if takesInbound { armTimer() }
       if !(isHeldUp && takesInbound) { await mailbox.wait(inbound: takesInbound) }
-      take(mailbox.take(inbound: takesInbound), takesInbound: takesInbound, in: &group)
+      take(mailbox.take(inbound: takesInbound), takesInbound: takesInbound)
       submit()
       show()
     }
@@ -69,25 +69,23 @@ struct SessionLoop: ~Copyable {
 
   // MARK: Inputs
 
-  private mutating func take(
-    _ batch: consuming Mailbox.Batch, takesInbound: Bool, in group: inout DiscardingTaskGroup
-  ) {
+  private mutating func take(_ batch: consuming Mailbox.Batch, takesInbound: Bool) {
     let now = clock()
     unwritten -= batch.writtenBytes
     if batch.isTimerDue { timer = nil }
     if batch.resumesReading { channel.read() }
     for command in batch.commands {
       session.command(command, now: now)
-      drain(in: &group)
+      drain()
     }
     for (query, answer) in batch.answers {
       queriesRunning -= 1
-      startWaitingQuery(in: &group)
+      startWaitingQuery()
       session.answered(query, answer, now: now)
-      drain(in: &group)
+      drain()
     }
     append(batch.inbound)
-    isHeldUp = !takeFrames(now: now, in: &group)
+    isHeldUp = !takeFrames(now: now)
     if takesInbound, !isHeldUp {
       // Only now, when nothing of the peer is left to hear, are its end and its silence judged.
       if batch.isEnded {
@@ -96,7 +94,7 @@ struct SessionLoop: ~Copyable {
         session.handleDeadline(now: now)
       }
     }
-    drain(in: &group)
+    drain()
   }
 
   /// Adds received buffers behind the part of a frame that is left. A new buffer each time: frames that were handed on
@@ -116,7 +114,7 @@ struct SessionLoop: ~Copyable {
   }
 
   /// Feeds frames while there is room for their events; true when no whole frame is left.
-  private mutating func takeFrames(now: Instant, in group: inout DiscardingTaskGroup) -> Bool {
+  private mutating func takeFrames(now: Instant) -> Bool {
     while !isClosing, !isUnreadable {
       guard link.delivery.hasRoom() else { return false }
       do {
@@ -127,7 +125,7 @@ struct SessionLoop: ~Copyable {
         incoming = ByteBuffer()
         session.command(.close(.protocolError, message: error.description), now: now)
       }
-      drain(in: &group)
+      drain()
     }
     return true
   }
@@ -135,7 +133,7 @@ struct SessionLoop: ~Copyable {
   // MARK: Outputs
 
   /// Does what the session wants, bulk only while the channel has room for it.
-  private mutating func drain(in group: inout DiscardingTaskGroup) {
+  private mutating func drain() {
     while !isClosing {
       let hasRoom = unwritten + outgoing.readableBytes < limits.outboundBytes
       guard let action = hasRoom ? session.nextAction() : session.nextControlAction() else { return }
@@ -149,7 +147,7 @@ struct SessionLoop: ~Copyable {
         if outgoing.readableBytes >= limits.writeBytes { submit() }
       case .query(let id, let query):
         queriesWaiting.append((id, query))
-        startWaitingQuery(in: &group)
+        startWaitingQuery()
       case .deliver(let event):
         link.delivery.add(event)
         observe(link, event)
@@ -170,12 +168,11 @@ struct SessionLoop: ~Copyable {
     outgoing = ByteBuffer()
   }
 
-  private mutating func startWaitingQuery(in group: inout DiscardingTaskGroup) {
+  private mutating func startWaitingQuery() {
     guard queriesRunning < limits.concurrentQueries, !queriesWaiting.isEmpty else { return }
     let (id, query) = queriesWaiting.removeFirst()
     queriesRunning += 1
-    let (environment, mailbox, session) = (self.environment, self.mailbox, link.id)
-    group.addTask { mailbox.answered(id, await environment.answer(query, for: session)) }
+    queries.ask(id, query, for: link)
   }
 
   // MARK: Time

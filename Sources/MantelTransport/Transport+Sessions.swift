@@ -26,10 +26,11 @@ extension Transport {
         await link.delivery.run(to: environment, of: link.id) { link.connection.mailbox.nudge() }
       }
       var loop = SessionLoop(
-        link: link, configuration: configuration, environment: environment, limits: limits,
+        link: link, configuration: configuration, queries: queries, limits: limits,
         clock: self.configuration.now
       ) { link, event in self.observe(event, of: link, nonce: nonce) }
-      await loop.run(in: &group)
+      await loop.run()
+      queries.sessionEnded(link)
       link.delivery.finish()
     }
     await withCheckedContinuation { continuation in

@@ -48,6 +48,7 @@ package final class Transport: Sendable {
 
   let configuration: TransportConfiguration
   let environment: any SessionEnvironment
+  let queries: StoreQueries
   let state: Mutex<State>
   private let arrivals: AsyncStream<Arrival>
   private let arrivalsInput: AsyncStream<Arrival>.Continuation
@@ -61,6 +62,7 @@ package final class Transport: Sendable {
   ) throws(TransportError) {
     self.configuration = configuration
     self.environment = environment
+    queries = StoreQueries(environment: environment, limit: configuration.limits.concurrentQueries)
     let registry = ConnectionRegistry(
       local: configuration.key.machine, connectionsPerPeer: configuration.limits.connectionsPerPeer)
     let admission = AdmissionControl(limits: configuration.limits)
@@ -73,7 +75,7 @@ package final class Transport: Sendable {
   // MARK: Life
 
   /// Listens if `bind()` has not done so, and runs every session. Returns after `shutDown()` or cancellation, once all
-  /// sessions have ended and the environment was told. May be called once.
+  /// sessions have ended and the environment was told; waits little for a store that does not answer. May be called once.
   package func run() async throws(TransportError) {
     let starts = state.withLock { state in
       guard state.phase == .prepared else { return false }
@@ -97,6 +99,7 @@ package final class Transport: Sendable {
       shutDown()
     }
     abandonArrivals()
+    await queries.drain(within: limits.closeGrace, on: configuration.group.next())
   }
 
   /// Closes every listener and session, telling the peers; `run()` then returns. Does not wait. Idempotent.

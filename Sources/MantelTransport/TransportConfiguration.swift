@@ -46,7 +46,7 @@ package struct TransportLimits: Sendable {
   package var outboundBytes = 256 << 10
   /// Bytes that one write collects.
   package var writeBytes = 128 << 10
-  /// Store queries of one session in progress; the others wait.
+  /// Store queries of one session in progress; the others wait. Also those that a peer's ended sessions may leave behind.
   package var concurrentQueries = 16
   /// Commands that wait for a session; more mean that it is stuck, and close it.
   package var waitingCommands = 4_096

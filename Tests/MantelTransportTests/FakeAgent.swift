@@ -147,6 +147,7 @@ final class FakeAgent: SessionEnvironment {
   }
 
   func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
+    if let delay = answerDelay.withLock({ $0 }) { await delay() }
     guard case .read(let unit, let offset, let count) = query, let bytes = contents[unit.content] else {
       return .refused(.notHeld)
     }

@@ -233,4 +233,38 @@ import Testing
       gate.add(.ended(back, agents[0].key.machine))
     }
   }
+
+  /// A read that never returns holds up neither the end of its session, nor the peer's next one, nor the shutdown.
+  @Test func aReadThatHangsHoldsNothingUp() async throws {
+    var limits = TransportLimits()
+    limits.concurrentQueries = 1
+    limits.closeGrace = .milliseconds(100)
+    let made = content(1, bytes: 1_000)
+    let agents = Household.agents(2, contents: [made.0: made.1])
+    let unit = UnitID(content: made.0, part: .whole)
+    let asked = Journal()
+    let repaired = Journal()
+    let sign = Journal.Item.ended(SessionID(number: 0), agents[0].key.machine)
+    agents[0].answerDelay.withLock {
+      $0 = {
+        asked.add(sign)
+        await repaired.wait { !$0.isEmpty }
+      }
+    }
+    try await Household.run(agents, limits: limits) { household in
+      let transport = household.transports[1]
+      let first = try await transport.dial(household.address(of: 0), expecting: nil)
+      transport.send(.fetch([UnitFetch(unit: unit, bytes: 1_000)]), to: first)
+      await asked.wait { !$0.isEmpty }
+      transport.close(first, .normal)
+      await agents[0].journal.wait { !$0.endedSessions.isEmpty }
+      let second = try await transport.dial(household.address(of: 0), expecting: nil)
+      await household.expectWorking(second, of: 1)
+      // It may not heap up hanging reads by connecting again and again.
+      transport.send(.fetch([UnitFetch(unit: unit, bytes: 1_000)]), to: second)
+      await agents[1].journal.wait { $0.endedUnits()[unit] == .busy }
+      #expect(asked.items.count == 1)
+    }
+    repaired.add(sign)
+  }
 }
