@@ -170,6 +170,13 @@ struct AgentControl: ControlService {
         code: "restored",
         message: "other machines know a newer library of this machine than it does itself: its state was "
           + "restored from a backup, or cloned; nothing is published")
+    case .clone(let peer):
+      return ReasonAnswer(
+        code: "clone",
+        message:
+          "another copy of this machine is running, \(name(peer)) says: nothing is published; stop one of the "
+          + "two, then start the other again",
+        machine: name(peer))
     case .removed:
       return ReasonAnswer(
         code: "removed",

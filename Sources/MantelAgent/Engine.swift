@@ -159,6 +159,10 @@ actor Engine {
       logger.warning(
         "a replica file could not be written; it is tried again",
         metadata: ["error": "\(failure.message)", "errno": "\(failure.errno)"])
+    case .clone(let machine, let peer):
+      var metadata: Logger.Metadata = ["machine.id": "\(machine.short)"]
+      if let peer { metadata["peer.id"] = "\(peer.short)" }
+      logger.error("two copies of one machine are running", metadata: metadata)
     case .ownHeadAhead(let order):
       logger.error(
         "a peer knows a newer library of this machine than its own catalog does: nothing is published",

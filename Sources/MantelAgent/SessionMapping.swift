@@ -87,6 +87,7 @@ extension ReplicationEvent {
       self = .jobEnded(link, LinkJob(job.number), LinkOutcome(outcome))
     case .available(let added, let removed):
       self = .availabilityChanged(link, added: added, removed: removed)
+    case .closing(.clone, _, let byPeer): self = .cloneMet(peer: peer, isTold: byPeer)
     default: return nil
     }
   }

@@ -70,4 +70,6 @@ package enum ReplicationWarning: Hashable, Sendable {
   case corruptUnit(peer: MachineID, ContentID)
   case filingFailed(FilingFailure)
   case ownHeadAhead(HeadOrder)
+  /// Two living copies of a machine; `toldBy` when it is this one.
+  case clone(of: MachineID, toldBy: MachineID?)
 }

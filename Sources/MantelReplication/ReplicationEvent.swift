@@ -126,6 +126,8 @@ package enum ReplicationEvent: Sendable {
   case holdingsCompared(LinkID)
   case jobEnded(LinkID, LinkJob, LinkOutcome)
   case availabilityChanged(LinkID, added: [ContentID], removed: [ContentID])
+  /// A connection to `peer` closed because two living copies of a machine met; `isTold`: it is the peer that says so.
+  case cloneMet(peer: MachineID, isTold: Bool)
 
   // Transfer
   /// The unit's bytes matched its hash and lie in the staging file.

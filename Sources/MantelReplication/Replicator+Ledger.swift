@@ -355,7 +355,7 @@ extension Replicator {
 
   /// While nothing may be published, hashes wait in memory: only so many.
   private var isHeadBlocked: Bool {
-    publication.isBlocked && publication.changes.count >= settings.pendingRows
+    publication.isStopped && publication.changes.count >= settings.pendingRows
   }
 
   /// Pending rows are kept for `status` and for a restart; they may wait, but not pile up.

@@ -36,8 +36,12 @@ struct Publication: Sendable {
   var isFirst = false
   /// A peer showed a head of ours that we do not know: our catalog was restored, or this is a clone.
   var isBlocked = false
+  /// Who met another living copy of this machine, if anyone did since the start.
+  var cloneToldBy: MachineID?
 
-  var due: Instant? { isBlocked ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
+  /// Nothing may be published now.
+  var isStopped: Bool { isBlocked || cloneToldBy != nil }
+  var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
   var isIdle: Bool { changes.isEmpty && deletions.isEmpty }
 
   mutating func noteChange(now: Now, _ settings: ReplicationSettings) {
@@ -87,7 +91,7 @@ extension Replicator {
   }
 
   mutating func publishIfDue(now: Now) throws(StoreError) {
-    guard !publication.isBlocked else { return }
+    guard !publication.isStopped else { return }
     if publication.isFirst, ledger.isIdle, publication.isIdle,
       ledger.folders.keys.allSatisfy(ledger.scanned.contains)
     {

@@ -29,6 +29,8 @@ package enum StatusReason: Hashable, Sendable {
   case noPeerConnected
   /// A peer knows a newer own library than this machine: its catalog was restored, or this is a clone.
   case restored
+  /// Another living copy of this machine was met by this peer: nothing is published until the agent is started anew.
+  case clone(toldBy: MachineID)
   case folderOffline(FolderID)
   /// This machine was removed from the household.
   case removed
@@ -77,6 +79,7 @@ extension Replicator {
   ) throws(StoreError) -> StatusReport {
     var reasons: [StatusReason] = []
     if publication.isBlocked { reasons.append(.restored) }
+    if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
     if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) }) || publication.isFirst {
       reasons.append(.scanning)
@@ -185,7 +188,7 @@ extension Replicator {
   private func state(
     isComplete: Bool, _ reasons: [StatusReason], _ peers: [PeerReport]
   ) -> HouseholdState {
-    if publication.isBlocked || isRemoved { return .attention }
+    if publication.isStopped || isRemoved { return .attention }
     if isComplete { return .complete }
     if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
     let isBusy = reasons.contains { reason in

@@ -109,6 +109,7 @@ package struct Replicator: ~Copyable {
     case .jobEnded(let link, let job, let outcome): try ended(job, outcome, link: link, now: now)
     case .availabilityChanged(let link, let added, let removed):
       availabilityChanged(link, added: added, removed: removed)
+    case .cloneMet(let peer, let isTold): metClone(peer: peer, isTold: isTold)
     case .recordChanged(let record): try changed(record)
     case .tick: break
     default: try takeTransfer(event, now: now)

@@ -5,7 +5,7 @@ extension Session {
   /// Ends the session once: every unit and job that is open ends as cancelled, then `closing`, then the connection.
   ///
   /// Events that wait are still delivered; questions and frames that wait are not sent any more, but for the roster's.
-  mutating func close(_ code: CloseCode, message: String, tellsPeer: Bool) {
+  mutating func close(_ code: CloseCode, message: String, tellsPeer: Bool, byPeer: Bool = false) {
     guard !isClosed else { return }
     actions.removeAll { action in
       switch action {
@@ -22,7 +22,7 @@ extension Session {
     for job in ownReconciliations.endAll() { deliver(.jobEnded(job, .cancelled)) }
     releaseState()
     state = .closed(code)
-    actions.append(.deliver(.closing(code, message: message)))
+    actions.append(.deliver(.closing(code, message: message, byPeer: byPeer)))
     actions.append(.close)
   }
 

@@ -239,7 +239,7 @@ extension Session {
   private mutating func take(_ frame: Frame, now: Instant) throws(PeerFault) {
     switch frame {
     case .hello(let hello): try receivedHello(hello)
-    case .close(let code, let message): close(code, message: message, tellsPeer: false)
+    case .close(let code, let message): close(code, message: message, tellsPeer: false, byPeer: true)
     default:
       guard isOpen else { throw .broke("a frame before the hello") }
       try takeWhenOpen(frame, now: now)

@@ -70,6 +70,6 @@ package enum SessionEvent: Equatable, Sendable {
   case available(added: [ContentID], removed: [ContentID])
   case availableBlocks(ContentID, [BlockRange])
   case roundTrip(Duration)
-  /// The last event: our code or the peer's; `.normal` when the connection just ended.
-  case closing(CloseCode, message: String)
+  /// The last event: our code, or the peer's; `.normal` when the connection just ended.
+  case closing(CloseCode, message: String, byPeer: Bool)
 }

@@ -69,7 +69,7 @@ final class EventDelivery: Sendable {
       state.isFinished = true
       guard !state.isReleased else { return }
       state.events = state.events.filter { event in
-        if case .closing(.clone, _) = event { true } else { false }
+        if case .closing(.clone, _, _) = event { true } else { false }
       }
     }
   }

@@ -17,7 +17,7 @@ package struct SessionID: Hashable, Comparable, Sendable, CustomStringConvertibl
 /// At most one session per peer is visible through `received`: of two connections to one machine the later one's
 /// events are held back until one of them is closed, and `ended` of the closed one returns before `.opened` of the
 /// other is delivered. The first event is `.opened`; a session that never opens delivers nothing, but a lone
-/// `.closing(.clone)` when it met a copy of this machine. After `run()` was cancelled these functions are called in a cancelled
+/// `.closing(.clone)` when it met a copy of a machine. After `run()` was cancelled these functions are called in a cancelled
 /// task, but for `answer`.
 package protocol SessionEnvironment: Sendable {
   /// Whether the roster has this member right now. Called on an event loop after every handshake: must not block.

@@ -56,13 +56,14 @@ extension Transport {
       perform(state.withLock { $0.registry.opened(candidate) })
     case .roundTrip:
       perform(state.withLock { $0.registry.proved(link.id) })
-    case .closing(let code, let message):
+    case .closing(let code, let message, _):
       logger.debug(
         "session closing",
         metadata: [
           "session": "\(link.id)", "peer.id": "\(link.peer.short)", "code": "\(code)", "reason": "\(message)",
         ])
-      link.dial?.complete(.failure(failure(of: link, code: code, message: message)))
+      // The session closes the connection itself, once its CLOSE is out.
+      link.dial?.ended(failure(of: link, code: code, message: message))
     default: break
     }
   }

@@ -194,6 +194,8 @@ package final class Transport: Sendable {
         id: SessionID(number: state.lastSession), connection: connection, limits: limits, dial: dial,
         connected: configuration.now())
       state.links[link.id] = link
+      // From here on a dial that is given up ends the way a session ends, so that the peer hears why.
+      dial?.attach { error in link.close(error.code == .timeout ? .timeout : .normal, error.message) }
       return (.session(link), false)
     }
     guard let arrival else {

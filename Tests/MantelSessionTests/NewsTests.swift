@@ -128,7 +128,7 @@ import Testing
     pair.alice.command(.close(.notMember, message: ""), now: pair.now)
     try pair.run()
     #expect(statements(pair.bob) == [[7]])
-    guard case .closing(.notMember, _)? = pair.bob.events.last else {
+    guard case .closing(.notMember, _, _)? = pair.bob.events.last else {
       Issue.record("not closed: \(pair.bob.events)")
       return
     }

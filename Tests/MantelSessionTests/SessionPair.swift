@@ -181,7 +181,7 @@ struct Tally {
 extension SessionSide {
   var tally: Tally { Tally(events) }
   var closing: (CloseCode, String)? {
-    guard case .closing(let code, let message)? = events.last else { return nil }
+    guard case .closing(let code, let message, _)? = events.last else { return nil }
     return (code, message)
   }
   func command(_ command: SessionCommand, now: Instant) { session.command(command, now: now) }

@@ -80,7 +80,7 @@ import Testing
     let agent = FakeAgent(household: HouseholdID(.zero), members: [])
     let delivery = EventDelivery(countLimit: 4, byteLimit: 1_000)
     delivery.add(data(1))
-    delivery.add(.closing(.clone, message: ""))
+    delivery.add(.closing(.clone, message: "", byPeer: true))
     delivery.finish()
     await delivery.run(to: agent, of: SessionID(number: 1)) {}
     #expect(agent.journal.items.count == 1)

@@ -73,7 +73,7 @@ extension [Journal.Item] {
   }
 
   func closeCode(of session: SessionID) -> CloseCode? {
-    for case .event(session, .closing(let code, _)) in self { return code }
+    for case .event(session, .closing(let code, _, _)) in self { return code }
     return nil
   }
 

@@ -109,6 +109,30 @@ import Testing
     }
   }
 
+  /// Also when it is the machine between them that dialled both, and its second dial never came to be shown.
+  @Test func bothCopiesThatWereDialledAreTold() async throws {
+    let agents = Household.agents(2)
+    let copy = FakeAgent(
+      key: agents[1].key, household: agents[1].household, members: agents[1].members.withLock { $0 })
+    try await Household.run(agents + [copy]) { household in
+      let machine = agents[1].key.machine
+      _ = try await household.transports[0].dial(household.address(of: 1), expecting: machine)
+      let error = await #expect(throws: TransportError.self) {
+        _ = try await household.transports[0].dial(household.address(of: 2), expecting: machine)
+      }
+      #expect(error?.code == .closed(.clone))
+      for told in [agents[1], copy] {
+        await told.journal.wait { !$0.endedSessions.isEmpty }
+        let session = try #require(told.journal.items.endedSessions.first)
+        #expect(told.journal.items.closeCode(of: session) == .clone)
+        let isTold = told.journal.items.contains {
+          if case .event(_, .closing(.clone, _, byPeer: true)) = $0 { true } else { false }
+        }
+        #expect(isTold)
+      }
+    }
+  }
+
   /// What the environment was promised: one session of a peer at a time, ended before the next opens.
   private func expectOneAtATime(_ items: [Journal.Item]) {
     var live: Set<SessionID> = []
@@ -118,7 +142,7 @@ import Testing
         live.insert(session)
         #expect(live.count == 1)
       case .event(let session, let event):
-        if case .closing(.clone, _) = event { continue }
+        if case .closing(.clone, _, _) = event { continue }
         #expect(live.contains(session))
       case .ended(let session, _): live.remove(session)
       }
