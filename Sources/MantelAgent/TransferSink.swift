@@ -7,7 +7,9 @@ import Synchronization
 /// Where the units of all connections land: collected, written to their staging files and verified on the disk pool.
 ///
 /// A unit is at most `Limits.wholeUnitBytes` (a manifest at most `Limits.manifestBytes`), so it is collected in memory;
-/// the bytes that wait for the disk over all connections are bounded, and above the bound the connections wait.
+/// the bytes that wait for the disk over all connections are bounded, and above the bound the connections wait. What is
+/// still coming is bounded by what each connection was asked for (`Limits.windowBytes`): were it to count against that
+/// bound, a peer that dribbles would keep all others from the disk.
 final class TransferSink: Sendable {
   private let replica: Replica
   private let pool: BlockingPool
@@ -16,7 +18,7 @@ final class TransferSink: Sendable {
 
   private struct State {
     var orders: [LinkID: [UnitID: UnitOrder]] = [:]
-    var collecting: [LinkID: [UnitID: [ByteBuffer]]] = [:]
+    var collecting: [LinkID: [UnitID: CollectedUnit]] = [:]
     /// Large contents under way: blocks of several connections go to one staging file.
     var large: [ContentID: StagedContent] = [:]
   }
@@ -42,28 +44,32 @@ final class TransferSink: Sendable {
 
   // MARK: Units
 
+  /// The calls for one connection come one after another, so what is taken out for the copy is missed by nobody.
   func received(_ buffer: ByteBuffer, of unit: UnitID, on link: LinkID) {
-    state.withLock { state in
-      guard state.orders[link]?[unit] != nil else { return }
-      state.collecting[link, default: [:]][unit, default: []].append(buffer)
+    let begun = state.withLock { state -> CollectedUnit? in
+      guard let order = state.orders[link]?[unit] else { return nil }
+      return state.collecting[link]?.removeValue(forKey: unit) ?? CollectedUnit(bytes: order.bytes)
     }
+    guard var collected = begun else { return }
+    collected.append(buffer)
+    state.withLock { [collected] in $0.collecting[link, default: [:]][unit] = collected }
   }
 
   /// A unit is whole: returns as soon as there is room for it to wait; `report` is called once it was checked.
   func completed(
     _ unit: UnitID, on link: LinkID, report: @escaping @Sendable (ReplicationEvent) async -> Void
   ) async {
-    let taken = state.withLock { state -> (UnitOrder, [ByteBuffer])? in
+    let taken = state.withLock { state -> (UnitOrder, ByteBuffer)? in
       guard let order = state.orders[link]?.removeValue(forKey: unit) else { return nil }
-      return (order, state.collecting[link]?.removeValue(forKey: unit) ?? [])
+      return (order, state.collecting[link]?.removeValue(forKey: unit)?.bytes ?? ByteBuffer())
     }
-    guard let (order, buffers) = taken else { return }
-    let bytes = buffers.reduce(0) { $0 + $1.readableBytes }
+    guard let (order, buffer) = taken else { return }
+    let bytes = buffer.readableBytes
     await budget.take(bytes)
     Task {
       let event: ReplicationEvent
       do {
-        event = try await pool.run { try self.store(order, buffers, link: link) }
+        event = try await pool.run { try self.store(order, buffer, link: link) }
       } catch let error as DiskError {
         event = .stagingFailed(unit, isNoSpace: error.code == .noSpace)
       } catch {
@@ -84,19 +90,19 @@ final class TransferSink: Sendable {
 
   /// On the pool: writes and verifies.
   private func store(
-    _ order: UnitOrder, _ buffers: [ByteBuffer], link: LinkID
+    _ order: UnitOrder, _ buffer: ByteBuffer, link: LinkID
   ) throws -> ReplicationEvent {
     let unit = order.unit
     switch unit.part {
     case .manifest:
-      let bytes = buffers.flatMap { Array($0.readableBytesView) }
-      guard let manifest = try? Manifest(bytes: bytes), manifest.hash == order.hash else {
+      guard let manifest = try? Manifest(bytes: Array(buffer.readableBytesView)), manifest.hash == order.hash
+      else {
         return .unitCorrupt(link, unit)
       }
       return .manifestVerified(link, unit.content, manifest)
     case .whole:
       let staged = try replica.stage(unit.content, size: order.contentBytes)
-      try write(buffers, unit.part, to: staged)
+      try write(buffer, unit.part, to: staged)
       guard try staged.finishWhole() else {
         try staged.discard()
         return .unitCorrupt(link, unit)
@@ -104,20 +110,17 @@ final class TransferSink: Sendable {
       return .unitVerified(link, unit)
     case .block(let index):
       let staged = try largeContent(unit.content, size: order.contentBytes)
-      try write(buffers, unit.part, to: staged)
+      try write(buffer, unit.part, to: staged)
       return try staged.verifyBlock(index, expected: order.hash)
         ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
     }
   }
 
   private func write(
-    _ buffers: [ByteBuffer], _ part: UnitID.Part, to staged: StagedContent
+    _ buffer: ByteBuffer, _ part: UnitID.Part, to staged: StagedContent
   ) throws {
-    var offset: UInt64 = 0
-    for buffer in buffers {
-      try buffer.withUnsafeReadableBytes { try staged.write(part, offset: offset, $0) }
-      offset += UInt64(buffer.readableBytes)
-    }
+    guard buffer.readableBytes > 0 else { return }
+    try buffer.withUnsafeReadableBytes { try staged.write(part, offset: 0, $0) }
   }
 
   // MARK: Large contents
