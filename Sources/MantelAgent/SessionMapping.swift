@@ -55,6 +55,7 @@ extension LinkCommand {
     case .available(let added, let removed): .available(added: added, removed: removed)
     case .close(.notMember): .close(.notMember, message: "not a member")
     case .close(.protocolError(let message)): .close(.protocolError, message: message)
+    case .close(.overLimit(let message)): .close(.overLimit, message: message)
     }
   }
 }

@@ -13,6 +13,8 @@ struct Link: Sendable {
   var comparison: HoldingsComparison?
   var jobs: [LinkJob: JobPurpose] = [:]
   var fetching = LinkFetching()
+  /// It named too many contents, and is being closed.
+  var isOverLimit = false
   let peerTime: WallTime
   let openedAt: Now
 

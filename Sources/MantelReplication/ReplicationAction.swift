@@ -42,6 +42,7 @@ package enum LinkCommand: Sendable {
 package enum LinkClosing: Hashable, Sendable {
   case notMember
   case protocolError(String)
+  case overLimit(String)
 }
 
 /// What the agent has to do, in order.

@@ -69,7 +69,9 @@ extension Replicator {
 
   /// A part of the difference. What the peer has can be asked for at once.
   mutating func foundHoldings(theirsOnly: [Digest256], mineOnly: [Digest256], link id: LinkID) {
-    guard let link = links[id], let settled = link.comparison?.settled else { return }
+    guard takesContents(theirsOnly.count, over: id), let link = links[id],
+      let settled = link.comparison?.settled
+    else { return }
     for content in theirsOnly where !contents.index.contains(content, in: settled) {
       contents.index.insert(content, into: link.contents)
       reconsider(ContentID(content), over: id)
@@ -94,7 +96,7 @@ extension Replicator {
   }
 
   mutating func availabilityChanged(_ id: LinkID, added: [ContentID], removed: [ContentID]) {
-    guard let link = links[id] else { return }
+    guard takesContents(added.count + removed.count, over: id), let link = links[id] else { return }
     if let settled = link.comparison?.settled {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
     }

@@ -104,6 +104,50 @@ import Testing
     #expect(machine.replicator.connectedHolders(of: photo) == [machine.peers[0].machine])
   }
 
+  // MARK: Bounds
+
+  private func isClosedOverLimit(_ actions: [ReplicationAction], _ link: LinkID) -> Bool {
+    actions.commands(link).contains { if case .close(.overLimit) = $0 { true } else { false } }
+  }
+
+  enum Naming: CaseIterable { case announced, compared, removedWhileComparing }
+
+  /// Random ids cost a peer nothing, and this machine memory.
+  @Test(arguments: Naming.allCases) func aPeerNamesNoMoreThanItsLibrariesDo(naming: Naming) throws {
+    var settings = ReplicationSettings()
+    settings.unlistedContents = 100
+    let machine = try SingleMachine(settings: settings)
+    let link = try machine.connect(compares: naming == .announced)
+    // Each head makes room for its entries.
+    let entries = (0..<50).map { machine.entry("\($0).jpg", content("known \($0)")) }
+    try machine.install(0, 1, entries, over: link)
+    let job = machine.take().compared(link)?.0
+    var named = 0
+    while named < 1_000 {
+      let contents = (0..<10).map { content("made up \(named + $0)") }
+      let actions =
+        switch naming {
+        case .announced: try machine.send(.availabilityChanged(link, added: contents, removed: []))
+        case .compared:
+          try machine.send(
+            .differenceFound(link, job, theirsOnly: contents.map(\.digest), mineOnly: []))
+        case .removedWhileComparing:
+          try machine.send(.availabilityChanged(link, added: [], removed: contents))
+        }
+      if isClosedOverLimit(actions, link) { break }
+      named += 10
+    }
+    #expect(named == 150)
+    // Nothing more is taken, and it is told once.
+    let more = try machine.send(.availabilityChanged(link, added: [content("more")], removed: []))
+    #expect(!isClosedOverLimit(more, link))
+    #expect(machine.replicator.connectedHolders(of: content("more")).isEmpty)
+    let known = machine.replicator.links[link].map {
+      machine.replicator.contents.index.count(of: $0.contents)
+    }
+    #expect((known ?? 0) <= 150)
+  }
+
   // MARK: Removal
 
   @Test func aRemovedMachineIsToldBeforeItsConnectionEnds() throws {
