@@ -11,7 +11,8 @@ struct NewsQueue {
   private var heads = LatestQueue<MachineID, Signed<Head>>()
   private var attestations = LatestQueue<MachineID, Signed<Attestation>>()
   private var forgetRequests: Deque<Signed<ForgetRequest>> = []
-  private var availability: Deque<Frame> = []
+  private var availability: Deque<(frame: Frame, ids: Int)> = []
+  /// Ids in `availability`.
   private var announcedIDs = 0
   /// Frames of the item that was taken last: they follow each other on the wire.
   private var current: Deque<Frame> = []
@@ -54,7 +55,7 @@ struct NewsQueue {
   mutating func add(availability frame: Frame, ids: Int) -> Bool {
     guard announcedIDs + ids <= limits.announcedIDs else { return false }
     announcedIDs += ids
-    availability.append(frame)
+    availability.append((frame, ids))
     return true
   }
 
@@ -75,8 +76,8 @@ struct NewsQueue {
     }
     if let record = records.popFirst() { return .record(record) }
     if let head = heads.popFirst() { return .head(head) }
-    if let frame = availability.popFirst() {
-      if availability.isEmpty { announcedIDs = 0 }
+    if let (frame, ids) = availability.popFirst() {
+      announcedIDs -= ids
       return frame
     }
     if let attestation = attestations.popFirst() {

@@ -86,6 +86,21 @@ import Testing
     #expect(side.closing?.0 == .overLimit)
   }
 
+  /// What is counted is what waits: a peer that takes its news slowly, but takes it, hears of any number.
+  @Test func announcementsThatWereSentDoNotCount() {
+    var limits = SessionLimits()
+    limits.announcedIDs = 10
+    let side = SessionSide(Fixture.configuration(Fixture.alice, peer: Fixture.bob, limits: limits))
+    side.session.received(.hello(Fixture.hello(nonce: 2)), now: Fixture.start)
+    side.drain()
+    // The queue is never empty, and never long.
+    for number in 0..<100 {
+      side.command(.available(added: [Fixture.unit(UInt64(number)).content], removed: []), now: Fixture.start)
+      if number > 4 { side.drain(1) }
+    }
+    #expect(side.closing == nil)
+  }
+
   @Test func forgetRequestsGoToThoseWhoTakeThem() throws {
     let request = Fixture.signed(
       ForgetRequest(
