@@ -33,6 +33,7 @@ extension Session {
     peerReconciliations = PeerReconciliations()
     news = NewsQueue(limits: limits)
     ownRequests = OwnRequests()
+    clocks = RequestClocks(limits: limits)
     peerRequests = PeerRequests()
     unsupported = []
   }

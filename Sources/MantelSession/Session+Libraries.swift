@@ -14,15 +14,17 @@ extension Session {
     if !libraryJobs.add(job, library: library, ids) { deliver(.jobEnded(job, .busy)) }
   }
 
-  mutating func startLibraryRequests() {
+  mutating func startLibraryRequests(now: Instant) {
     while let delta = libraryJobs.nextDelta() {
       let id = ownRequests.open(.delta)
       libraryJobs.opened(id, delta)
+      clocks.opened(id, now: now)
       send(.getDelta(id, library: delta.library, from: delta.from, to: delta.to))
     }
     while let (job, library, ids) = libraryJobs.nextEntries() {
       let id = ownRequests.open(.entries)
       libraryJobs.opened(id, job, ids: ids.count)
+      clocks.opened(id, now: now)
       send(.getEntries(id, library: library, ids))
     }
   }

@@ -14,7 +14,7 @@ extension Session {
     if !accepted { deliver(.jobEnded(job, .busy)) }
   }
 
-  mutating func startReconciliations() {
+  mutating func startReconciliations(now: Instant) {
     while let next = ownReconciliations.next() {
       let id = ownRequests.open(.reconciliation)
       let (count, root) = (UInt64(next.mine.count), next.mine.root)
@@ -22,6 +22,7 @@ extension Session {
         job: next.job, reference: next.reference,
         reconciler: Reconciler(
           mine: next.mine, isOpener: true, theirCount: nil, theirRoot: nil, salt: salt))
+      clocks.opened(id, now: now)
       send(.reconcile(id, next.reference, count: count, root: root))
     }
   }
@@ -119,6 +120,9 @@ extension Session {
       else { continue }
       ownReconciliations.speaking.append(id)
       reportOwnDifference(id)
+      // A long turn of ours is no silence of the peer: it goes out as fast as the peer takes it.
+      clocks.moved(id, bytes: piece.bytes.count)
+      liveness.moved(piece.bytes.count)
       return .turn(id, isReply: false, isLast: piece.isLast, ByteBuffer(bytes: piece.bytes))
     }
     while let id = peerReconciliations.speaking.popFirst() {

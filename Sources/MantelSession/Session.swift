@@ -60,6 +60,9 @@ package struct Session: ~Copyable {
 
   var liveness: Liveness
   var ownRequests = OwnRequests()
+  var clocks: RequestClocks
+  /// Since when nothing could be taken from the peer.
+  var heldUpSince: Instant?
   var peerRequests = PeerRequests()
   var news: NewsQueue
   var attestationAssembler = AttestationAssembler()
@@ -87,6 +90,7 @@ package struct Session: ~Copyable {
         deadline: now + limits.handshake, records: configuration.records, heads: configuration.heads,
         attestations: configuration.attestations, roster: configuration.roster))
     liveness = Liveness(now: now)
+    clocks = RequestClocks(limits: limits)
     news = NewsQueue(limits: limits)
     fetching = Fetching(limits: limits)
     serving = UnitReading(limits: limits)
@@ -101,6 +105,7 @@ package struct Session: ~Copyable {
   /// A frame of the peer, in the order of arrival. Ignored once the session is closed.
   package mutating func received(_ frame: Frame, now: Instant) {
     guard !isClosed else { return }
+    goOn(now: now)
     counters.framesReceived += 1
     liveness.received(at: now)
     do {
@@ -216,8 +221,11 @@ extension Session {
     guard isOpen else { return }
     let open = ownRequests.count
     startGets()
-    startLibraryRequests()
-    startReconciliations()
+    // What was given up counts at the peer until it has ended it: more might be too many.
+    if !clocks.hasGivenUp {
+      startLibraryRequests(now: now)
+      startReconciliations(now: now)
+    }
     if open == 0, ownRequests.count > 0 { liveness.progressed(at: now) }
     askForReads()
     askForPages()
@@ -276,8 +284,7 @@ extension Session {
       unsupported.append(id)
 
     case .entries, .removedEntries, .turn, .unitBegin, .data, .unitEnd, .done:
-      try takeReply(frame)
-      liveness.progressed(at: now)
+      if try isAwaited(frame, now: now) { try takeReply(frame) }
     case .chosenUnit, .challengeAnswer: throw .broke("an answer to what was not asked")
     }
   }

@@ -10,8 +10,14 @@ package struct SessionLimits: Hashable, Sendable {
   package var handshake: Duration = Limits.handshake
   package var pingAfterIdle: Duration = Limits.pingAfterIdle
   package var deadAfterIdle: Duration = Limits.deadAfterIdle
-  /// Own requests are open and none of them got a frame for this long: a peer that only answers pings.
+  /// Own requests are open and brought less than `progressBytes`, and no end, for this long: a peer that only answers
+  /// pings, or dribbles. Also the patience with a single request for entries or a comparison (`RequestClocks`).
   package var stalledAfter: Duration = .seconds(120)
+  package var progressBytes = 64 << 10
+  /// Bytes in a second below which a request for entries or a comparison does not count as moving.
+  package var slowestRate = 16 << 10
+  /// What the end of a unit counts for as progress.
+  package static let unitWorth = 4 << 10
 
   // MARK: Requests
 
@@ -57,6 +63,8 @@ package struct SessionLimits: Hashable, Sendable {
 
   /// Our pings without a pong; another is not sent.
   package var pings = 4
+  /// Our pings without a pong while nothing is taken from the peer. No more than its `pongs`: it may be unable to send them.
+  package var heldUpPings = 16
   /// The peer's pings not yet answered; one more closes.
   package var pongs = 16
   /// Ids announced as available and not yet sent; one more closes, because the peer does not read.

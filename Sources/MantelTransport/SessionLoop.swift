@@ -55,8 +55,8 @@ struct SessionLoop: ~Copyable {
     submit()
     while !isClosing {
       let takesInbound = link.delivery.hasRoom() && !isUnreadable
-      // Without room nothing of the peer is heard, so its silence is not judged either.
-      if takesInbound { armTimer() }
+      // Without room nothing of the peer is heard, so its silence is not judged either; but it must hear of us.
+      armTimer(takesInbound ? session.nextDeadline : session.nextHeldUpDeadline)
       if !(isHeldUp && takesInbound) { await mailbox.wait(inbound: takesInbound) }
       take(mailbox.take(inbound: takesInbound), takesInbound: takesInbound)
       submit()
@@ -84,6 +84,7 @@ struct SessionLoop: ~Copyable {
       session.answered(query, answer, now: now)
       drain()
     }
+    if !takesInbound { session.heldUp(now: now) }
     append(batch.inbound)
     isHeldUp = !takeFrames(now: now)
     if takesInbound, !isHeldUp {
@@ -178,8 +179,8 @@ struct SessionLoop: ~Copyable {
   // MARK: Time
 
   /// A timer that is early only finds nothing due and is set again: deadlines move with every frame, timers must not.
-  private mutating func armTimer() {
-    guard let due = session.nextDeadline else { return }
+  private mutating func armTimer(_ next: Instant?) {
+    guard let due = next else { return }
     if let timer, timer.due <= due { return }
     timer?.task.cancel()
     let mailbox = self.mailbox
