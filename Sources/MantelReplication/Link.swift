@@ -53,6 +53,8 @@ struct HoldingsComparison: Sendable {
 /// What one link was asked for.
 struct LinkFetching: Sendable {
   var orders: [UnitID: UnitOrder] = [:]
+  /// When each was asked for.
+  var askedAt: [UnitID: Instant] = [:]
   var bytes: UInt64 = 0
   var walk = MissingWalk()
   /// Large contents were passed over, because enough of them are under way.

@@ -31,6 +31,11 @@ package struct ReplicationSettings: Sendable {
   package var reconsidered = 4_096
   /// Large contents begun, and not yet asked for to the end, of one peer: a manifest costs it a pass over the file.
   package var largeAtOnce = 8
+  /// How long a unit may be on its way from one peer before a link that has nothing else to do gets it instead; each time
+  /// that happens to a unit, twice as long.
+  package var takeOverAfter: Duration = .seconds(60)
+  /// Between two looks at what links without work may take over.
+  package var takeOverInterval: Duration = .seconds(10)
   /// Before a unit is asked for again from a peer that was busy, failed, or whose file changed.
   package var retry: Duration = .seconds(5)
   /// Before what contradicts its owner's own signature is tried again.

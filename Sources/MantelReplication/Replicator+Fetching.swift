@@ -19,11 +19,15 @@ struct Transfers: Sendable {
   var isWorthLooking = true
   /// Set while the disk is too full to stage.
   var pausedUntil: Instant?
+  /// How often a unit in flight was taken from one link and given to another.
+  var takenOver: [UnitID: Int] = [:]
+  /// When links without work are next offered what others were asked for long ago.
+  var takeOverDue: Instant?
   /// Bytes verified since start, for rates.
   var receivedBytes: UInt64 = 0
 
   var nextDeadline: Instant? {
-    ([pausedUntil].compactMap(\.self) + notBefore.values).min()
+    ([pausedUntil, takeOverDue].compactMap(\.self) + notBefore.values).min()
   }
 }
 
@@ -80,9 +84,7 @@ extension Replicator {
         fetching.orders.count < settings.linkUnits,
         fetching.bytes < settings.linkBytes, let order = try nextOrder(for: id)
       {
-        links[id]?.fetching.orders[order.unit] = order
-        links[id]?.fetching.bytes += order.bytes
-        transfers.inFlight[order.unit] = id
+        ask(id, for: order, now: now)
         orders.append(order)
       }
       if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
@@ -135,6 +137,7 @@ extension Replicator {
   /// Nobody is asked for a unit any more, and it has not come: it may be asked for again.
   mutating func release(_ unit: UnitID) {
     transfers.inFlight[unit] = nil
+    transfers.takenOver[unit] = nil
     switch unit.part {
     case .block(let index): transfers.large[unit.content]?.release(index)
     case .manifest where transfers.large[unit.content]?.manifest == nil: endLarge(unit.content)
@@ -157,7 +160,7 @@ extension Replicator {
     try store.removePartial(content)
   }
 
-  private mutating func cancel(_ unit: UnitID, of link: LinkID) {
+  mutating func cancel(_ unit: UnitID, of link: LinkID) {
     forgetOrder(unit, link: link)
     transfers.inFlight[unit] = nil
     actions.append(.link(link, .cancelFetch([unit])))
@@ -358,6 +361,7 @@ extension Replicator {
   /// The order is fulfilled.
   private mutating func fulfil(_ unit: UnitID, link: LinkID) {
     transfers.receivedBytes += forgetOrder(unit, link: link)
+    transfers.takenOver[unit] = nil
     if transfers.inFlight[unit] == link { transfers.inFlight[unit] = nil }
     transfers.isWorthLooking = true
   }
@@ -373,6 +377,7 @@ extension Replicator {
   @discardableResult
   private mutating func forgetOrder(_ unit: UnitID, link: LinkID) -> UInt64 {
     guard let order = links[link]?.fetching.orders.removeValue(forKey: unit) else { return 0 }
+    links[link]?.fetching.askedAt[unit] = nil
     links[link]?.fetching.bytes -= order.bytes
     return order.bytes
   }

@@ -145,6 +145,7 @@ package struct Replicator: ~Copyable {
     try fetchLibraries(now: now)
     try fileIfIdle(now: now)
     try fetchContents(now: now)
+    takeOverIfDue(now: now)
     try attestIfDue(now: now)
   }
 

@@ -113,6 +113,64 @@ import Testing
     #expect(try machine.send(.unitVerified(second, order.unit)).discarded == [photos[0]])
   }
 
+  // MARK: Slow peers
+
+  private func cancelled(_ actions: [ReplicationAction], _ link: LinkID) -> [UnitID] {
+    actions.commands(link).flatMap { if case .cancelFetch(let units) = $0 { units } else { [UnitID]() } }
+  }
+
+  /// Also from a peer that says just enough to stay connected.
+  @Test func aLinkWithoutWorkTakesOverWhatAnotherDoesNotBring() throws {
+    let machine = try machine(units: 8)
+    let slow = try machine.connect(0, has: photos)
+    try machine.install(0, 1, entries(machine), over: slow)
+    let orders = machine.take().orders(slow)
+    #expect(orders.count == photos.count)
+    let idle = try machine.connect(1, has: [photos[0], photos[1]])
+    try machine.pass(machine.settings.takeOverAfter - .seconds(1))
+    #expect(machine.take().orders(idle).isEmpty)
+    try machine.pass(machine.settings.takeOverInterval + .seconds(1))
+    let actions = machine.take()
+    #expect(Set(actions.orders(idle).map(\.unit)) == [whole(photos[0]), whole(photos[1])])
+    #expect(Set(cancelled(actions, slow)) == [whole(photos[0]), whole(photos[1])])
+    // What the slow one still brings is taken; nobody is asked for it any more.
+    try machine.send(.unitEnded(slow, whole(photos[0]), .cancelled))
+    let brought = try machine.send(.unitVerified(slow, whole(photos[1])))
+    #expect(cancelled(brought, idle) == [whole(photos[1])])
+    try machine.send(.unitVerified(idle, whole(photos[0])))
+    try machine.fileAll()
+    #expect(machine.isHeld(photos[0]) && machine.isHeld(photos[1]))
+  }
+
+  @Test func aUnitThatIsSlowEverywhereStaysLongerEachTime() throws {
+    let machine = try machine(units: 8)
+    let first = try machine.connect(0, has: [photos[0]])
+    try machine.install(0, 1, [entries(machine)[0]], over: first)
+    let second = try machine.connect(1, has: [photos[0]])
+    var moves: [Duration] = []
+    let start = machine.now.instant
+    _ = machine.take()
+    while machine.now.instant - start < .seconds(1_000) {
+      try machine.pass(.seconds(10))
+      let actions = machine.take()
+      if !(actions.orders(first) + actions.orders(second)).isEmpty {
+        moves.append(machine.now.instant - start)
+      }
+    }
+    // After 60 s, 120 s more, 240 s more, 480 s more; looks are 10 s apart.
+    #expect(moves.count == 4, "\(moves)")
+  }
+
+  @Test func aLinkThatIsBusyTakesNothingOver() throws {
+    let machine = try machine(units: 1)
+    let slow = try machine.connect(0, has: photos)
+    try machine.install(0, 1, entries(machine), over: slow)
+    let busy = try machine.connect(1, has: photos)
+    _ = machine.take()
+    try machine.pass(.seconds(300))
+    #expect(machine.take().orders(busy).isEmpty)
+  }
+
   // MARK: Large contents
 
   @Test func aManifestThatALinkLeavesBehindIsAskedForAgain() throws {

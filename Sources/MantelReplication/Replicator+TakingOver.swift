@@ -1,0 +1,66 @@
+import MantelCore
+import MantelSummary
+
+/// Which links have nothing to do while others are slow.
+extension Replicator {
+  /// A link without work takes over what another was asked for long ago: a peer that is slow, or dribbles on purpose, keeps
+  /// nothing from those that others have too.
+  mutating func takeOverIfDue(now: Now) {
+    guard links.count > 1, !transfers.inFlight.isEmpty else {
+      transfers.takeOverDue = nil
+      return
+    }
+    guard let due = transfers.takeOverDue, due <= now.instant else {
+      let next = now.instant + settings.takeOverInterval
+      if transfers.takeOverDue == nil, links.values.contains(where: \.isWithoutWork) {
+        transfers.takeOverDue = next
+      }
+      return
+    }
+    transfers.takeOverDue = nil
+    for id in links.keys.sorted() where links[id]?.isWithoutWork == true { takeOver(for: id, now: now) }
+    if links.values.contains(where: \.isWithoutWork) {
+      transfers.takeOverDue = now.instant + settings.takeOverInterval
+    }
+  }
+
+  private mutating func takeOver(for id: LinkID, now: Now) {
+    guard let taker = links[id] else { return }
+    var bytes: UInt64 = 0
+    var orders: [UnitOrder] = []
+    for (unit, asked) in transfers.inFlight.sorted(by: { $0.key < $1.key }) {
+      guard orders.count < settings.linkUnits, bytes < settings.linkBytes else { break }
+      guard asked != id, taker.fetching.putOff[unit.content] == nil,
+        contents.index.contains(unit.content.digest, in: taker.contents),
+        let order = links[asked]?.fetching.orders[unit], let since = links[asked]?.fetching.askedAt[unit],
+        now.instant - since >= patience(with: unit)
+      else { continue }
+      cancel(unit, of: asked)
+      ask(id, for: order, now: now)
+      transfers.takenOver[unit, default: 0] += 1
+      orders.append(order)
+      bytes += order.bytes
+    }
+    if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
+  }
+
+  /// Longer each time, or a unit that is slow over every link would wander among them and come over none.
+  private func patience(with unit: UnitID) -> Duration {
+    settings.takeOverAfter * (1 << min(transfers.takenOver[unit] ?? 0, 8))
+  }
+
+  /// Notes that a link is asked for a unit.
+  mutating func ask(_ id: LinkID, for order: UnitOrder, now: Now) {
+    links[id]?.fetching.orders[order.unit] = order
+    links[id]?.fetching.askedAt[order.unit] = now.instant
+    links[id]?.fetching.bytes += order.bytes
+    transfers.inFlight[order.unit] = id
+  }
+}
+
+extension Link {
+  /// Its walk is through, and nothing is on its way.
+  var isWithoutWork: Bool {
+    fetching.orders.isEmpty && fetching.pausedUntil == nil && fetching.walk.isAtEnd && !isOverLimit
+  }
+}
