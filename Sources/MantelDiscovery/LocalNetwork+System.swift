@@ -15,7 +15,8 @@ extension LocalNetwork {
       else { continue }
       let prefixBits = mask.reduce(0) { $0 + $1.nonzeroBitCount }
       network.addresses.insert(
-        LocalAddress(interface: String(cString: entry.pointee.ifa_name), bytes: bytes, prefixBits: prefixBits)
+        LocalAddress(
+          label: String(cString: entry.pointee.ifa_name), bytes: bytes, prefixBits: prefixBits)
       )
     }
     return network

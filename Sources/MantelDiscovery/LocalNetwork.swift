@@ -55,6 +55,15 @@ struct LocalAddress: Hashable, Sendable {
   var prefixBits: Int
 }
 
+extension LocalAddress {
+  /// `label` is what the kernel calls an address: its interface, or an alias of it (`eth0:1` is on `eth0`), which is no
+  /// interface that anyone else knows.
+  init(label: String, bytes: [UInt8], prefixBits: Int) {
+    let interface = label.prefix { $0 != ":" }
+    self.init(interface: String(interface), bytes: bytes, prefixBits: prefixBits)
+  }
+}
+
 /// The addresses of this machine at one moment.
 struct LocalNetwork: Hashable, Sendable {
   var addresses: Set<LocalAddress> = []

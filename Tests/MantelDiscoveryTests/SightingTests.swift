@@ -147,6 +147,16 @@ import Testing
     #expect(!InterfaceFilter(denied: ["wg*"]).admits("wg0", isBridgePort: false))
   }
 
+  /// The kernel calls a second IPv4 address of an interface `eth0:1`, Avahi sees services on `eth0`.
+  @Test(arguments: ["eth0", "eth0:1"]) func anAliasIsOnItsInterface(label: String) {
+    let network = LocalNetwork(addresses: [
+      LocalAddress(label: label, bytes: [192, 168, 7, 1], prefixBits: 24)
+    ])
+    let address = IPAddress(bytes: [192, 168, 7, 20], text: "192.168.7.20")
+    #expect(network.admits(address, on: "eth0"))
+    #expect(!network.admits(address, on: "eth1"))
+  }
+
   @Test(
     arguments: [
       ([192, 168, 1, 77], "eth0", true), ([192, 168, 1, 77], "wlan0", false),
