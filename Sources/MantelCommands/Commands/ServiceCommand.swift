@@ -1,5 +1,6 @@
 import ArgumentParser
 import MantelAgent
+import MantelControl
 
 /// `mantel service`
 struct ServiceCommand: AsyncParsableCommand {

@@ -1,3 +1,5 @@
+import MantelControl
+
 /// What the demo has shown; `mantel demo --json`.
 struct DemoReport: Codable, Hashable, Sendable {
   struct Machine: Codable, Hashable, Sendable {

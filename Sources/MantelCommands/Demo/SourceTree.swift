@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import MantelControl
 
 /// A regular file as it lies in a directory of photos.
 struct SourceFile: Hashable, Sendable {

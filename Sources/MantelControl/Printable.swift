@@ -1,24 +1,22 @@
-import MantelControl
-
 /// Names and paths made safe to print: whatever could move the cursor, break a line or turn text around is shown as an
 /// escape, and two different names never look the same for it.
-enum Printable {
+package enum Printable {
   /// Backslash, control characters and invisible formatting as `\\`, `\n`, `\x1b`, `\u{202e}`.
-  static func text(_ text: String) -> String {
+  package static func text(_ text: String) -> String {
     text.unicodeScalars.contains(where: { isUnsafe($0) || $0 == "\\" })
       ? text.unicodeScalars.map { $0 == "\\" ? "\\\\" : escaped($0) }.joined() : text
   }
 
   /// A sentence with names in it: backslashes stay, they may be the sentence's own.
-  static func sentence(_ text: String) -> String {
+  package static func sentence(_ text: String) -> String {
     text.unicodeScalars.contains(where: isUnsafe)
       ? text.unicodeScalars.map(escaped).joined() : text
   }
 
-  static func path(_ path: PathText) -> String { bytes(path.bytes) }
+  package static func path(_ path: PathText) -> String { bytes(path.bytes) }
 
   /// Like `text`; a byte that is no UTF-8 becomes `\xff`.
-  static func bytes(_ bytes: [UInt8]) -> String {
+  package static func bytes(_ bytes: [UInt8]) -> String {
     if let whole = String(validating: bytes, as: UTF8.self) { return text(whole) }
     var result = ""
     var index = 0
