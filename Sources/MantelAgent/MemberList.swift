@@ -2,20 +2,20 @@ import MantelCore
 import MantelHousehold
 import Synchronization
 
-/// Who may talk to this machine, as event loops ask it after every handshake: a copy of the roster's members that
-/// is read without waiting.
+/// Who may connect to this machine, as event loops ask it after every handshake: a copy of what the roster says that is
+/// read without waiting. What a peer gets then is another question.
 final class MemberList: Sendable {
-  private let members = Mutex<Set<MachineID>>([])
+  private let machines = Mutex<Set<MachineID>>([])
 
-  func contains(_ machine: MachineID) -> Bool { members.withLock { $0.contains(machine) } }
+  func contains(_ machine: MachineID) -> Bool { machines.withLock { $0.contains(machine) } }
 
-  /// Takes the roster's members over; returns who is none any more.
+  /// Takes over who may connect; returns who may not any more.
   @discardableResult
   func update(_ roster: Roster) -> Set<MachineID> {
-    let now = Set((roster.members + roster.pending).map(\.machine))
-    return members.withLock { members in
-      defer { members = now }
-      return members.subtracting(now)
+    let now = Set((roster.members + roster.admitted).map(\.machine))
+    return machines.withLock { machines in
+      defer { machines = now }
+      return machines.subtracting(now)
     }
   }
 }

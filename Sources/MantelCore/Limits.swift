@@ -25,7 +25,8 @@ package enum Limits {
 
   // MARK: Households and libraries
 
-  /// Members of a household, removed ones included.
+  /// Members of a household, former ones and those that did not accept yet included; machines in a hello, libraries in an
+  /// attestation.
   package static let machines = 64
   /// Folders of one machine.
   package static let folders = 256

@@ -16,7 +16,7 @@ package enum RosterError: Error, Equatable, Sendable {
   case invalidKey
   /// A name is empty or longer than `Limits.nameBytes`.
   case invalidName
-  /// The household has `Limits.machines`, removed ones included.
+  /// The household has `Limits.machines`: members, former ones, and those that were admitted and did not accept yet.
   case tooManyMachines
   /// The machine has made `Limits.statementsPerSigner` statements.
   case tooManyStatements
@@ -54,11 +54,11 @@ extension Roster {
       throw RosterError.invalidKey
     }
     guard !isMember(subject) else { throw RosterError.alreadyMember }
-    guard removedMember(subject) == nil else { throw RosterError.removedKey }
+    guard !standing(of: subject).isFinal else { throw RosterError.removedKey }
     if let replaces, !isMember(replaces), removedMember(replaces) == nil {
       throw RosterError.unknownMachine
     }
-    guard publicKeyIsKnown(subject) || knownMachines < Limits.machines else {
+    guard standing(of: subject).takesPlace || placesTaken < Limits.machines else {
       throw RosterError.tooManyMachines
     }
     try checkQuota(key)
@@ -69,7 +69,7 @@ extension Roster {
   /// Takes the newest admission of this machine that stands: the last step of joining.
   package func accepting(by key: DeviceKey, now: WallTime) throws -> SignedStatement {
     guard !isMember(key.machine) else { throw RosterError.alreadyMember }
-    guard removedMember(key.machine) == nil else { throw RosterError.removedKey }
+    guard !standing(of: key.machine).isFinal else { throw RosterError.removedKey }
     let adds = graph.adds[key.machine] ?? []
     guard let add = adds.last(where: { !standing.isVoid($0, in: graph) }) else {
       throw RosterError.notAdmitted
@@ -84,8 +84,8 @@ extension Roster {
     _ subject: MachineID, lastHead: HeadOrder, lastRoot: Digest256, by key: DeviceKey, now: WallTime
   ) throws -> SignedStatement {
     try checkSigner(key)
-    guard removedMember(subject) == nil else { throw RosterError.removedKey }
-    guard publicKeyIsKnown(subject) else { throw RosterError.unknownMachine }
+    guard !standing(of: subject).isFinal else { throw RosterError.removedKey }
+    guard graph.keys[subject] != nil else { throw RosterError.unknownMachine }
     return try signing(
       .remove(subject, head: lastHead, root: lastRoot), by: key, now: now, naming: subject)
   }
@@ -132,12 +132,6 @@ extension Roster {
       throw .tooManyStatements
     }
   }
-
-  private func publicKeyIsKnown(_ machine: MachineID) -> Bool {
-    machine == graph.genesis?.by || graph.adds[machine] != nil
-  }
-
-  private var knownMachines: Int { graph.adds.keys.filter { $0 != graph.genesis?.by }.count + 1 }
 
   private func needsVote(on id: StatementID, by machine: MachineID) -> Bool {
     guard let removal = graph.index[id] else { return false }

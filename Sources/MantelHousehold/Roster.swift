@@ -57,9 +57,10 @@ package struct Roster: Sendable {
     guard !new.isEmpty else { return [] }
     let merged = RosterGraph(
       household: graph.nodes.isEmpty ? nil : household, kept: self.statements, new: new, keys: graph.keys)
-    guard merged.nodes.count > graph.nodes.count else { return [] }
+    let news = merged.nodes.map(\.signed).filter { known[$0.id] == nil }
+    guard !news.isEmpty else { return [] }
     self = Roster(graph: merged)
-    return self.statements.filter { known[$0.id] == nil }
+    return news
   }
 
   /// All kept statements, each after its ancestors.
@@ -75,22 +76,15 @@ package struct Roster: Sendable {
 
   package var removed: [RemovedMember] { standing.removed }
 
-  /// Admitted, but their acceptance did not arrive here yet: let them connect, it comes with them.
-  package var pending: [Member] { standing.pending }
+  /// Admitted, and not members as long as their acceptance did not arrive here.
+  package var admitted: [Member] { standing.admitted }
 
   /// Machines that accepted an admission which fell with the removal of who made it: they must be invited again.
   package var voided: [Member] { standing.voided }
 
-  package func isMember(_ machine: MachineID) -> Bool { membersByID[machine] != nil }
-
   package func member(_ machine: MachineID) -> Member? { membersByID[machine] }
 
   package func removedMember(_ machine: MachineID) -> RemovedMember? { removedByID[machine] }
-
-  /// Whether a machine may open a members' connection: a member, or one whose acceptance is still to come.
-  package func mayConnect(_ machine: MachineID) -> Bool {
-    isMember(machine) || pending.contains { $0.machine == machine }
-  }
 
   /// Key of a machine that was ever admitted; also of removed ones: their old heads stay verifiable.
   package func publicKey(of machine: MachineID) -> [UInt8]? { graph.keys[machine]?.bytes }
@@ -113,8 +107,8 @@ package struct Roster: Sendable {
     return removedByID[library]?.keeper == signer
   }
 
-  /// Whether the signature is by the signer's key and the signer was ever admitted here. Whether it still
-  /// is a member, or may publish, is another question.
+  /// Whether the signature is by the signer's key and the signer was ever admitted here. Whether it is, or was, a member and
+  /// may say this is another question: see `MachineStanding`.
   package func verify<Record>(_ signed: Signed<Record>) -> Bool
   where Record: SignableRecord & Hashable {
     graph.keys[signed.record.signer]?.isValid(
@@ -124,8 +118,8 @@ package struct Roster: Sendable {
   /// Whether a head counts: properly signed, and by the machine that might publish at its place in the order. Of a removed
   /// machine its own heads count up to the one that the removal names, its keeper's after that.
   package func accepts(_ head: Signed<Head>) -> Bool {
-    guard verify(head) else { return false }
     let record = head.record
+    guard isListed(record.library), verify(head) else { return false }
     guard let removed = removedByID[record.library] else {
       return isMember(record.library) && record.signer == record.library
     }

@@ -2,8 +2,8 @@ import MantelCore
 
 /// The statements of one household that are worth keeping, with the causal past of each.
 ///
-/// What is kept depends on a statement's own past alone, never on what came later: a valid signature by a machine that
-/// was admitted in that past. So kept statements stay kept, and the order of arrival does not matter, with one
+/// What is kept depends on what stands before a statement alone, never on what came later: a valid signature by a machine
+/// that was admitted in its past. So kept statements stay kept, and the order of arrival does not matter, with one
 /// exception that only a flooding member meets: what is kept already comes before what is new when
 /// `Limits.statementsPerSigner` is reached.
 struct RosterGraph: Sendable {
@@ -22,7 +22,7 @@ struct RosterGraph: Sendable {
   /// Every node stands after its ancestors.
   private(set) var nodes: [Node] = []
   private(set) var index: [StatementID: Int] = [:]
-  /// Keys of all machines that were ever named in an addition or the genesis.
+  /// Keys of the machines that the genesis or a kept addition admits: a statement that is not kept gives nobody a key.
   private(set) var keys: [MachineID: MachineKey] = [:]
   /// By the machine that is admitted, accepts, or is removed.
   private(set) var adds: [MachineID: [Int]] = [:]
@@ -34,16 +34,16 @@ struct RosterGraph: Sendable {
   /// Removals and votes of one signer: enough to remove, and to vote on the removal of, each machine twice.
   static let removalStatementsPerSigner = 4 * Limits.machines
 
-  /// The lamport of a removal whose parents are missing cannot be checked: a made-up one must leave room for what
-  /// others state after it, below `RosterStatement.maximumLamport`.
-  static let incompleteLamport: UInt64 = 1 << 32
+  /// Up to here a removal is kept whatever its lamport, because the parents that would tell the right one may be missing;
+  /// a made-up one leaves room for what others state after it, below `RosterStatement.maximumLamport`.
+  static let uncheckedLamport: UInt64 = 1 << 32
 
   private var ordinaryCount = 0
   private var removalCount = 0
   private var ordinaryBySigner: [MachineID: Int] = [:]
   private var removalBySigner: [MachineID: Int] = [:]
 
-  init() {}
+  private init() {}
 
   /// Takes what is valid and within the bounds out of `kept` (verified before, in full) and `new`; `keys` are
   /// those that an earlier graph has parsed.
@@ -51,24 +51,21 @@ struct RosterGraph: Sendable {
     household: HouseholdID?, kept: [SignedStatement], new: [SignedStatement],
     keys: [MachineID: MachineKey] = [:]
   ) {
-    self.keys = keys
     let geneses = (kept + new).filter { Self.isGenesis($0, of: household) }
     guard let genesis = geneses.min(by: SignedStatement.precedes) else { return }
     let keptIDs = Set(kept.map(\.id))
-    let all = (kept + new.filter { !keptIDs.contains($0.id) }).sorted(by: SignedStatement.precedes)
-    readKeys(of: all, founder: genesis)
-    for signed in kept { countIn(signed.statement) }
-    let exempt = exemptions(all, verified: keptIDs, household: HouseholdID(genesis.id.digest))
-    for signed in all where index[signed.id] == nil {
-      let isKept = keptIDs.contains(signed.id)
-      guard let node = node(for: signed, genesis: genesis.id, bound: all.count) else { continue }
-      if !isKept {
-        guard isWithinBounds(signed.statement, isExempt: exempt.contains(signed.id)),
-          isSignatureValid(signed, household: HouseholdID(genesis.id.digest))
-        else { continue }
-        countIn(signed.statement)
-      }
-      append(node)
+    var judged = JudgedStatements(
+      kept + new.filter { !keptIDs.contains($0.id) }, kept: keptIDs,
+      household: HouseholdID(genesis.id.digest), keys: keys)
+    // What is exempt from the share of a signer depends on the removals that are kept, and those on what is kept before
+    // them: another round takes what the share held up though a removal has it in its past.
+    while true {
+      var graph = RosterGraph()
+      let heldUp = graph.take(&judged, genesis: genesis.id)
+      self = graph
+      let exempt = heldUp.isEmpty ? [] : heldUp.intersection(pastsOfRemoved(among: judged.all))
+      guard !exempt.isEmpty else { return }
+      judged.exempt.formUnion(exempt)
     }
   }
 
@@ -108,54 +105,61 @@ extension RosterGraph {
       over: signed.statement.signedBytes(in: HouseholdID(signed.id.digest)))
   }
 
-  /// A machine's id is the hash of its key, so whoever names a key, names the right one.
-  private mutating func readKeys(of statements: [SignedStatement], founder: SignedStatement) {
-    for signed in statements {
-      let publicKey: [UInt8]
-      switch signed.statement.body {
-      case .add(let key, _, _): publicKey = key
-      case .genesis(_, _, _, let key) where signed.id == founder.id: publicKey = key
-      default: continue
-      }
-      guard let subject = signed.statement.subject, keys[subject] == nil else { continue }
-      keys[subject] = MachineKey(subjectPublicKeyInfo: publicKey)
-    }
-  }
-
-  private func isSignatureValid(_ signed: SignedStatement, household: HouseholdID) -> Bool {
-    keys[signed.statement.by]?.isValid(
-      signed.signature, over: signed.statement.signedBytes(in: household)) ?? false
-  }
-
-  /// Statements of a machine that a removal of it has among its ancestors: they decide what the removal voids, so they
-  /// are kept whatever else that machine made up.
-  private func exemptions(
-    _ statements: [SignedStatement], verified: Set<StatementID>, household: HouseholdID
+  /// Appends all that is kept; returns what nothing but the share of its signer holds up.
+  private mutating func take(
+    _ judged: inout JudgedStatements, genesis: StatementID
   ) -> Set<StatementID> {
-    let byID = Dictionary(statements.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-    var exempt = Set<StatementID>()
-    for signed in statements {
-      guard case .remove(let subject, _, _) = signed.statement.body,
-        verified.contains(signed.id) || isSignatureValid(signed, household: household)
+    for signed in judged.all where judged.kept.contains(signed.id) { countIn(signed.statement) }
+    var heldUp = Set<StatementID>()
+    for (place, signed) in judged.all.enumerated() where index[signed.id] == nil {
+      let statement = signed.statement
+      let admitted = statement.admittedKey.flatMap { judged.key($0) }
+      guard admitted != nil || statement.admittedKey == nil,
+        let signer = signed.id == genesis ? admitted : keys[statement.by],
+        let node = node(for: signed, genesis: genesis, bound: judged.all.count)
       else { continue }
+      if !judged.kept.contains(signed.id) {
+        guard hasRoom(for: statement), judged.isSignatureValid(at: place, by: signer) else { continue }
+        guard isWithinShare(statement) || judged.exempt.contains(signed.id) else {
+          heldUp.insert(signed.id)
+          continue
+        }
+        countIn(statement)
+      }
+      append(node, admitting: admitted)
+    }
+    return heldUp
+  }
+
+  /// Statements of a machine that a kept removal of it has among its ancestors: they decide what the removal voids, so
+  /// they are kept whatever else that machine made up.
+  private func pastsOfRemoved(among statements: [SignedStatement]) -> Set<StatementID> {
+    let byID = Dictionary(statements.map { ($0.id, $0.statement) }, uniquingKeysWith: { first, _ in first })
+    var pasts = Set<StatementID>()
+    for removal in removals {
+      let subject = nodes[removal].statement.subject
       var seen = Set<StatementID>()
-      var open = signed.statement.parents
+      var open = nodes[removal].statement.parents
       while let next = open.popLast() {
         guard seen.insert(next).inserted, let ancestor = byID[next] else { continue }
-        if ancestor.statement.by == subject { exempt.insert(next) }
-        open += ancestor.statement.parents
+        if ancestor.by == subject { pasts.insert(next) }
+        open += ancestor.parents
       }
     }
-    return exempt
+    return pasts
   }
 
-  private func isWithinBounds(_ statement: RosterStatement, isExempt: Bool) -> Bool {
+  private func hasRoom(for statement: RosterStatement) -> Bool {
     if statement.isAboutRemoval {
       return ordinaryCount + removalCount < Limits.statements
         && removalBySigner[statement.by, default: 0] < Self.removalStatementsPerSigner
     }
     return ordinaryCount < Self.ordinaryStatements
-      && (isExempt || ordinaryBySigner[statement.by, default: 0] < Limits.statementsPerSigner)
+  }
+
+  private func isWithinShare(_ statement: RosterStatement) -> Bool {
+    statement.isAboutRemoval
+      || ordinaryBySigner[statement.by, default: 0] < Limits.statementsPerSigner
   }
 
   private mutating func countIn(_ statement: RosterStatement) {
@@ -175,25 +179,20 @@ extension RosterGraph {
       guard signed.id == genesis else { return nil }
       return Node(signed: signed, past: BitSet(bound: bound), support: nil)
     }
-    guard nodes.first?.signed.id == genesis, keys[statement.by] != nil else { return nil }
+    guard nodes.first?.signed.id == genesis else { return nil }
+    // Only what stands before a statement is looked at: a parent that does not is as good as missing.
     let parents = statement.parents.compactMap { index[$0] }
     let newest = parents.map { nodes[$0].statement.lamport }.max() ?? 0
-    let isComplete = parents.count == statement.parents.count
-    // A removal works even where something is missing that it builds on; it must not be held up by anything.
-    if case .remove = statement.body {
-      guard statement.lamport > newest, isComplete || statement.lamport <= Self.incompleteLamport else {
-        return nil
-      }
-    } else {
-      guard isComplete else { return nil }
-    }
-    guard !isComplete || statement.lamport == newest + 1 else { return nil }
+    let isRight = parents.count == statement.parents.count && statement.lamport == newest + 1
+    // A removal works even where something is missing that it builds on, and must not be held up by anything. Nor may it
+    // fall once the rest has come: so whether it is kept does not depend on its parents, but above the cap.
+    guard isRight || (statement.isRemoval && statement.lamport <= Self.uncheckedLamport) else { return nil }
     var past = BitSet(bound: bound)
     for parent in parents {
       past.formUnion(nodes[parent].past)
       past.insert(parent)
     }
-    switch support(of: statement, past: past, isComplete: isComplete) {
+    switch support(of: statement, past: past) {
     case .none: return nil
     case .founder: return Node(signed: signed, past: past, support: nil)
     case .statement(let support): return Node(signed: signed, past: past, support: support)
@@ -203,7 +202,7 @@ extension RosterGraph {
   private enum Support { case none, founder, statement(Int) }
 
   /// What admits the signer in its own past, and whether the statement refers to what is there.
-  private func support(of statement: RosterStatement, past: BitSet, isComplete: Bool) -> Support {
+  private func support(of statement: RosterStatement, past: BitSet) -> Support {
     switch statement.body {
     case .genesis: return .none
     case .accept(let id):
@@ -212,23 +211,25 @@ extension RosterGraph {
       else { return .none }
       return .statement(add)
     case .countersign(let id):
-      guard let removal = index[id], past.contains(removal),
-        case .remove = nodes[removal].statement.body
-      else { return .none }
+      guard let removal = index[id], past.contains(removal), nodes[removal].statement.isRemoval else {
+        return .none
+      }
     case .remove(let subject, _, _):
-      guard keys[subject] != nil, subject == nodes[0].by || adds[subject] != nil else { return .none }
-    case .add(let publicKey, _, _):
-      guard let subject = statement.subject, keys[subject]?.bytes == publicKey else { return .none }
-    case .rename: break
+      guard keys[subject] != nil else { return .none }
+    case .add, .rename: break
     }
     if statement.by == nodes[0].by { return .founder }
     let own = accepts[statement.by] ?? []
-    guard let accept = own.last(where: { past.contains($0) || !isComplete }) else { return .none }
+    // The past of a removal may be missing: then any accept of its signer that stands before it will do.
+    guard let accept = own.last(where: past.contains) ?? (statement.isRemoval ? own.last : nil) else {
+      return .none
+    }
     return .statement(accept)
   }
 
-  private mutating func append(_ node: Node) {
+  private mutating func append(_ node: Node, admitting key: MachineKey?) {
     let position = nodes.count
+    if let key, keys[key.machine] == nil { keys[key.machine] = key }
     switch node.statement.body {
     case .add: if let subject = node.statement.subject { adds[subject, default: []].append(position) }
     case .accept: accepts[node.by, default: []].append(position)

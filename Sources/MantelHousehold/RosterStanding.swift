@@ -36,9 +36,15 @@ struct RosterStanding: Sendable {
   private(set) var effectiveRemovals: [Int] = []
   /// Longest-standing first.
   private(set) var members: [Member] = []
-  private(set) var pending: [Member] = []
+  private(set) var admitted: [Member] = []
   private(set) var voided: [Member] = []
+  /// Without those that never were members.
   private(set) var removed: [RemovedMember] = []
+  /// All machines but strangers.
+  private(set) var byMachine: [MachineID: MachineStanding] = [:]
+  /// Members, longest-standing first, then removed machines in the order of their admission, as far as
+  /// `Limits.machines` goes.
+  private(set) var listed: Set<MachineID> = []
   private(set) var name = ""
 
   init(_ graph: RosterGraph) {
@@ -69,9 +75,15 @@ struct RosterStanding: Sendable {
     }
     let staying = candidates.filter { removals[$0.member.machine] == nil }
     members = staying.filter { $0.isStanding && $0.isAccepted }.prefix(Limits.machines).map(\.member)
-    pending = staying.filter { $0.isStanding && !$0.isAccepted }.prefix(Limits.machines).map(\.member)
+    admitted = staying.filter { $0.isStanding && !$0.isAccepted }.prefix(Limits.machines).map(\.member)
     voided = staying.filter { !$0.isStanding && $0.isAccepted }.prefix(Limits.machines).map(\.member)
-    removed = removedMembers(candidates, removals: removals, in: graph)
+    removed = removedMembers(candidates.filter(\.isAccepted), removals: removals, in: graph)
+    for machine in removals.keys { byMachine[machine] = .turnedAway }
+    for one in removed { byMachine[one.machine] = .removed }
+    for one in voided { byMachine[one.machine] = .voided }
+    for one in admitted { byMachine[one.machine] = .admitted }
+    for one in members { byMachine[one.machine] = .member }
+    listed = Set((members.map(\.machine) + removed.map(\.machine)).prefix(Limits.machines))
   }
 
   func isVoid(_ statement: Int, in graph: RosterGraph) -> Bool {

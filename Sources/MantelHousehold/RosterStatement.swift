@@ -70,6 +70,18 @@ package struct RosterStatement: Hashable, Sendable {
     }
   }
 
+  /// The public key of the machine that it makes known.
+  var admittedKey: [UInt8]? {
+    switch body {
+    case .genesis(_, _, _, let key), .add(let key, _, _): key
+    case .accept, .remove, .countersign, .rename: nil
+    }
+  }
+
+  var isRemoval: Bool {
+    if case .remove = body { true } else { false }
+  }
+
   /// Removals and the votes on them: never held up by the bound on ordinary statements.
   var isAboutRemoval: Bool {
     switch body {

@@ -197,13 +197,13 @@ import Testing
     let missing = try home.forge(
       by: 1, parents: [try #require(home.everything.last)], .rename(.household, "not sent"))
     let body = RosterStatement.Body.remove(home.id(2), head: .none, root: .zero)
-    for lamport in [RosterStatement.maximumLamport, RosterGraph.incompleteLamport + 1] {
+    for lamport in [RosterStatement.maximumLamport, RosterGraph.uncheckedLamport + 1] {
       let absurd = try home.forge(by: 1, parents: [missing], body, lamport: lamport)
       var roster = home.rosters[0]
       #expect(roster.merge([absurd]).isEmpty)
     }
     let highest = try home.forge(
-      by: 1, parents: [missing], body, lamport: RosterGraph.incompleteLamport)
+      by: 1, parents: [missing], body, lamport: RosterGraph.uncheckedLamport)
     home.give([highest], to: 0)
     home.give([highest], to: 1)
     #expect(home.members(at: 0) == [0, 1])
