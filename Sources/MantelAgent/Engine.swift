@@ -172,20 +172,18 @@ actor Engine {
 
   // MARK: Sessions
 
-  /// What a new connection says of this machine; nil when the peer is no member any more.
+  /// What a new connection says of this machine, and whether its peer is a guest: admitted, and no member yet. Nil when the
+  /// peer is neither any more.
   func greet(
     _ peer: MachineID, isDialer: Bool, session: SessionID, greeting: Greeting
-  ) -> SessionConfiguration? {
-    guard replicator.roster.mayConnect(peer) else { return nil }
+  ) -> (configuration: SessionConfiguration, isForGuest: Bool)? {
     let link = LinkID(session.number)
+    guard let words = replicator.greet(peer, over: link) else { return nil }
     sessions[link] = session
     peers[link] = (peer, isDialer)
-    replicator.prepare(link)
-    let holdings = replicator.holdings()
-    return greeting.configuration(
-      peer: peer, isDialer: isDialer, roster: replicator.roster, holdings: holdings,
-      heads: replicator.installedHeads, records: replicator.allRecords,
-      attestations: replicator.allAttestations)
+    let configuration = greeting.configuration(
+      peer: peer, isDialer: isDialer, roster: replicator.roster, saying: words)
+    return (configuration, words.isForGuest)
   }
 
   func received(_ event: SessionEvent, on session: SessionID) {

@@ -1,5 +1,6 @@
 import MantelCore
 import MantelHousehold
+import MantelReplication
 import MantelSession
 import MantelWire
 
@@ -22,8 +23,7 @@ struct Greeting: Sendable {
   }
 
   func configuration(
-    peer: MachineID, isDialer: Bool, roster: Roster, holdings: (count: Int, root: Digest256),
-    heads: [Signed<Head>], records: [Signed<MachineRecord>], attestations: [Signed<Attestation>]
+    peer: MachineID, isDialer: Bool, roster: Roster, saying words: LinkGreeting
   ) -> SessionConfiguration {
     var states: [MachineID: MemberState] = [:]
     func update(_ machine: MachineID, _ change: (inout MemberState) -> Void) {
@@ -32,20 +32,20 @@ struct Greeting: Sendable {
       change(&state)
       states[machine] = state
     }
-    for head in heads { update(head.record.library) { $0.head = head.record.order } }
-    for record in records { update(record.record.machine) { $0.record = record.record.number } }
-    for attestation in attestations {
+    for head in words.heads { update(head.record.library) { $0.head = head.record.order } }
+    for record in words.records { update(record.record.machine) { $0.record = record.record.number } }
+    for attestation in words.attestations {
       update(attestation.record.holder) { $0.attestation = attestation.record.number }
     }
     let hello = Hello(
       lowestVersion: 1, highestVersion: 1, features: 0, household: roster.household,
       nonce: Self.random(), instance: instance, time: AgentClock.wall,
       listeningPort: listeningPort, rosterHash: roster.hash,
-      holdingsCount: UInt64(holdings.count), holdingsRoot: holdings.root,
+      holdingsCount: UInt64(words.holdings.count), holdingsRoot: words.holdings.root,
       members: states.keys.sorted().compactMap { states[$0] })
     return SessionConfiguration(
       household: roster.household, local: machine, peer: peer, isDialer: isDialer, hello: hello,
-      records: records, heads: heads, attestations: attestations,
+      records: words.records, heads: words.heads, attestations: words.attestations,
       roster: roster.statements.map(\.bytes))
   }
 }

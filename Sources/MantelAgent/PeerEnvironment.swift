@@ -16,6 +16,8 @@ final class PeerEnvironment: SessionEnvironment {
   private let invitations: Invitations
   private let greeting: Mutex<Greeting>
   private let rates: TransferRates
+  /// Sessions of machines that were admitted and are no members yet: they are given nothing.
+  private let guests = Mutex<Set<SessionID>>([])
 
   init(
     engine: Engine, effects: Effects, invitations: Invitations, greeting: Greeting,
@@ -37,8 +39,10 @@ final class PeerEnvironment: SessionEnvironment {
   func configuration(
     for peer: MachineID, isDialer: Bool, session: SessionID
   ) async -> SessionConfiguration? {
-    await engine.greet(
+    let greeted = await engine.greet(
       peer, isDialer: isDialer, session: session, greeting: greeting.withLock { $0 })
+    if greeted?.isForGuest == true { guests.withLock { _ = $0.insert(session) } }
+    return greeted?.configuration
   }
 
   func received(_ event: SessionEvent, on session: SessionID) async {
@@ -63,11 +67,14 @@ final class PeerEnvironment: SessionEnvironment {
   func ended(_ session: SessionID, peer: MachineID) async {
     effects.sink.ended(LinkID(session.number))
     await engine.ended(session)
+    guests.withLock { _ = $0.remove(session) }
   }
 
   // MARK: Serving
 
   func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
+    // Not for ever: as a member it is given what it asks for.
+    guard !guests.withLock({ $0.contains(session) }) else { return .refused(.busy) }
     switch query {
     case .snapshot(let set): return .snapshot(await engine.snapshot(of: ComparedSet(set), for: session))
     case .delta(let library, let from, let to, let cursor):

@@ -54,6 +54,7 @@ extension LinkCommand {
     case .cancelFetch(let units): .cancelFetch(units)
     case .available(let added, let removed): .available(added: added, removed: removed)
     case .close(.notMember): .close(.notMember, message: "not a member")
+    case .close(.accepted): .close(.normal, message: "accepted: connect again, as a member")
     case .close(.protocolError(let message)): .close(.protocolError, message: message)
     case .close(.overLimit(let message)): .close(.overLimit, message: message)
     }

@@ -41,6 +41,8 @@ package enum LinkCommand: Sendable {
 
 package enum LinkClosing: Hashable, Sendable {
   case notMember
+  /// The peer is a member from now on: it connects again as one.
+  case accepted
   case protocolError(String)
   case overLimit(String)
 }

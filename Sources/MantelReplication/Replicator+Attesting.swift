@@ -38,7 +38,7 @@ extension Replicator {
     _ attestation: Signed<Attestation>, from link: LinkID, now: Now
   ) throws(StoreError) {
     let holder = attestation.record.holder
-    guard holder != machine, roster.isMember(holder), roster.verify(attestation),
+    guard guests[link] == nil, holder != machine, roster.isMember(holder), roster.verify(attestation),
       attestation.record.number > attesting.newest[holder]?.record.number ?? 0
     else { return }
     try store.putAttestation(attestation)
@@ -126,7 +126,7 @@ extension Replicator {
     attesting.due = now.instant + settings.attestRenewal
     var statements: [LibraryAttestation] = []
     for owner in libraries.keys.sorted() {
-      guard let library = libraries[owner], library.installed != nil else { continue }
+      guard let library = libraries[owner], library.installed != nil, roster.isListed(owner) else { continue }
       let sets = contents.sets(of: owner)
       let isOwn = owner == machine
       guard isOwn || role == .full else { continue }

@@ -1,4 +1,4 @@
-package import MantelCore
+import MantelCore
 import MantelHousehold
 package import MantelSummary
 
@@ -331,15 +331,5 @@ extension Replicator {
     case .library(let owner, let order):
       return libraries[owner]?.recent.last { $0.order == order }?.entries
     }
-  }
-
-  /// Installed heads, for a new connection's hello and news.
-  package var installedHeads: [Signed<Head>] {
-    libraries.keys.sorted().compactMap { libraries[$0]?.installed }
-  }
-
-  /// Count and root of what can be served, for a new connection's hello.
-  package mutating func holdings() -> (count: Int, root: Digest256) {
-    (contents.index.count(of: contents.available), contents.index.root(of: contents.available))
   }
 }

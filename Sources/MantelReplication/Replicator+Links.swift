@@ -10,7 +10,8 @@ extension Replicator {
 
   mutating func opened(_ id: LinkID, _ opening: LinkOpening, now: Now) throws(StoreError) {
     let prepared = self.opening.removeValue(forKey: id)
-    guard roster.mayConnect(opening.machine) else {
+    guard guests[id] == nil else { return openedGuest(id) }
+    guard roster.isMember(opening.machine) else {
       actions.append(.link(id, .close(.notMember)))
       return
     }
@@ -36,6 +37,7 @@ extension Replicator {
 
   mutating func closed(_ id: LinkID) {
     opening[id] = nil
+    guests[id] = nil
     guard let link = links.removeValue(forKey: id) else { return }
     contents.index.removeSet(link.contents)
     if let comparison = link.comparison { contents.index.removeSet(comparison.settled) }
@@ -134,8 +136,9 @@ extension Replicator {
     attesting.isChanged = true
     // Told before connections end, so that a removed machine hears of it.
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))
+    tellGuests(news.map(\.bytes), except: link)
     actions.append(.rosterChanged)
-    for id in links.keys.sorted() where links[id].map({ !roster.mayConnect($0.machine) }) ?? false {
+    for id in links.keys.sorted() where links[id].map({ !roster.isMember($0.machine) }) ?? false {
       actions.append(.link(id, .close(.notMember)))
     }
   }
@@ -144,7 +147,7 @@ extension Replicator {
     _ record: Signed<MachineRecord>, from link: LinkID
   ) throws(StoreError) {
     let subject = record.record.machine
-    guard subject != machine, roster.verify(record),
+    guard guests[link] == nil, subject != machine, roster.isListed(subject), roster.verify(record),
       record.record.number > records[subject]?.record.number ?? 0
     else { return }
     try keep(record)
@@ -179,16 +182,6 @@ extension Replicator {
     try? key.sign(record, in: household)
   }
 
-  // MARK: Views for the agent
-
-  /// Newest machine records, for a new connection's news.
-  package var allRecords: [Signed<MachineRecord>] {
-    records.keys.sorted().compactMap { records[$0] }
-  }
-
-  package var allAttestations: [Signed<Attestation>] {
-    attesting.newest.keys.sorted().compactMap { attesting.newest[$0] }
-  }
 }
 
 extension Replicator {

@@ -219,6 +219,7 @@ extension Replicator {
       let sets = contents.sets(of: member.machine)
       var isComplete = true
       for owner in libraries.keys.sorted() where owner == member.machine || record?.role != .source {
+        if !roster.isListed(owner) { continue }
         if !roster.isMember(owner), libraries[owner]?.installed == nil { continue }
         if !proves(member.machine, holds: owner, now: now) { isComplete = false }
       }

@@ -25,6 +25,7 @@ package struct Replicator: ~Copyable {
   var libraries: [MachineID: Library] = [:]
   var links: [LinkID: Link] = [:]
   var opening: [LinkID: OpeningLink] = [:]
+  var guests: [LinkID: GuestLink] = [:]
   var ledger = Ledger()
   var publication = Publication()
   var transfers = Transfers()
@@ -50,7 +51,9 @@ package struct Replicator: ~Copyable {
     self.key = key
     self.settings = settings
     self.contents = ContentIndex(household: roster.household)
-    for record in try store.records() { records[record.record.machine] = record }
+    for record in try store.records() where roster.isListed(record.record.machine) {
+      records[record.record.machine] = record
+    }
     try loadLibraries()
     try loadHoldings()
     try loadAwaitedCopies()

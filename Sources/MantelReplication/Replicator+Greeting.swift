@@ -1,0 +1,83 @@
+package import MantelCore
+import MantelHousehold
+import MantelSummary
+
+/// What this machine says of itself and others when a connection opens.
+package struct LinkGreeting: Sendable {
+  /// The peer was admitted and is no member yet: it is told and given nothing but the roster.
+  package var isForGuest = false
+  /// Count and root of what can be served.
+  package var holdings: (count: Int, root: Digest256)
+  package var heads: [Signed<Head>] = []
+  package var records: [Signed<MachineRecord>] = []
+  package var attestations: [Signed<Attestation>] = []
+}
+
+/// A connection of a machine that may bring its acceptance, and nothing else.
+struct GuestLink: Sendable {
+  let machine: MachineID
+  /// Both hellos are said: it can be told of news of the roster.
+  var isOpen = false
+}
+
+extension Replicator {
+  /// What the hello on a new connection says, by what the peer is to the household; nil refuses it.
+  package mutating func greet(_ peer: MachineID, over link: LinkID) -> LinkGreeting? {
+    switch roster.standing(of: peer) {
+    case .member:
+      prepare(link)
+      return LinkGreeting(
+        holdings: holdings(), heads: installedHeads, records: allRecords, attestations: allAttestations)
+    case .admitted:
+      guests[link] = GuestLink(machine: peer)
+      let nothing = SetSnapshot(sorted: [], tag: .holdings(household))
+      return LinkGreeting(isForGuest: true, holdings: (0, nothing.root))
+    case .stranger, .voided, .removed, .turnedAway: return nil
+    }
+  }
+
+  /// A guest's hello came. What it says of itself is not looked at before it is a member.
+  mutating func openedGuest(_ id: LinkID) {
+    guests[id]?.isOpen = true
+    judgeGuest(id)
+  }
+
+  /// The roster changed: guests hear of it, and those that are none any more are let go. A new member connects again, so
+  /// that both sides start from what is true of members.
+  mutating func tellGuests(_ news: [[UInt8]], except link: LinkID?) {
+    for id in guests.keys.sorted() where guests[id]?.isOpen == true {
+      if id != link { actions.append(.link(id, .announceRoster(news))) }
+      judgeGuest(id)
+    }
+  }
+
+  private mutating func judgeGuest(_ id: LinkID) {
+    guard let guest = guests[id] else { return }
+    switch roster.standing(of: guest.machine) {
+    case .admitted: return
+    case .member: actions.append(.link(id, .close(.accepted)))
+    case .stranger, .voided, .removed, .turnedAway: actions.append(.link(id, .close(.notMember)))
+    }
+  }
+
+  // MARK: What is said
+
+  /// Newest machine records, for a new connection's hello and news.
+  package var allRecords: [Signed<MachineRecord>] {
+    records.keys.sorted().compactMap { roster.isListed($0) ? records[$0] : nil }
+  }
+
+  package var allAttestations: [Signed<Attestation>] {
+    attesting.newest.keys.sorted().compactMap { roster.isListed($0) ? attesting.newest[$0] : nil }
+  }
+
+  /// Installed heads, for a new connection's hello and news.
+  package var installedHeads: [Signed<Head>] {
+    libraries.keys.sorted().compactMap { roster.isListed($0) ? libraries[$0]?.installed : nil }
+  }
+
+  /// Count and root of what can be served, for a new connection's hello.
+  package mutating func holdings() -> (count: Int, root: Digest256) {
+    (contents.index.count(of: contents.available), contents.index.root(of: contents.available))
+  }
+}
