@@ -72,6 +72,7 @@ package enum Limits {
 
   // MARK: Before authentication
 
+  /// From the TCP connection to the authorised certificate; the peer's hello has as long again.
   package static let handshake: Duration = .seconds(10)
   package static let unauthenticatedConnections = 16
   package static let unauthenticatedPerAddress = 4

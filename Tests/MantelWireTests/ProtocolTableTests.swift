@@ -55,10 +55,18 @@ import Testing
     "unitBytes": grouped(FrameLimits.unitBytes), "challengeBytes": grouped(FrameLimits.challengeBytes),
   ]
 
+  static let recordLimits: [String: String] = [
+    "Entry": grouped(Entry.maximumBytes), "Head": grouped(Head.maximumBytes),
+    "MachineRecord": grouped(MachineRecord.maximumBytes),
+    "Attestation": grouped(Attestation.maximumBytes),
+    "ForgetRequest": grouped(ForgetRequest.maximumBytes),
+  ]
+
   @Test func limitTables() throws {
     let rows = try ProtocolDocument().rows(under: "## 13. Limits").filter { $0[0] != "name" }
     let documented = rows.map { "\($0[0]) \($0[1])" }.sorted()
-    let coded = Self.limits.merging(Self.frameLimits) { first, _ in first }.map { "\($0.key) \($0.value)" }
+    let tables = [Self.limits, Self.recordLimits, Self.frameLimits].joined()
+    let coded = tables.map { "\($0.key) \($0.value)" }
     #expect(documented == coded.sorted())
   }
 
