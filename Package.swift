@@ -146,6 +146,11 @@ let package = Package(
       name: "MantelControlTests",
       dependencies: ["MantelControl", "MantelGallery", "MantelControlTestSupport"]),
     .testTarget(
+      name: "MantelAgentTests",
+      dependencies: [
+        "MantelAgent", "MantelHousehold", "MantelTransport", "MantelCore", "MantelTestSupport", logging,
+      ]),
+    .testTarget(
       name: "MantelCommandsTests",
       dependencies: [
         "MantelCommands", "MantelAgent", "MantelControl", "MantelControlTestSupport", logging,

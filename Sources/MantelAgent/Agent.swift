@@ -97,7 +97,7 @@ package final class Agent: Sendable {
         dialer.reconsider()
       }
     }
-    invitations.wire(engine: engine, onChange: readvertise)
+    invitations.wire(household: engine, onChange: readvertise)
     effects.wire(
       transport: transport, onRosterChange: readvertise,
       onRestart: {
@@ -177,6 +177,7 @@ package final class Agent: Sendable {
   }
 
   private func stop() {
+    invitations.stop()
     transport.shutDown()
     discovery.stop()
     dialer.stop()

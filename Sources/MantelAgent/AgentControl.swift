@@ -125,6 +125,9 @@ struct AgentControl: ControlService {
     return roster.members.filter { $0.machine != $0.addedBy && isRecent($0.addedAt) }.map {
       "\($0.name) was admitted by \(names[$0.addedBy] ?? "a machine") at \(text($0.addedAt))"
     }
+      + roster.admitted.map {
+        "\($0.name) was admitted by \(names[$0.addedBy] ?? "a machine") at \(text($0.addedAt)) and has not joined yet"
+      }
       + roster.removed.filter { isRecent($0.removedAt) }.map {
         "\($0.name) was removed by \(names[$0.removedBy] ?? "a machine") at \(text($0.removedAt))"
       }
@@ -237,15 +240,22 @@ struct AgentControl: ControlService {
         try await Task.sleep(for: SessionRates.shortest)
       }
       let (report, _, _, _) = try await snapshot()
-      let removed = await engine.ask { replicator in
+      let (admitted, removed) = await engine.ask { replicator in
         let names = Dictionary(replicator.roster.members.map { ($0.machine, $0.name) }) { first, _ in first }
-        return replicator.roster.removed.map {
-          PeersAnswer.Removed(
-            name: $0.name, id: $0.machine.hex, removedBy: names[$0.removedBy] ?? $0.removedBy.short)
-        }
+        return (
+          replicator.roster.admitted.map {
+            PeersAnswer.Admitted(
+              name: $0.name, id: $0.machine.hex, admittedBy: names[$0.addedBy] ?? $0.addedBy.short,
+              admittedAt: Self.text($0.addedAt))
+          },
+          replicator.roster.removed.map {
+            PeersAnswer.Removed(
+              name: $0.name, id: $0.machine.hex, removedBy: names[$0.removedBy] ?? $0.removedBy.short)
+          }
+        )
       }
       return PeersAnswer(
-        peers: try await peerAnswers(report),
+        peers: try await peerAnswers(report), admitted: admitted,
         strangers: dialer.strangers.sorted { $0.key < $1.key }.map {
           PeersAnswer.Stranger(instance: $0.key, address: "\($0.value)")
         },

@@ -40,10 +40,11 @@ enum JoinMessages {
   static func agentError(_ error: any Error) -> any Error {
     switch error {
     case let error as JoinError: AgentError(.joinFailed, text(error))
-    case let error as TransportError where error.code == .refused:
+    case let error as TransportError where error.code == .noCommonProtocol:
+      AgentError(.joinFailed, text(JoinError.noInvite))
+    case let error as TransportError where error.code == .connectionClosed || error.code == .timeout:
       AgentError(
-        .joinFailed,
-        "that machine takes no newcomer now: the invite is used or expired, run `mantel invite` there again")
+        .joinFailed, "the machine that invites was lost in the middle of it: nothing was stored, try again")
     case let error as TransportError:
       AgentError(.joinFailed, "cannot reach the machine that invites: \(error.message)")
     default: error

@@ -119,7 +119,7 @@ final class PeerDialer: Sendable {
     } catch let error as TransportError {
       var isStranger = false
       switch error.code {
-      case .isSelf, .notMember, .refused: isStranger = true
+      case .isSelf, .notMember, .refused, .noCommonProtocol: isStranger = true
       case .duplicate(let machine), .unexpectedPeer(let machine):
         // Nothing failed: it is another member's address, or that of one which is connected already.
         state.withLock { $0.plan.answered(candidate.address, by: machine, now: AgentClock.instant) }

@@ -33,7 +33,7 @@ final class PeerEnvironment: SessionEnvironment {
   func setListeningPort(_ port: UInt16) { greeting.withLock { $0.listeningPort = port } }
 
   func authorises(_ peer: MachineID) -> Bool { engine.members.contains(peer) }
-  var isInviteOpen: Bool { invitations.isOpen }
+  var answersNewcomers: Bool { invitations.answersNewcomers }
   func join(_ connection: JoinConnection) async { await invitations.join(connection) }
 
   func configuration(
@@ -57,9 +57,6 @@ final class PeerEnvironment: SessionEnvironment {
     case .unitEnded(let unit, let outcome):
       effects.sink.abandoned(unit, on: link)
       await engine.handle(.unitEnded(link, unit, LinkOutcome(outcome)))
-    case .opened:
-      await engine.received(event, on: session)
-      invitations.peerOpened()
     default: await engine.received(event, on: session)
     }
   }

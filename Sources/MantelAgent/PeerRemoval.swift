@@ -17,7 +17,7 @@ enum PeerRemoval {
     name: String, replicator: inout Replicator, key: DeviceKey
   ) throws -> Removal {
     let roster = replicator.roster
-    let named = roster.members.filter {
+    let named = (roster.members + roster.admitted).filter {
       (replicator.records[$0.machine]?.record.name ?? $0.name) == name
         || (name.count >= 8 && $0.machine.hex.hasPrefix(name.lowercased()))
     }

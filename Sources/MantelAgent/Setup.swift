@@ -76,89 +76,46 @@ package enum Setup {
     }
     let (name, replica) = try check(request)
     let attempt = try SetupAttempt(request.home)
-    let key = attempt.key
     defer { withExtendedLifetime(attempt) {} }
+    let joining = Joining(
+      code: code, key: attempt.key, name: name, replaces: replaces, logger: logger)
     do {
-      let connection = try await connect(
-        key: key, peer: peer, timeout: timeout, logger: logger, progress: progress)
-      let (household, finish, statements) = try await converse(
-        connection, code: code, key: key, name: name, replaces: replaces, confirm: confirm)
-      let result = try store(
-        request, attempt, name: name, replica: replica, statements: statements,
-        record: (household.inviterRecord, connection.remote))
-      // Stored first: if FINISH is lost, our acceptance travels with the roster.
-      do { try await connection.send(finish) } catch {
-        logger.debug("finish was not sent", metadata: ["error": "\(error)"])
+      let proved = try await reach(
+        joining, peer: peer, timeout: timeout, logger: logger, progress: progress)
+      return try await joining.settle(proved, confirm: confirm) { statements in
+        try store(
+          request, attempt, name: name, replica: replica, statements: statements,
+          record: (proved.household.inviterRecord, proved.pipe.remote))
       }
-      await connection.close()
-      return result
     } catch {
       attempt.undo()
       throw JoinMessages.agentError(error)
     }
   }
 
-  private static func connect(
-    key: DeviceKey, peer: NetworkAddressText?, timeout: Duration, logger: Logger,
+  private static func reach(
+    _ joining: Joining, peer: NetworkAddressText?, timeout: Duration, logger: Logger,
     progress: @Sendable (String) -> Void
-  ) async throws -> JoinConnection {
+  ) async throws -> Joining.Proved {
     let transport = try Transport(
       TransportConfiguration(
-        key: key, listen: .none, now: { AgentClock.instant }, logger: logger),
+        key: joining.key, listen: .none, now: { AgentClock.instant }, logger: logger),
       environment: NewcomerEnvironment())
-    if let peer { return try await transport.dialJoin(peer.address) }
+    @Sendable func attempt(_ address: NetworkAddress) async throws -> Joining.Proved {
+      try await joining.prove(on: try await transport.dialJoin(address))
+    }
+    if let peer { return try await attempt(peer.address) }
     progress("looking for the machine that invites ...")
     let discovery = Discovery(
       configuration: DiscoveryConfiguration(rename: { $0 }), logger: logger)
     defer { discovery.close() }
-    return try await withThrowingTaskGroup(of: JoinConnection?.self) { group in
-      group.addTask {
-        var lastError: (any Error)?
-        for await event in discovery.events {
-          guard case .found(let service) = event, service.isJoin else { continue }
-          for address in service.addresses {
-            do { return try await transport.dialJoin(address) } catch { lastError = error }
-          }
-        }
-        if let lastError, !Task.isCancelled { throw lastError }
-        return nil
+    return try await Joining.search(timeout: timeout) { [events = discovery.events] in
+      for await case .found(let service) in events where service.isJoin {
+        return (service.instance, service.addresses)
       }
-      group.addTask {
-        try await Task.sleep(for: timeout)
-        return nil
-      }
-      defer { group.cancelAll() }
-      if let connection = try await group.next() ?? nil { return connection }
-      throw AgentError(
-        .joinFailed,
-        "found no machine with an open invite on this network: run `mantel invite` on a member while its agent runs, "
-          + "or name it with --peer HOST:PORT (invite prints it)")
-    }
-  }
-
-  private static func converse(
-    _ connection: JoinConnection, code: InviteCode, key: DeviceKey, name: String,
-    replaces: String?, confirm: @Sendable (String, [String]) async -> Bool
-  ) async throws -> (JoinedHousehold, [UInt8], [SignedStatement]) {
-    var newcomer = JoinNewcomer(
-      code: code, publicKey: key.publicKey, inviterPublicKey: connection.peerPublicKey,
-      name: name, replaces: replaces, nonce: Greeting.random() + Greeting.random())
-    while true {
-      // The inviter answers a wrong proof only after its delay.
-      let message = try await connection.receive(
-        maximumBytes: Limits.acceptFrameBytes, timeout: .seconds(15))
-      switch newcomer.receive(message) {
-      case .send(let bytes): try await connection.send(bytes)
-      case .joined(let household):
-        guard await confirm(household.roster.name, household.roster.members.map(\.name)) else {
-          try await connection.send(JoinMessage.refusal(.declined))
-          throw JoinError.declined
-        }
-        let (finish, statements) = try newcomer.finish(key: key, now: AgentClock.wall)
-        return (household, finish, statements)
-      case .failed(let error): throw error
-      case .admit, .wrongProof, .finished: throw JoinError.unexpectedMessage
-      }
+      return nil
+    } attempt: {
+      try await attempt($0)
     }
   }
 
@@ -238,7 +195,7 @@ package enum Setup {
 /// A newcomer has no sessions: nobody may open one.
 private struct NewcomerEnvironment: SessionEnvironment {
   func authorises(_ peer: MachineID) -> Bool { false }
-  var isInviteOpen: Bool { false }
+  var answersNewcomers: Bool { false }
   func configuration(
     for peer: MachineID, isDialer: Bool, session: SessionID
   ) async -> SessionConfiguration? { nil }

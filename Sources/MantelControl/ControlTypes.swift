@@ -213,6 +213,19 @@ package struct PeersAnswer: Codable, Hashable, Sendable {
       self.address = address
     }
   }
+  /// A machine that was admitted, and of which nobody knows yet whether it joined; `peers remove` takes that back.
+  package struct Admitted: Codable, Hashable, Sendable {
+    package var name: String
+    package var id: String
+    package var admittedBy: String
+    package var admittedAt: String
+    package init(name: String, id: String, admittedBy: String, admittedAt: String) {
+      self.name = name
+      self.id = id
+      self.admittedBy = admittedBy
+      self.admittedAt = admittedAt
+    }
+  }
   package struct Removed: Codable, Hashable, Sendable {
     package var name: String
     package var id: String
@@ -224,15 +237,18 @@ package struct PeersAnswer: Codable, Hashable, Sendable {
     }
   }
   package var peers: [PeerAnswer]
+  package var admitted: [Admitted]
   package var strangers: [Stranger]
   package var removed: [Removed]
   /// Addresses given by `peers add`.
   package var fixedAddresses: [String]
 
   package init(
-    peers: [PeerAnswer], strangers: [Stranger], removed: [Removed], fixedAddresses: [String]
+    peers: [PeerAnswer], admitted: [Admitted] = [], strangers: [Stranger], removed: [Removed],
+    fixedAddresses: [String]
   ) {
     self.peers = peers
+    self.admitted = admitted
     self.strangers = strangers
     self.removed = removed
     self.fixedAddresses = fixedAddresses

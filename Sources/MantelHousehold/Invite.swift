@@ -26,8 +26,7 @@ package struct Invite: Hashable, Sendable {
     if now >= expires { throw .expired }
   }
 
-  /// Uses it up. The owner of the invite calls this when a `JoinInviter` says `.admit`, before `accept`: of two
-  /// newcomers that proved the code at once the second gets `alreadyUsed`.
+  /// Uses it up.
   package mutating func burn(now: Instant) throws(JoinError) {
     try check(now: now)
     isUsed = true

@@ -38,7 +38,7 @@ package enum JoinError: UInt8, Error, Sendable, CaseIterable {
 /// What a join state machine wants to be done next.
 package enum JoinStep: Sendable {
   case send([UInt8])
-  /// Inviter: the newcomer proved the code. Burn the invite, admit it into the roster, call `accept`.
+  /// Inviter: the newcomer proved the code. Make its admission, burn the invite, merge the admission, call `accept`.
   case admit(JoinApplication)
   /// Inviter: wait a second, send `JoinMessage.refusal(.wrongCode)`, close. The invite stays open.
   case wrongProof

@@ -75,6 +75,14 @@ struct AdmissionControl: Sendable {
     sources[key] = source
   }
 
+  /// A connection that was settled as a failure turned out to be none.
+  mutating func forgive(_ key: SourceKey, now: Instant) {
+    guard var source = sources[key] else { return }
+    refill(&source, now: now)
+    source.credit = min(Double(limits.failuresPerMinute), source.credit + 1)
+    sources[key] = source
+  }
+
   private mutating func known(_ key: SourceKey, now: Instant) -> Source? {
     if let source = sources[key] { return source }
     if sources.count >= limits.trackedAddresses {

@@ -1,4 +1,5 @@
 package import MantelCore
+import MantelHousehold
 import NIOCore
 import Synchronization
 
@@ -18,21 +19,23 @@ package final class JoinConnection: Sendable {
   package var remote: NetworkAddress { connection.remote }
 
   private let connection: AuthenticatedConnection
+  private let whenProved: @Sendable () -> Void
   /// Received and not yet taken.
   private let received = Mutex(ByteBuffer())
 
-  init(_ connection: AuthenticatedConnection) {
+  init(_ connection: AuthenticatedConnection, whenProved: @escaping @Sendable () -> Void = {}) {
     self.connection = connection
+    self.whenProved = whenProved
   }
+
+  /// The newcomer knows the code: from now on no other one takes its place, and its connection counts as no failure.
+  package func proved() { whenProved() }
 
   /// Sends one message; returns when the kernel has it. Precondition: at most `Limits.acceptFrameBytes`.
   package func send(_ message: [UInt8], timeout: Duration = Limits.handshake) async throws(TransportError) {
     precondition(message.count <= Limits.acceptFrameBytes, "a join message is longer than any may be")
-    var buffer = connection.channel.allocator.buffer(capacity: message.count + Self.prefixBytes)
-    buffer.writeInteger(UInt8(message.count >> 16))
-    buffer.writeInteger(UInt16(truncatingIfNeeded: message.count))
-    buffer.writeBytes(message)
     let channel = connection.channel
+    let buffer = Self.frame(message, channel.allocator)
     // Closing fails the write, which ends the wait.
     let timer = channel.eventLoop.scheduleTask(in: .nanoseconds(timeout.inNanoseconds)) {
       channel.close(promise: nil)
@@ -81,6 +84,25 @@ package final class JoinConnection: Sendable {
     await withCheckedContinuation { continuation in
       connection.channel.closeFuture.whenComplete { _ in continuation.resume() }
     }
+  }
+
+  /// Tells a newcomer why there is no place for it, and closes its connection within `grace`.
+  static func turnAway(_ channel: any Channel, _ error: JoinError, grace: Duration) {
+    let timer = channel.eventLoop.scheduleTask(in: .nanoseconds(grace.inNanoseconds)) {
+      channel.close(promise: nil)
+    }
+    channel.writeAndFlush(frame(JoinMessage.refusal(error), channel.allocator)).whenComplete { _ in
+      timer.cancel()
+      channel.close(promise: nil)
+    }
+  }
+
+  private static func frame(_ message: [UInt8], _ allocator: ByteBufferAllocator) -> ByteBuffer {
+    var buffer = allocator.buffer(capacity: message.count + prefixBytes)
+    buffer.writeInteger(UInt8(message.count >> 16))
+    buffer.writeInteger(UInt16(truncatingIfNeeded: message.count))
+    buffer.writeBytes(message)
+    return buffer
   }
 
   private func nextMessage(maximumBytes: Int) throws(TransportError) -> [UInt8]? {

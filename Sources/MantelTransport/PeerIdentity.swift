@@ -18,7 +18,7 @@ struct PeerIdentity: Sendable {
 
   init(certificate: [UInt8], negotiated: String?) throws(TransportError) {
     guard let protocolName = negotiated.flatMap(ApplicationProtocol.init(rawValue:)) else {
-      throw TransportError(.refused, "no common application protocol")
+      throw TransportError(.noCommonProtocol, "no common application protocol")
     }
     guard certificate.count <= Limits.certificateBytes else {
       throw TransportError(.refused, "the peer's certificate is too long")

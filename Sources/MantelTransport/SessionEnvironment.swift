@@ -23,8 +23,9 @@ package protocol SessionEnvironment: Sendable {
   /// Whether the roster has this member right now. Called on an event loop after every handshake: must not block.
   func authorises(_ peer: MachineID) -> Bool
 
-  /// Whether newcomers are offered the join protocol. Called on an event loop: must not block.
-  var isInviteOpen: Bool { get }
+  /// Whether newcomers are offered the join protocol: an invite is open, or ended lately, which they are told. Called on an
+  /// event loop: must not block.
+  var answersNewcomers: Bool { get }
 
   /// What a new session starts from; nil refuses the peer. Each non-nil answer is followed by exactly one `ended`.
   func configuration(

@@ -136,7 +136,7 @@ extension Transport {
     to channel: any Channel, ticket: AdmissionControl.Ticket, remote: SocketAddress, source: SourceKey,
     tls: TLSContexts
   ) throws {
-    let context = environment.isInviteOpen ? tls.invitingServer : tls.server
+    let context = environment.answersNewcomers ? tls.invitingServer : tls.server
     let handler = NIOSSLServerHandler(context: context, customVerificationCallback: TLSContexts.verify)
     let mailbox = Mailbox(inboundLimit: limits.inboundBytes, commandLimit: limits.waitingCommands)
     let connection = ConnectionHandler(
@@ -149,8 +149,9 @@ extension Transport {
               throw TransportError(.notMember(identity.machine), "not a member")
             }
           case .join:
-            guard environment.isInviteOpen else { throw TransportError(.refused, "no invite is open") }
-            try self.reserveJoin(channel, source: source)
+            guard environment.answersNewcomers else {
+              throw TransportError(.noCommonProtocol, "newcomers are not answered")
+            }
           }
         }
       },
@@ -166,8 +167,9 @@ extension Transport {
             self.settle(ticket, authorised: isTaken)
             if !isTaken { self.logRefusal(of: remote, source, "too many connections of this machine") }
           case .join:
-            self.settle(ticket, authorised: true)
-            self.enqueue(.join(accepted, source))
+            // Anybody ends a join handshake: only the right proof shows that it was none of many failures.
+            self.settle(ticket, authorised: false)
+            self.newcomerArrived(accepted, source: source)
           }
         case .failure(let error):
           self.countFailure(error)
@@ -189,18 +191,6 @@ extension Transport {
     } catch {
       return .failure(error)
     }
-  }
-
-  /// Newcomers have proved nothing but a key: they get few places of their own.
-  private func reserveJoin(_ channel: any Channel, source: SourceKey) throws(TransportError) {
-    let isReserved = state.withLock { state in
-      guard state.joins.count < limits.joinConnections,
-        state.joins.values.count(where: { $0.source == source }) < limits.joinConnectionsPerAddress
-      else { return false }
-      state.joins[ObjectIdentifier(channel)] = (channel, source)
-      return true
-    }
-    if !isReserved { throw TransportError(.tooMany, "too many join connections") }
   }
 
   private func settle(_ ticket: AdmissionControl.Ticket, authorised: Bool) {

@@ -15,7 +15,7 @@ package final class Transport: Sendable {
   /// A connection that is authorised and waits for its task.
   enum Arrival: Sendable {
     case session(SessionLink)
-    case join(AuthenticatedConnection, SourceKey)
+    case join(AuthenticatedConnection, JoinPlace)
   }
 
   enum Phase {
@@ -37,7 +37,7 @@ package final class Transport: Sendable {
     var lastSession: UInt64 = 0
     var registry: ConnectionRegistry
     /// Join connections that are open as inviter.
-    var joins: [ObjectIdentifier: (channel: any Channel, source: SourceKey)] = [:]
+    var joins: JoinPlaces<any Channel>
     var counters = TransportStatistics()
 
     /// Whether one more connection that a machine dialled may be taken in.
@@ -67,7 +67,10 @@ package final class Transport: Sendable {
       local: configuration.key.machine, connectionsPerPeer: configuration.limits.connectionsPerPeer)
     let admission = AdmissionControl(limits: configuration.limits)
     let tls = try TLSContexts(key: configuration.key)
-    state = Mutex(State(tls: tls, admission: admission, registry: registry))
+    let joins = JoinPlaces<any Channel>(
+      capacity: configuration.limits.joinConnections,
+      perAddress: configuration.limits.joinConnectionsPerAddress)
+    state = Mutex(State(tls: tls, admission: admission, registry: registry, joins: joins))
     (arrivals, arrivalsInput) = AsyncStream.makeStream(
       bufferingPolicy: .bufferingOldest(configuration.limits.waitingConnections))
   }
@@ -111,7 +114,7 @@ package final class Transport: Sendable {
       }
       return (
         state.phase == .running, state.listeners, Array(state.pending.values), Array(state.links.values),
-        state.joins.values.map(\.channel)
+        state.joins.connections
       )
     }
     for listener in listeners { listener.close(promise: nil) }
@@ -127,15 +130,15 @@ package final class Transport: Sendable {
     let (links, joins) = state.withLock { state in
       defer {
         state.links = [:]
-        state.joins = [:]
+        state.joins.removeAll()
       }
-      return (state.links, state.joins)
+      return (state.links, state.joins.connections)
     }
     for link in links.values {
       link.connection.channel.close(promise: nil)
       link.dial?.complete(.failure(TransportError(.notRunning, "the transport was shut down")))
     }
-    for join in joins.values { join.channel.close(promise: nil) }
+    for channel in joins { channel.close(promise: nil) }
   }
 
   /// Where peers reach this machine; nil before `bind()`, and when it does not listen.
@@ -218,9 +221,9 @@ package final class Transport: Sendable {
       link.connection.channel.close(promise: nil)
       link.dial?.complete(.failure(TransportError(.tooMany, "too many connections wait")))
       state.withLock { $0.links[link.id] = nil }
-    case .join(let connection, _):
+    case .join(let connection, let place):
       connection.channel.close(promise: nil)
-      state.withLock { $0.joins[ObjectIdentifier(connection.channel)] = nil }
+      state.withLock { $0.joins.leave(place) }
     }
   }
 
@@ -228,11 +231,11 @@ package final class Transport: Sendable {
     switch arrival {
     case .session(let link):
       await runSession(link)
-    case .join(let connection, _):
-      let join = JoinConnection(connection)
+    case .join(let connection, let place):
+      let join = JoinConnection(connection) { self.newcomerProved(at: place) }
       await environment.join(join)
       await join.close()
-      state.withLock { $0.joins[ObjectIdentifier(connection.channel)] = nil }
+      state.withLock { $0.joins.leave(place) }
     }
   }
 }

@@ -19,8 +19,10 @@ package struct TransportError: Error, Sendable, CustomStringConvertible {
     case notMember(MachineID)
     /// A member, but not the one that was expected at this address.
     case unexpectedPeer(MachineID)
-    /// The other side ended the connection before it was open: it does not know us, has no invite open, or is full.
+    /// The other side ended the connection before it was open: it does not know us, or is full.
     case refused
+    /// The other side does not speak what it was dialled for: a machine without an invite does not speak of joining.
+    case noCommonProtocol
     /// The other side (or our session) closed with this code before the session was open.
     case closed(CloseCode)
     case connectionClosed

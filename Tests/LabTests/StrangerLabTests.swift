@@ -45,44 +45,94 @@ extension LabTests {
         let (anna, mallory) = (try household["anna"], try household["mallory"])
         try await household.found("anna")
         let address = "\(anna.address):\(try await household.status(of: "anna").listeningPort)"
-        func refused(_ code: String, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation)
+        var messages: [String] = []
+        func refused(_ code: String, _ words: String, sourceLocation: SourceLocation = #_sourceLocation)
           async throws
         {
           let result = try await mallory.mantel(
             ["join", code, "Photos", "--yes", "--peer", address], within: .seconds(60))
           #expect(result.exitCode != 0 && result.exitCode < 100, "\(result)", sourceLocation: sourceLocation)
-          #expect(
-            words.contains { result.stderr.contains($0) }, "\(result)", sourceLocation: sourceLocation)
-          let left = try FolderImage(mallory.home).files.keys.filter {
-            !$0.starts(with: Array("Photos/".utf8))
-          }
-          let names = left.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasSuffix("/lock") }
-          #expect(names.isEmpty, sourceLocation: sourceLocation)
-          #expect(
-            !FileManager.default.fileExists(atPath: mallory.replica), sourceLocation: sourceLocation)
-          #expect(try await household.status(of: "anna").peers.isEmpty, sourceLocation: sourceLocation)
+          #expect(result.stderr.contains(words), "\(result)", sourceLocation: sourceLocation)
+          messages.append(result.stderr)
+          try expectNothingLeft(on: mallory, sourceLocation: sourceLocation)
+          let peers = try await household.peers(of: "anna")
+          #expect(peers.admitted.isEmpty && peers.removed.isEmpty, sourceLocation: sourceLocation)
+          #expect(peers.peers.allSatisfy { $0.name == "ben" }, sourceLocation: sourceLocation)
         }
 
+        try await refused("0123-4567-89AB-CDZX", "no open invite")
         let brief = try await household.invite("anna", "--for", "10s")
         let expiry = ContinuousClock.now + .milliseconds(10_500)
         try await eventually("the invite is over") { ContinuousClock.now >= expiry }
-        try await refused(brief.code, "expired", "no open invite", "no invite")
+        try await refused(brief.code, "has expired")
 
         let former = try await household.invite("anna")
         let current = try await household.invite("anna")
-        try await refused(former.code, "code")
+        try await refused(former.code, "not the one of this invite")
         let mistyped = String(current.code.dropLast()) + (current.code.last == "7" ? "8" : "7")
-        try await refused(mistyped, "mistyped", "typed", "typing")
-        try await refused("ABCD", "16")
+        try await refused(mistyped, "mistyped")
+        try await refused("ABCD", "16 letters")
 
         // The right code still opens, for one machine.
         try await household["ben"].mantel("join", current.code, "Photos", "--yes").succeeded("join of ben")
-        let used = try await mallory.mantel(
-          ["join", current.code, "Photos", "--yes", "--peer", address], within: .seconds(60))
-        #expect(used.exitCode != 0 && !used.stderr.isEmpty, "\(used)")
+        try await refused(current.code, "was used already")
+        #expect(Set(messages).count == messages.count, "each has words of its own: \(messages)")
         #expect(try await household.status(of: "anna").peers.map(\.name) == ["ben"])
         #expect(try await mallory.mantel("run").exitCode == 64, "it is no member")
       }
+    }
+
+    @Test func whoDeclinesLeavesNothingBehindOnEitherSide() async throws {
+      try await LabHousehold.withMachines(["anna", "ben"]) { household in
+        let (anna, ben) = (try household["anna"], try household["ben"])
+        try await household.found("anna")
+        let address = "\(anna.address):\(try await household.status(of: "anna").listeningPort)"
+        let invite = try await household.invite("anna")
+        // A terminal, for the question is asked of nobody else.
+        let join = "echo n | script -qec \"mantel join $0 Photos --peer $1\" /dev/null"
+        let declined = try await ben.run(
+          ["bash", "-c", join, invite.code, address], within: .seconds(60))
+        #expect(declined.exitCode != 0)
+        #expect(declined.stdout.contains("join this household?"), "\(declined)")
+        #expect(declined.stdout.contains("declined"), "\(declined)")
+        try expectNothingLeft(on: ben)
+        try await eventually("the admission is taken back") {
+          let peers = try await household.peers(of: "anna")
+          return peers.peers.isEmpty && peers.admitted.isEmpty && peers.removed.isEmpty
+        }
+        // The code is spent; with another one the machine can still join.
+        let used = try await ben.mantel(
+          ["join", invite.code, "Photos", "--yes", "--peer", address], within: .seconds(60))
+        #expect(used.stderr.contains("was used already"), "\(used)")
+        try await household.join("ben", through: "anna")
+        try await household.waitUntilSettled()
+      }
+    }
+
+    @Test func theRightInviterIsFoundAmongOthers() async throws {
+      try await LabHousehold.withMachines(["anna", "ben", "mallory"]) { household in
+        try await household.found("anna")
+        try await household.found("mallory")
+        _ = try await household.invite("mallory")
+        let invite = try await household.invite("anna")
+        let joined = try await household["ben"].mantel(
+          ["join", invite.code, "Photos", "--yes"], within: .seconds(60))
+        #expect(joined.exitCode == 0, "\(joined)")
+        #expect(try await household.status(of: "anna").peers.map(\.name) == ["ben"])
+        #expect(try await household.peers(of: "mallory").peers.isEmpty)
+      }
+    }
+
+    /// Neither state nor replica: only what was there before, and the lock's file.
+    private func expectNothingLeft(
+      on machine: LabMachine, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+      let left = try FolderImage(machine.home).files.keys.filter {
+        !$0.starts(with: Array("Photos/".utf8))
+      }
+      let names = left.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasSuffix("/lock") }
+      #expect(names.isEmpty, sourceLocation: sourceLocation)
+      #expect(!FileManager.default.fileExists(atPath: machine.replica), sourceLocation: sourceLocation)
     }
 
     @Test func aRemovedMachineIsDisconnectedAndStaysOut() async throws {

@@ -22,6 +22,11 @@ import Testing
           $0.version = nil
         },
       ],
+      admitted: [
+        PeersAnswer.Admitted(
+          name: "new\u{1b}", id: String(repeating: "d", count: 64), admittedBy: "laptop",
+          admittedAt: Samples.now)
+      ],
       strangers: [PeersAnswer.Stranger(instance: "x\u{7}y", address: "192.0.2.9:62683")],
       removed: [
         PeersAnswer.Removed(name: "lost", id: String(repeating: "e", count: 64), removedBy: "attic")
@@ -32,6 +37,7 @@ import Testing
         laptop   connected  complete (proved 3 min ago)  now        300     300   0 B/s  1.5 kB/s  192.0.2.7:62683  mantel 0.1.0
         studio   away       lacks 12 files (34 MB)       24 h ago   -       0     0 B/s  0 B/s     -                -
         fixed address: 192.0.2.8:62683
+        admitted, has not joined yet: new\\x1b (dddddddd) by laptop
         removed: lost (eeeeeeee) by attic
         stranger: x\\x07y at 192.0.2.9:62683
 

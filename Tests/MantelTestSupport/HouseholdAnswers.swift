@@ -55,7 +55,12 @@ package struct PeersJSON: Decodable, Sendable {
     package let name: String
     package let removedBy: String
   }
+  package struct Admitted: Decodable, Sendable {
+    package let name: String
+  }
   package let peers: [StatusJSON.Peer]
+  /// Machines that have not joined yet.
+  package let admitted: [Admitted]
   package let removed: [Removed]
   package let fixedAddresses: [String]
 }

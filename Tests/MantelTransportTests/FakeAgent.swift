@@ -135,7 +135,7 @@ final class FakeAgent: SessionEnvironment {
 
   func authorises(_ peer: MachineID) -> Bool { members.withLock { $0.contains(peer) } }
 
-  var isInviteOpen: Bool { isInviting.withLock { $0 } }
+  var answersNewcomers: Bool { isInviting.withLock { $0 } }
 
   func configuration(
     for peer: MachineID, isDialer: Bool, session: SessionID

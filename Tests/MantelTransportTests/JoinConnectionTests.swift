@@ -75,35 +75,72 @@ import Testing
     }
   }
 
-  @Test func withoutAnInviteNobodyJoinsAndPlacesAreFew() async throws {
+  @Test func withoutAnInviteNobodyJoins() async throws {
+    let inviter = FakeAgent(household: household, members: [])
+    try await Household.run([inviter]) { running in
+      let joining = try Household.transport(FakeAgent(household: household, members: []))
+      let refused = await #expect(throws: TransportError.self) {
+        _ = try await joining.dialJoin(running.address(of: 0))
+      }
+      #expect(refused?.code == .noCommonProtocol)
+    }
+  }
+
+  @Test func aNewcomerGetsThePlaceOfWhoOnlyHoldsIt() async throws {
     let gate = Journal()
-    let inviter = FakeAgent(household: household, members: []) { _ in await gate.wait { !$0.isEmpty } }
+    let inviter = FakeAgent(household: household, members: []) { connection in
+      do {
+        // Those who have proved the code keep their places.
+        if try await connection.receive(timeout: .seconds(30)) == [1] { connection.proved() }
+        try await connection.send([2])
+      } catch { return }
+      await gate.wait { !$0.isEmpty }
+    }
+    inviter.isInviting.withLock { $0 = true }
     try await Household.run([inviter]) { running in
       let joining = try Household.transport(FakeAgent(household: household, members: []))
       let address = running.address(of: 0)
-      let refused = await #expect(throws: TransportError.self) { _ = try await joining.dialJoin(address) }
-      #expect(refused?.code == .refused)
-      inviter.isInviting.withLock { $0 = true }
-      // The handshake succeeds for the newcomer before the inviter judges, so the first use tells which one is surplus.
-      var connections: [JoinConnection] = []
-      for _ in 0...TransportLimits().joinConnectionsPerAddress {
-        connections.append(try await joining.dialJoin(address))
-      }
-      await withTaskGroup { group in
-        for connection in connections {
-          group.addTask { () -> TransportError.Code? in
-            do throws(TransportError) {
-              _ = try await connection.receive(timeout: .seconds(30))
-              return nil
-            } catch { return error.code }
-          }
+      func dial(_ message: [UInt8]?) async throws -> JoinConnection {
+        let connection = try await joining.dialJoin(address)
+        if let message {
+          try await connection.send(message)
+          #expect(try await connection.receive(timeout: .seconds(30)) == [2])
         }
-        // One ends while the inviter keeps the others open; those end when it lets go.
-        #expect(await group.next() == .connectionClosed)
-        #expect(running.transports[0].state.withLock { $0.joins.count } == connections.count - 1)
-        gate.add(.ended(SessionID(number: 0), inviter.key.machine))
-        for await code in group { #expect(code == .connectionClosed) }
+        return connection
       }
+      let held = try await dial([0])
+      _ = try await dial([1])
+      _ = try await dial([1])
+      #expect(try await held.receive(timeout: .seconds(30)) == JoinMessage.refusal(.busy))
+      await #expect(throws: TransportError.self) { _ = try await held.receive(timeout: .seconds(30)) }
+      // Now nobody is left to lose a place of this address.
+      let surplus = try await dial(nil)
+      #expect(try await surplus.receive(timeout: .seconds(30)) == JoinMessage.refusal(.busy))
+      gate.add(.ended(SessionID(number: 0), inviter.key.machine))
+    }
+  }
+
+  @Test func joinConnectionsCountAsFailuresUntilTheProof() async throws {
+    let inviter = FakeAgent(household: household, members: []) { connection in
+      do {
+        if try await connection.receive(timeout: .seconds(30)) == [1] { connection.proved() }
+        try await connection.send([2])
+      } catch { return }
+    }
+    inviter.isInviting.withLock { $0 = true }
+    var limits = TransportLimits()
+    limits.failuresPerMinute = 3
+    try await Household.run([inviter], limits: limits) { running in
+      let joining = try Household.transport(FakeAgent(household: household, members: []))
+      func attempt(_ message: UInt8) async throws {
+        let connection = try await joining.dialJoin(running.address(of: 0))
+        try await connection.send([message])
+        _ = try await connection.receive(timeout: .seconds(30))
+        await connection.close()
+      }
+      for _ in 0..<5 { try await attempt(1) }
+      for _ in 0..<3 { try await attempt(0) }
+      await #expect(throws: TransportError.self) { try await attempt(1) }
     }
   }
 }

@@ -16,6 +16,10 @@ enum PeersText {
       lines += TextTable.lines([head] + answer.peers.map { row($0, now: now) })
     }
     lines += answer.fixedAddresses.map { "fixed address: \(Printable.text($0))" }
+    lines += answer.admitted.map {
+      "admitted, has not joined yet: \(Printable.text($0.name)) (\($0.id.prefix(8))) by "
+        + Printable.text($0.admittedBy)
+    }
     lines += answer.removed.map {
       "removed: \(Printable.text($0.name)) (\($0.id.prefix(8))) by \(Printable.text($0.removedBy))"
     }
