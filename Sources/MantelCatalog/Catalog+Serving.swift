@@ -32,7 +32,8 @@ extension Catalog {
     }
   }
 
-  private static func generation(of order: HeadOrder, _ row: LibraryRow, _ db: Database) throws
+  /// Nil when the head is not known here (any more).
+  static func generation(of order: HeadOrder, _ row: LibraryRow, _ db: Database) throws
     -> Int64?
   {
     try db.row(

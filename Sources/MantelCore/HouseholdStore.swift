@@ -152,6 +152,12 @@ package protocol HouseholdStore: AnyObject {
   func isWanted(_ content: ContentID) throws(StoreError) -> Bool
   /// Contents of the entries that came or went with the last install of the library, without repeats.
   func changedContents(_ library: MachineID) throws(StoreError) -> [ContentID]
+  /// Contents that are wanted at the installed head and were not at an earlier one (`came`), and the other way round
+  /// (`went`); nil when that head is not known here (any more). `.none` stands for the empty library.
+  func wantedChanges(_ library: MachineID, since order: HeadOrder) throws(StoreError)
+    -> (came: [ContentID], went: [ContentID])?
+  /// Whether a library wanted a content at one of its heads; nil when that cannot be told (any more).
+  func wasWanted(_ content: ContentID, in library: MachineID, at order: HeadOrder) throws(StoreError) -> Bool?
 
   // MARK: Serving
 

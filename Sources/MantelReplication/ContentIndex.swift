@@ -12,6 +12,8 @@ struct ContentIndex: Sendable {
   let available: SetHandle
   /// Own live contents that some other machine attests.
   let safe: SetHandle
+  /// Own contents that a peer had, by its own word, on a connection that is over.
+  let seen: SetHandle
   private(set) var byLibrary: [MachineID: LibrarySets] = [:]
 
   struct LibrarySets: Sendable {
@@ -29,6 +31,7 @@ struct ContentIndex: Sendable {
     held = index.addSet(.holdings(household))
     available = index.addSet(.holdings(household))
     safe = index.addSet(.holdings(household))
+    seen = index.addSet(.holdings(household))
   }
 
   mutating func sets(of library: MachineID) -> LibrarySets {

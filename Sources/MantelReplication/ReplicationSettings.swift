@@ -57,8 +57,6 @@ package struct ReplicationSettings: Sendable {
   package var sizeSample = 2_000
   /// Contents that a peer may have beyond the entries of all heads known here.
   package var unlistedContents = 65_536
-  /// Own published views for which attestations are understood.
-  package var rememberedViews = 32
   /// Recent views of a library that stay servable.
   package var servedViews = 4
 

@@ -11,10 +11,6 @@ struct Attesting: Sendable {
   /// Something happened since the last one that may change it.
   var isChanged = true
   var due: Instant?
-  /// Wanted contents of the own library by published head: what an attestation about an older head speaks of.
-  var ownViews: [(order: HeadOrder, wanted: SetSnapshot)] = []
-  /// A head whose view is kept as soon as its sets are in place.
-  var pendingView: HeadOrder?
 }
 
 extension Replicator {
@@ -22,14 +18,7 @@ extension Replicator {
     for attestation in try store.attestations() {
       attesting.newest[attestation.record.holder] = attestation
     }
-    if let order = libraries[machine]?.installed?.record.order { rememberOwnView(order) }
-    recountSafe(now: now)
-  }
-
-  mutating func rememberOwnView(_ order: HeadOrder) {
-    // The sets follow when the view is installed.
-    attesting.ownViews.removeAll { $0.order == order }
-    attesting.pendingView = order
+    try recountSafe(now: now)
   }
 
   // MARK: Others'
@@ -43,22 +32,24 @@ extension Replicator {
     else { return }
     try store.putAttestation(attestation)
     attesting.newest[holder] = attestation
-    recountSafe(now: now)
+    try recountSafe(now: now)
     sendToAll(except: link, .announceAttestation(attestation))
   }
 
   /// Own contents that some other machine's current attestation proves to be held; counted anew, because a newer
   /// statement may also take something back.
-  mutating func recountSafe(now: Now) {
-    noteOwnView()
+  mutating func recountSafe(now: Now) throws(StoreError) {
     contents.index.removeAll(from: contents.safe)
+    let wanted = contents.index.snapshot(of: contents.sets(of: machine).wanted)
     for (holder, signed) in attesting.newest where holder != machine {
       let attestation = signed.record
       guard roster.isMember(holder), isCurrent(attestation, now: now),
         let mine = attestation.libraries.first(where: { $0.library == machine }), mine.listsMissing,
-        let view = attesting.ownViews.last(where: { $0.order == mine.order })
+        let changes = try store.wantedChanges(machine, since: mine.order)
       else { continue }
-      let proven = view.wanted.applying(added: [], removed: mine.missing.map(\.digest))
+      // What was wanted at the head that the statement speaks of, without what it names as missing.
+      let proven = wanted.applying(
+        added: changes.went.map(\.digest), removed: (changes.came + mine.missing).map(\.digest))
       // The root must be the one that follows from what the statement itself says.
       guard proven.root == mine.heldRoot else { continue }
       var ids: [Digest256] = []
@@ -88,7 +79,6 @@ extension Replicator {
   // MARK: The own one
 
   mutating func attestIfDue(now: Now) throws(StoreError) {
-    noteOwnView()
     guard attesting.isChanged || attesting.due != nil else { return }
     let isComplete = holdsAll
     let wait: Duration
@@ -184,14 +174,5 @@ extension Replicator {
       bytes += try store.entries(owner, of: content).first?.entry.size ?? 0
     }
     return (count, bytes, ids)
-  }
-
-  /// Keeps what the own library wants at its newest head, once, for the attestations that will speak of it.
-  private mutating func noteOwnView() {
-    guard let order = attesting.pendingView, libraries[machine]?.order == order else { return }
-    attesting.pendingView = nil
-    let sets = contents.sets(of: machine)
-    attesting.ownViews.append((order, contents.index.snapshot(of: sets.wanted)))
-    if attesting.ownViews.count > settings.rememberedViews { attesting.ownViews.removeFirst() }
   }
 }

@@ -39,6 +39,7 @@ extension Replicator {
     opening[id] = nil
     guests[id] = nil
     guard let link = links.removeValue(forKey: id) else { return }
+    rememberSeen(on: link)
     contents.index.removeSet(link.contents)
     if let comparison = link.comparison { contents.index.removeSet(comparison.settled) }
     for owner in libraries.keys {
@@ -102,7 +103,9 @@ extension Replicator {
     if let settled = link.comparison?.settled {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
     }
-    for content in removed { contents.index.remove(content.digest, from: link.contents) }
+    for content in removed where contents.index.remove(content.digest, from: link.contents) {
+      rememberSeen(content)
+    }
     for content in added {
       contents.index.insert(content.digest, into: link.contents)
       reconsider(content, over: id)
@@ -132,7 +135,7 @@ extension Replicator {
       libraries[member.machine] = emptyLibrary(member.machine)
     }
     // What a removed machine attested counts no more.
-    recountSafe(now: now)
+    try recountSafe(now: now)
     attesting.isChanged = true
     // Told before connections end, so that a removed machine hears of it.
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))

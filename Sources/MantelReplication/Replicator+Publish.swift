@@ -143,13 +143,9 @@ extension Replicator {
     where publication.changes[key] == nil {
       try update.delete(key, deletion, store: store, library: machine)
     }
-    let contents = contents
-    let peers = links.values.map(\.contents)
-    let store = store
+    let copies = knownCopies
     try update.settleRetired(store: store, library: machine, now: now) { content throws(StoreError) in
-      if contents.isSafe(content) { return true }
-      if peers.contains(where: { contents.index.contains(content.digest, in: $0) }) { return true }
-      return try !store.replicaFiles(of: content).isEmpty
+      try copies.mayExist(of: content)
     }
     return update
   }
@@ -180,7 +176,6 @@ extension Replicator {
     publication.recent.append(now.instant)
     try settle(update, now: now)
     libraries[machine]?.newest = signed
-    rememberOwnView(order)
     try installed(machine, signed, view, wasEmpty: wasEmpty, now: now)
     actions.append(.published(order))
   }
@@ -280,10 +275,10 @@ struct OwnUpdate {
   }
 
   /// Decides what becomes of each entry that leaves: nothing when its content is live elsewhere in the library (a
-  /// move), `unheld` when no copy was ever known, else `retired`.
+  /// move), `unheld` when there never was a copy, else `retired`.
   mutating func settleRetired(
     store: any HouseholdStore, library: MachineID, now: Now,
-    isKnownElsewhere: (ContentID) throws(StoreError) -> Bool
+    mayHaveCopy: (ContentID) throws(StoreError) -> Bool
   ) throws(StoreError) {
     let going = Set(leaving.map(\.id))
     let arriving = Set(added.values.lazy.filter(\.state.isLive).map(\.content))
@@ -297,7 +292,7 @@ struct OwnUpdate {
       if isMove { continue }
       var former = entry
       former.state =
-        try isKnownElsewhere(entry.content)
+        try mayHaveCopy(entry.content)
         ? .retired(reason, at: now.wall) : .unheld(at: now.wall)
       add(EntryID(of: former), former)
     }

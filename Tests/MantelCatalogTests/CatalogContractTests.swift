@@ -234,6 +234,27 @@ import Testing
         == [entries[4].canonicalBytes])
   }
 
+  /// What was wanted at a purged head is told only where the kept rows prove it.
+  @Test func tellsNothingOfPurgedHeadsThatItCannotKnow() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    let entries = (0..<4).map { Fixture.entry("p\($0)", $0) }
+    for (index, entry) in entries.enumerated() {
+      try catalog.follow(Fixture.anna, UInt64(index) + 1, add: [entry])
+    }
+    try catalog.commitFiling(put: [], removed: [], filed: entries.map(\.content))
+    _ = try catalog.purgeSuperseded(keeping: 1)
+    func wasWanted(_ number: UInt64, _ order: HeadOrder) throws -> Bool? {
+      try catalog.wasWanted(Fixture.content(number), in: Fixture.anna, at: order)
+    }
+    #expect(try catalog.wantedChanges(Fixture.anna, since: Fixture.order(2)) == nil)
+    #expect(try catalog.wantedChanges(Fixture.anna, since: Fixture.order(3))?.came == [Fixture.content(3)])
+    #expect(try wasWanted(0, Fixture.order(2)) == nil, "it may have come before that head, or after it")
+    #expect(try wasWanted(2, Fixture.order(2)) == false, "it came with the oldest head that is kept")
+    #expect(try wasWanted(2, Fixture.order(3)) == true)
+    #expect(try wasWanted(0, Fixture.order(9)) == nil, "a head that is not here")
+    #expect(try wasWanted(0, .none) == false)
+  }
+
   @Test(arguments: Home.allCases)
   func remembersDirectoryNamesAndPartials(home: Home) throws {
     let fixture = try CatalogFixture(home)

@@ -232,5 +232,25 @@ private struct RandomHistory {
         #expect(delta.removed.sorted() == removed.keys.sorted())
       }
     }
+    try checkWanted(of: library, heads)
+  }
+
+  private func checkWanted(
+    of library: MachineID, _ heads: [(order: HeadOrder, view: [EntryID: Entry])]
+  ) throws {
+    let now = heads.last.map { wanted($0.view) } ?? []
+    for head in heads {
+      let then = wanted(head.view)
+      let changes = try #require(try catalog.wantedChanges(library, since: head.order))
+      #expect(Set(changes.came) == now.subtracting(then) && changes.came.count == Set(changes.came).count)
+      #expect(Set(changes.went) == then.subtracting(now) && changes.went.count == Set(changes.went).count)
+      for content in (0..<Self.contents).map(Fixture.content) {
+        #expect(try catalog.wasWanted(content, in: library, at: head.order) == then.contains(content))
+      }
+    }
+  }
+
+  private func wanted(_ view: [EntryID: Entry]) -> Set<ContentID> {
+    Set(view.values.filter(\.state.isWanted).map(\.content))
   }
 }

@@ -8,11 +8,14 @@ struct HouseholdInvariants {
   /// What each machine had: none of it may ever be taken back.
   private var heads: [[MachineID: HeadOrder]]
   private var replicated: [Set<ContentID>]
+  /// Own contents that a machine knew to be on another one, ever.
+  private var wasSafe: [Set<ContentID>]
   private(set) var sawContradiction = false
 
   init(machines: Int) {
     heads = Array(repeating: [:], count: machines)
     replicated = Array(repeating: [], count: machines)
+    wasSafe = Array(repeating: [], count: machines)
   }
 
   mutating func check(_ household: SimulatedHousehold, at index: Int) throws {
@@ -71,11 +74,27 @@ struct HouseholdInvariants {
       || machine.replica.damaged.contains(content) || machine.changed.contains(content)
   }
 
+  /// What another machine had is never given up: it ends retired, not unheld. A copy that somebody took away, or that
+  /// was only ever an own file of its holder, may be gone.
+  func checkRetired(_ household: SimulatedHousehold) throws {
+    for (index, machine) in household.machines.enumerated() {
+      let others = household.machines.enumerated().filter { $0.offset != index }.map(\.element)
+      let unheld = try machine.entries(of: machine.machine).filter {
+        if case .unheld = $0.state { true } else { false }
+      }.map(\.content)
+      let given = wasSafe[index].intersection(unheld).filter { content in
+        !others.contains { $0.changed.contains(content) || $0.replica.damaged.contains(content) }
+      }
+      guard given.isEmpty else { try fail(index, "gave up \(given.count) contents that others had") }
+    }
+  }
+
   /// Safe is said of what another machine has in a file.
-  private func checkSafe(
+  private mutating func checkSafe(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
   ) throws {
     for file in machine.own.values where machine.replicator.isSafe(file.content) {
+      wasSafe[index].insert(file.content)
       let holders = household.machines.enumerated().filter {
         $0.offset != index && Self.isThere(file.content, $0.element)
       }

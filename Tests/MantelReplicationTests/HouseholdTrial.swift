@@ -185,6 +185,7 @@ final class HouseholdTrial {
       guard invariants.sawContradiction || wait < .seconds(900) else { break }
     }
     if let unrest = try unrest() { throw SimulationError.broken("did not come to rest: \(unrest)") }
+    try invariants.checkRetired(household)
   }
 
   /// What is not as it has to be at the end; nil when all is well.

@@ -103,6 +103,13 @@ final class SimulatedMachine {
     }.map { .replicaFileLost($0.path) }
   }
 
+  /// All entries of an installed library, in any state.
+  func entries(of library: MachineID) throws -> [Entry] {
+    var ids: [EntryID] = []
+    try catalog.forEachEntryID(library) { ids.append($0) }
+    return try catalog.entryBytes(library, ids).map { try Entry(canonicalBytes: $0) }
+  }
+
   // MARK: The user
 
   func write(_ path: String, _ bytes: [UInt8], size: UInt64? = nil, mtime: Int64) {
