@@ -101,8 +101,8 @@ extension Catalog {
         let cursor = try db.rows(
           """
           SELECT \(LedgerCoding.columns) FROM file
-          WHERE folder = ? AND path >= coalesce(?, x'') AND (? IS NULL OR path < ?) ORDER BY path
-          """, [.folder(folder), .bytes(start)] + range.endTwice)
+          WHERE folder = ? AND path >= coalesce(?, x'')\(range.bound) ORDER BY path
+          """, [.folder(folder), .bytes(start)] + range.end)
         while let row = try cursor.next() {
           let file = try row.ledgerFile()
           let rest = file.path.dropFirst(range.start.count)
@@ -132,8 +132,8 @@ extension Catalog {
       return try db.all(
         """
         SELECT \(LedgerCoding.columns) FROM file
-        WHERE folder = ? AND path > coalesce(?, x'') AND (? IS NULL OR path < ?) ORDER BY path LIMIT ?
-        """, [.folder(folder), .bytes(start)] + range.endTwice + [.int(limit)]
+        WHERE folder = ? AND path > coalesce(?, x'')\(range.bound) ORDER BY path LIMIT ?
+        """, [.folder(folder), .bytes(start)] + range.end + [.int(limit)]
       ) { try $0.ledgerFile() }
     }
   }
@@ -184,16 +184,16 @@ private struct PathRange {
 
   /// The directory and a slash; empty for the root. No path is equal to it.
   var start: [UInt8]
-  /// The first byte string above all of them; empty when there is none.
-  private var end: [UInt8]
+  /// The condition that ends the range, and its value: the first byte string above all of them. The root has none. A
+  /// condition for both cases in one, by NULL, would be no bound of the index: SQLite would step over all later rows.
+  let bound: String
+  let end: [DatabaseValue]
 
   init(below directory: [UInt8]) {
     start = directory.isEmpty ? [] : directory + [Self.slash]
-    end = directory.isEmpty ? [] : directory + [Self.slash + 1]
+    bound = directory.isEmpty ? "" : " AND path < ?"
+    end = directory.isEmpty ? [] : [.bytes(directory + [Self.slash + 1])]
   }
-
-  /// For `? IS NULL OR path < ?`: an empty array is bound as NULL.
-  var endTwice: [DatabaseValue] { [.bytes(end), .bytes(end)] }
 
   static func isLess(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     left.lexicographicallyPrecedes(right)

@@ -137,6 +137,30 @@ import Testing
     print("20,000 entries: stage \(staging) s, install \(installing) s, page \(paging) s")
   }
 
+  /// The rows that sort behind a directory cost a look into it nothing: a rescan pays for each directory once.
+  @Test func aDirectoryCostsItsOwnRowsOnly() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.putFolder(Fixture.ownFolder())
+    let early = [Fixture.file("a/1/x", .published), Fixture.file("a/2", .published)]
+    try catalog.putFiles(early)
+    func looks() throws -> Double {
+      var found = 0
+      let spent = try processorSeconds {
+        for _ in 0..<200 {
+          found += try catalog.files(Fixture.folder, in: Array("a".utf8)).count
+          found += try catalog.files(Fixture.folder, below: Array("a".utf8), after: nil, limit: 9).count
+        }
+      }
+      #expect(found == 600)
+      return spent
+    }
+    let alone = try looks()
+    try catalog.putFiles((0..<40_000).map { Fixture.file("b/\($0)", .published) })
+    let among = try looks()
+    // Stepping over the later rows takes a hundred times as long.
+    #expect(among < 10 * alone + 0.1, "\(alone) s alone, \(among) s among others")
+  }
+
   private func processorSeconds(_ body: () throws -> Void) rethrows -> Double {
     func now() -> Double {
       var time = timespec()
