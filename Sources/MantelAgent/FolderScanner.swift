@@ -16,20 +16,15 @@ final class FolderScanner: Sendable {
   private let ownPaths: [[UInt8]]
   private let watcher: FolderWatcher?
   private let logger: Logger
-  private let requests: AsyncStream<Request>
-  private let requestQueue: AsyncStream<Request>.Continuation
+  /// Says that something was asked for; what it is stands in `state.requests`.
+  private let wakeups: AsyncStream<Void>
+  private let wake: AsyncStream<Void>.Continuation
   private let state = Mutex(State())
 
   private struct State {
     var offline: Set<FolderID> = []
-    /// Folders whose next walk is asked for and has not begun; a second request changes nothing.
-    var waiting: Set<FolderID> = []
+    var requests = ScanRequests()
     var isWatched = true
-  }
-
-  private enum Request: Sendable {
-    case folder(FolderID)
-    case subtree(FolderID, [UInt8])
   }
 
   init(engine: Engine, effects: Effects, ownPaths: [[UInt8]], logger: Logger) {
@@ -37,8 +32,7 @@ final class FolderScanner: Sendable {
     self.effects = effects
     self.ownPaths = ownPaths
     self.logger = logger
-    // Requests for whole folders are merged; those for subtrees come from the watcher, whose events are bounded.
-    (requests, requestQueue) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(4_096))
+    (wakeups, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     do {
       watcher = try FolderWatcher()
     } catch {
@@ -49,10 +43,10 @@ final class FolderScanner: Sendable {
 
   func isOffline(_ folder: FolderID) -> Bool { state.withLock { $0.offline.contains(folder) } }
 
-  /// Asks for a walk of a folder; one that is asked for already is not asked for twice.
+  /// Asks for a walk of a folder that begins after this call.
   func scan(_ folder: FolderID) {
-    let isNew = state.withLock { $0.waiting.insert(folder).inserted }
-    if isNew { requestQueue.yield(.folder(folder)) }
+    state.withLock { $0.requests.ask(folder) }
+    wake.yield()
   }
 
   func scanAll() async {
@@ -60,9 +54,12 @@ final class FolderScanner: Sendable {
   }
 
   /// Whether a walk is asked for or under way.
-  var isBusy: Bool { state.withLock { !$0.waiting.isEmpty } }
+  var isBusy: Bool { state.withLock { $0.requests.isBusy } }
 
-  func forget(_ folder: FolderID) { watcher?.unwatch(folder) }
+  func forget(_ folder: FolderID) {
+    watcher?.unwatch(folder)
+    state.withLock { $0.requests.forget(folder) }
+  }
 
   // MARK: Running
 
@@ -76,7 +73,7 @@ final class FolderScanner: Sendable {
   }
 
   func stop() {
-    requestQueue.finish()
+    wake.finish()
     watcher?.close()
   }
 
@@ -89,15 +86,20 @@ final class FolderScanner: Sendable {
   }
 
   private func walkRequests() async {
-    for await request in requests {
-      switch request {
-      case .folder(let id):
-        await walk(id)
-        state.withLock { _ = $0.waiting.remove(id) }
-      case .subtree(let id, let path):
-        guard let folder = await engine.ask({ $0.folder(id) }) else { continue }
-        _ = await walk(folder, from: path)
+    for await _ in wakeups {
+      while let request = state.withLock({ $0.requests.begin() }) {
+        await walk(request)
+        state.withLock { $0.requests.end() }
       }
+    }
+  }
+
+  private func walk(_ request: ScanRequests.Request) async {
+    switch request {
+    case .folder(let id): await walk(id)
+    case .subtree(let id, let path):
+      guard let folder = await engine.ask({ $0.folder(id) }) else { return }
+      _ = await walk(folder, from: path)
     }
   }
 
@@ -172,7 +174,9 @@ final class FolderScanner: Sendable {
       case .settled: await look(folder, event.path, isClosed: true)
       case .changed: await look(folder, event.path, isClosed: false)
       case .gone: await look(folder, event.path, isClosed: false)
-      case .directoryAppeared: requestQueue.yield(.subtree(folder.id, event.path))
+      case .directoryAppeared:
+        state.withLock { $0.requests.ask(folder.id, below: event.path) }
+        wake.yield()
       case .directoryGone: await engine.handle(.directoryGone(folder.id, event.path))
       case .overflow, .rootGone: scan(folder.id)
       case .noWatches:
