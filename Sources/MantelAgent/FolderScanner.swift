@@ -151,11 +151,13 @@ final class FolderScanner: Sendable {
         let sight = DirectorySight(
           directory: directory,
           files: listing.files.map { ($0.path, $0.stamp) },
-          skipped: listing.skipped)
+          skipped: listing.skipped, subdirectories: listing.subdirectories)
         await engine.handle(.directoryScanned(folder.id, sight))
         open.append(contentsOf: listing.subdirectories.reversed())
       } catch let error as DiskError where error.code == .notFound && !directory.isEmpty {
         await engine.handle(.directoryGone(folder.id, directory))
+      } catch let error as DiskError where error.code == .permission && !directory.isEmpty {
+        await engine.handle(.directoryUnreadable(folder.id, directory, errno: error.errno))
       } catch {
         isWhole = false
         logger.warning("a directory could not be read", metadata: ["error": "\(error)"])

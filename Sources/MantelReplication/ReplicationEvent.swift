@@ -65,11 +65,14 @@ package struct DirectorySight: Sendable {
   package var directory: [UInt8]
   package var files: [(path: [UInt8], stamp: FileStamp)]
   package var skipped: [(path: [UInt8], reason: SkipReason)]
+  /// Directories in it that are walked too.
+  package var subdirectories: [[UInt8]]
 
   package init(
     directory: [UInt8], files: [(path: [UInt8], stamp: FileStamp)],
-    skipped: [(path: [UInt8], reason: SkipReason)]
+    skipped: [(path: [UInt8], reason: SkipReason)], subdirectories: [[UInt8]] = []
   ) {
+    self.subdirectories = subdirectories
     self.directory = directory
     self.files = files
     self.skipped = skipped
@@ -107,7 +110,10 @@ package enum ReplicationEvent: Sendable {
   case folderOffline(FolderID)
   case scanBegan(FolderID)
   case directoryScanned(FolderID, DirectorySight)
-  /// `isComplete` only when every directory could be read and the folder was there from start to end.
+  /// A directory is there, and permissions keep this agent from looking into it.
+  case directoryUnreadable(FolderID, [UInt8], errno: Int32)
+  /// `isComplete` only when every directory was read, or reported as unreadable, and the folder was there from start to
+  /// end.
   case scanEnded(FolderID, isComplete: Bool)
   case sighted(FolderID, [UInt8], FileSight)
   case directoryGone(FolderID, [UInt8])

@@ -108,6 +108,8 @@ struct Settling: Sendable {
 struct FolderScan: Sendable {
   /// Walked, or made since the walk passed by: files were seen in them.
   var directories: Set<[UInt8]> = []
+  /// There, and closed to this agent: what lies below is not known to be gone.
+  var unreadable: Set<[UInt8]> = []
 }
 
 extension Replicator {
@@ -149,6 +151,7 @@ extension Replicator {
   mutating func scanned(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) {
     guard ledger.folders[id] != nil else { return }
     ledger.scans[id]?.directories.insert(sight.directory)
+    try noteReadable(sight.directory, of: id, now: now)
     var known: [[UInt8]: LedgerFile] = [:]
     for file in try store.files(id, in: sight.directory) {
       known[file.path] = publication.ledgerRows[FileKey(folder: id, path: file.path)] ?? file
@@ -170,7 +173,9 @@ extension Replicator {
       }
     }
     if !skipped.isEmpty { try store.putFiles(skipped) }
+    let subdirectories = Set(sight.subdirectories)
     for file in known.values.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
+      if file.status.isUnreadable, subdirectories.contains(file.path) { continue }
       try vanished(file, reason: .deleted, now: now)
     }
   }
@@ -181,7 +186,8 @@ extension Replicator {
     while true {
       let page = try store.files(id, after: after, limit: 1_000)
       guard let last = page.last else { break }
-      for file in page where !scan.directories.contains(Self.directory(of: file.path)) {
+      for file in page
+      where !scan.directories.contains(Self.directory(of: file.path)) && !scan.isHidden(file.path) {
         try vanished(file, reason: .deleted, now: now)
       }
       after = last.path
@@ -217,6 +223,7 @@ extension Replicator {
   }
 
   mutating func directoryGone(_ id: FolderID, _ path: [UInt8], now: Now) throws(StoreError) {
+    try noteReadable(path, of: id, now: now)
     for key in ledger.hashing where key.isBelow(path, of: id) { ledger.forget(key) }
     // Rows that were not written yet.
     for (key, file) in publication.ledgerRows where key.isBelow(path, of: id) {
@@ -235,13 +242,13 @@ extension Replicator {
     }
   }
 
-  private func ledgerFile(_ key: FileKey) throws(StoreError) -> LedgerFile? {
+  func ledgerFile(_ key: FileKey) throws(StoreError) -> LedgerFile? {
     if let row = publication.ledgerRows[key] { return row }
     return try store.file(key.folder, key.path)
   }
 
   /// A file is there and is not backed up: what was backed up of it is retired, and then it is listed with its reason.
-  private mutating func skip(
+  mutating func skip(
     _ key: FileKey, _ reason: SkipReason, _ stamp: FileStamp?, known: LedgerFile?, now: Now
   ) throws(StoreError) {
     let row = skippedFile(key.folder, key.path, reason, stamp)

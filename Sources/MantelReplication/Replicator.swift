@@ -93,6 +93,8 @@ package struct Replicator: ~Copyable {
     case .folderOffline(let id): ledger.scans[id] = nil
     case .scanBegan(let id): ledger.scans[id] = FolderScan()
     case .directoryScanned(let id, let sight): try scanned(id, sight, now: now)
+    case .directoryUnreadable(let id, let path, let errno):
+      try directoryUnreadable(id, path, errno: errno, now: now)
     case .scanEnded(let id, let isComplete): try scanEnded(id, isComplete: isComplete, now: now)
     case .sighted(let id, let path, let sight): try sighted(id, path, sight, now: now)
     case .directoryGone(let id, let path): try directoryGone(id, path, now: now)

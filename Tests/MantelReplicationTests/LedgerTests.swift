@@ -149,6 +149,53 @@ import Testing
     #expect(try desk.ownEntries(of: a).allSatisfy { !$0.state.isLive })
   }
 
+  /// A scan that finds some files, and a directory that it may not look into.
+  private func scan(
+    _ desk: SingleMachine, _ files: [String: FileStamp], unreadable: String
+  ) throws {
+    let id = SingleMachine.folderID
+    try desk.send(.scanBegan(id))
+    let found = files.sorted { $0.key < $1.key }.map { (path: bytes($0.key), stamp: $0.value) }
+    try desk.send(
+      .directoryScanned(
+        id, DirectorySight(directory: [], files: found, skipped: [], subdirectories: [bytes(unreadable)])))
+    try desk.send(.directoryUnreadable(id, bytes(unreadable), errno: 13))
+    try desk.send(.scanEnded(id, isComplete: true))
+  }
+
+  /// chmod 000: one skipped item with its reason, and the scan counts. What was there is not taken for gone.
+  @Test func anUnreadableDirectoryIsSkippedAndHoldsUpNothing() throws {
+    let desk = try SingleMachine(hasFolder: false)
+    try desk.send(.folderAdded(desk.folder))
+    let stamp = fresh(desk)
+    try desk.publish("closed/deep/a", a, stamp)
+    try desk.publish("gone/b", b, fresh(desk, inode: 8))
+    try desk.restart()
+    try desk.send(.folderAdded(desk.folder))
+    for _ in 0..<2 {
+      try scan(desk, [:], unreadable: "closed")
+      try desk.pass(.seconds(70))
+      #expect(try !desk.report().reasons.contains(.scanning))
+      #expect(try desk.status("closed") == .skipped(.unreadable(errno: 13)))
+      #expect(try desk.ownEntries(of: a).map(\.state.isLive) == [true])
+      #expect(try desk.ownEntries(of: b).allSatisfy { !$0.state.isLive }, "its directory was removed")
+    }
+    try desk.scan(["closed/deep/a": stamp])
+    try desk.pass(.seconds(3))
+    #expect(try desk.status("closed") == nil)
+    #expect(try desk.status("closed/deep/a") == .published)
+  }
+
+  @Test func anUnreadableDirectoryThatGoesTakesItsFilesAlong() throws {
+    let desk = try SingleMachine()
+    try desk.publish("closed/a", a, fresh(desk))
+    try scan(desk, [:], unreadable: "closed")
+    try desk.send(.directoryGone(SingleMachine.folderID, bytes("closed")))
+    try desk.pass(.seconds(3))
+    #expect(try desk.status("closed") == nil)
+    #expect(try desk.ownEntries(of: a).allSatisfy { !$0.state.isLive })
+  }
+
   @Test func anOfflineFolderDeletesNothing() throws {
     let desk = try SingleMachine()
     try desk.publish("a", a, fresh(desk))
