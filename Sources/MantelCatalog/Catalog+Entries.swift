@@ -105,6 +105,25 @@ extension Catalog {
     }
   }
 
+  package func formerEntries(_ library: MachineID, of content: ContentID) throws(StoreError)
+    -> [InstalledEntry]
+  {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(EntryCoding.columns)
+        FROM machine m CROSS JOIN library l ON l.machine = m.ref
+          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE m.id = ? AND e.content = ? AND e.state IN (1, 2) AND \(EntryCoding.isInstalled)
+        ORDER BY e.id
+        """, [.id(library), .id(content)]
+      ) { row in
+        let (id, entry) = try row.entry()
+        return InstalledEntry(library: library, id: id, entry: entry)
+      }
+    }
+  }
+
   /// Retired ones of the own library too: an entry of the own library is wanted here only while it is live, which is
   /// the caller's to tell.
   package func entries(of content: ContentID) throws(StoreError) -> [InstalledEntry] {

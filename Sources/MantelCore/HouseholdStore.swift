@@ -146,6 +146,8 @@ package protocol HouseholdStore: AnyObject {
   func entries(_ library: MachineID, of content: ContentID) throws(StoreError) -> [InstalledEntry]
   /// Entries of one library at one path with one content, live, retired or unheld.
   func entries(_ library: MachineID, at key: EntryKey) throws(StoreError) -> [InstalledEntry]
+  /// Retired and unheld entries of one library that name a content.
+  func formerEntries(_ library: MachineID, of content: ContentID) throws(StoreError) -> [InstalledEntry]
   /// Wanted entries that name a content, over all open libraries.
   func entries(of content: ContentID) throws(StoreError) -> [InstalledEntry]
   /// Whether any wanted entry of an open library, the own one's live ones included, names the content.

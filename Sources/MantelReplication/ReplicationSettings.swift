@@ -12,8 +12,10 @@ package struct ReplicationSettings: Sendable {
   package var publishBurst = 3
   /// A deletion waits this long, so that a move is told from it.
   package var deletionDelay: Duration = .seconds(2)
-  /// A deletion waits no longer than this for files that are still to be hashed.
+  /// A deletion waits no longer than this for files that are still to be hashed, unless one of them may be the same.
   package var deletionPatience: Duration = .seconds(60)
+  /// A file that was deleted and comes up under another name after no longer than this was moved.
+  package var moveMemory: Duration = .seconds(86_400)
   /// Files being hashed at once (the pool has its own number of threads).
   package var hashesInFlight = 8
   /// Pending ledger rows in memory before they are written.

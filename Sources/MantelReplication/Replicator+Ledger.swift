@@ -17,6 +17,8 @@ struct Ledger: Sendable {
   /// Settled, waiting for a hashing thread. What has left `isQueued` is passed over.
   private var queued: Deque<FileKey> = []
   private(set) var isQueued: Set<FileKey> = []
+  /// What was seen of the files that are queued or being hashed.
+  private var queuedStamps: [FileKey: FileStamp] = [:]
   var hashing: Set<FileKey> = []
   /// Seen to change while it was hashed: looked at again afterwards.
   var changedWhileHashing: Set<FileKey> = []
@@ -51,8 +53,9 @@ struct Ledger: Sendable {
     return nil
   }
 
-  mutating func enqueue(_ key: FileKey) {
+  mutating func enqueue(_ key: FileKey, _ stamp: FileStamp? = nil) {
     settling[key] = nil
+    queuedStamps[key] = stamp
     guard isQueued.insert(key).inserted else { return }
     if queued.count > 2 * isQueued.count + 64 { queued.removeAll { !isQueued.contains($0) } }
     queued.append(key)
@@ -65,10 +68,22 @@ struct Ledger: Sendable {
     return nil
   }
 
+  /// All files that are on their way into the library, by what is seen of them without their bytes.
+  var waitingFiles: FileTraces {
+    FileTraces(settling.values.lazy.map(\.stamp)).union(FileTraces(queuedStamps.values))
+  }
+
+  /// The hash of a file has come.
+  mutating func endHashing(_ key: FileKey) -> Bool {
+    if !isQueued.contains(key) { queuedStamps[key] = nil }
+    return hashing.remove(key) != nil
+  }
+
   /// The file is not what it was: a hash that is on its way says nothing of it any more.
   mutating func forget(_ key: FileKey) {
     settling[key] = nil
     isQueued.remove(key)
+    queuedStamps[key] = nil
     if hashing.contains(key) { changedWhileHashing.insert(key) }
   }
 
@@ -77,6 +92,7 @@ struct Ledger: Sendable {
   mutating func forget(folder id: FolderID) {
     settling = settling.filter { $0.key.folder != id }
     isQueued = isQueued.filter { $0.folder != id }
+    queuedStamps = queuedStamps.filter { $0.key.folder != id }
   }
 }
 
@@ -303,7 +319,7 @@ extension Replicator {
           > settings.settle.inNanoseconds * 5)
     if let known, known.status == .published { try unhold(known) }
     if isSettled {
-      ledger.enqueue(key)
+      ledger.enqueue(key, stamp)
     } else {
       ledger.settle(key, stamp, due: now.instant + settings.settle)
     }
@@ -382,7 +398,7 @@ extension Replicator {
     _ id: FolderID, _ path: [UInt8], _ outcome: HashOutcome, now: Now
   ) throws(StoreError) {
     let key = FileKey(folder: id, path: path)
-    guard ledger.hashing.remove(key) != nil else { return }
+    guard ledger.endHashing(key) else { return }
     let isDirty = ledger.changedWhileHashing.remove(key) != nil
     guard ledger.folders[id] != nil else { return }
     let known = try ledgerFile(key)
@@ -423,5 +439,6 @@ extension Replicator {
 }
 
 extension FileStamp {
-  fileprivate static let unknown = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
+  /// Of no file: one that is there differs from it.
+  static let unknown = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
 }

@@ -17,6 +17,8 @@ struct OwnDeletion: Sendable {
   var seen: Instant
   /// The file's row from then on, when it is there and only not backed up any more.
   var becoming: LedgerFile?
+  /// What was last seen of the file.
+  var stamp = FileStamp.unknown
 }
 
 /// What the next head of the own library will change, and when it is due.
@@ -81,6 +83,7 @@ extension Replicator {
     // Until the head is out the row stays: after a crash the next scan must find this again.
     let seen = publication.deletions[key]?.seen ?? now.instant
     publication.deletions[key] = OwnDeletion(reason: reason, seen: seen, becoming: row)
+    publication.deletions[key]?.stamp = file.stamp
     publication.noteDeletion(now: now, settings)
   }
 
@@ -114,7 +117,11 @@ extension Replicator {
   private func ripeDeletions(now: Now) -> [FileKey: OwnDeletion] {
     guard let due = publication.deletionsDue, due <= now.instant else { return [:] }
     let wait = isQuiet ? settings.deletionDelay : settings.deletionPatience
-    return publication.deletions.filter { now.instant - $0.value.seen >= wait }
+    let ripe = publication.deletions.filter { now.instant - $0.value.seen >= wait }
+    guard !isQuiet, !ripe.isEmpty else { return ripe }
+    // However long the hashing takes: a large folder that was renamed is not retired meanwhile.
+    let waiting = ledger.waitingFiles
+    return ripe.filter { !waiting.contains($0.value.stamp) }
   }
 
   /// When the deletions that are left are looked at next: gathered, and now and then while they wait for others.
@@ -136,7 +143,8 @@ extension Replicator {
   ) throws(StoreError) -> OwnUpdate {
     var update = OwnUpdate()
     for (key, change) in publication.changes.sorted(by: { $0.key < $1.key }) {
-      try update.put(key, change, store: store, library: machine, now: now)
+      try update.put(
+        key, change, store: store, library: machine, now: now, moveMemory: settings.moveMemory)
       if let row = publication.ledgerRows[key] { update.files.append(row) }
     }
     for (key, deletion) in deletions.sorted(by: { $0.key < $1.key })
@@ -223,6 +231,16 @@ extension Replicator {
   }
 }
 
+extension EntryState {
+  /// Whether the file went without a successor at its path, not longer ago.
+  fileprivate func isLost(within memory: Duration, of now: WallTime) -> Bool {
+    switch self {
+    case .retired(.deleted, let at), .unheld(let at): now.nanoseconds - at.nanoseconds < memory.inNanoseconds
+    default: false
+    }
+  }
+}
+
 /// The entries that one head of the own library adds and takes away.
 struct OwnUpdate {
   var added: [EntryID: Entry] = [:]
@@ -243,7 +261,8 @@ struct OwnUpdate {
 
   /// A file has (new) bytes: its old entry leaves, a new one comes.
   mutating func put(
-    _ key: FileKey, _ change: OwnChange, store: any HouseholdStore, library: MachineID, now: Now
+    _ key: FileKey, _ change: OwnChange, store: any HouseholdStore, library: MachineID, now: Now,
+    moveMemory: Duration
   ) throws(StoreError) {
     let entry = Entry(
       folder: key.folder, path: key.path, content: change.content, size: change.size,
@@ -260,6 +279,11 @@ struct OwnUpdate {
     }
     // The same bytes came back to a path that they had left.
     for former in try store.entries(library, at: entry.key) where !former.entry.state.isLive {
+      removed[former.id] = former.entry
+    }
+    // A move of which the old name went long before the new one was hashed.
+    for former in try store.formerEntries(library, of: change.content)
+    where former.entry.state.isLost(within: moveMemory, of: now.wall) {
       removed[former.id] = former.entry
     }
     add(id, entry)

@@ -213,6 +213,12 @@ private struct RandomHistory {
         library.installed.filter { $0.value.content == content && $0.value.state.isWanted }.keys
       }
       #expect(try catalog.entries(of: content).map(\.id).sorted() == entries.sorted())
+      for library in Fixture.machines {
+        let former = (model.libraries[library]?.installed ?? [:]).filter {
+          $0.value.content == content && (1...2).contains($0.value.state.code)
+        }
+        #expect(try catalog.formerEntries(library, of: content).map(\.id) == former.keys.sorted())
+      }
     }
   }
 

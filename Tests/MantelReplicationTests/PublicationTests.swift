@@ -100,8 +100,9 @@ import Testing
     #expect(desk.head?.counts.live == 0)
   }
 
-  /// The file may come up under another name: what is still to be hashed is waited for.
-  @Test func aDeletionWaitsForHashingButNotForEver() throws {
+  /// The file may come up under another name: what is still to be hashed is waited for, but for ever only if it looks
+  /// like the same file.
+  @Test func aDeletionDoesNotWaitForEverForOtherFiles() throws {
     let desk = try SingleMachine()
     try write(desk, "a")
     try quiet(desk)
@@ -112,6 +113,54 @@ import Testing
     try desk.pass(.seconds(4))
     #expect(desk.take().published.count == 1)
     #expect(desk.head?.counts.live == 0)
+  }
+
+  /// A folder of many gigabytes is renamed: hashing it again takes longer than any patience. A move to another
+  /// filesystem has other inodes, but size and times.
+  @Test(arguments: [true, false]) func aDeletionWaitsForWhatMayBeTheSameFile(hasSameInode: Bool) throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk, 5)
+    try desk.publish("old/a", content("a"), stamp)
+    try quiet(desk)
+    let moved = hasSameInode ? fresh(desk, 5) : desk.stamp(10, mtime: stamp.mtime, inode: 6)
+    try desk.send(.directoryGone(SingleMachine.folderID, bytes("old")))
+    try desk.sight("new/a", .file(moved, isClosed: true))
+    for _ in 0..<10 {
+      try desk.pass(.seconds(60), limit: 100)
+      #expect(desk.take().published.isEmpty)
+    }
+    try desk.finishHash("new/a", content("a"), moved)
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: content("a")).map(\.path) == [bytes("new/a")])
+    #expect(desk.head?.counts.entries == 1, "a move retires nothing")
+  }
+
+  /// The new name comes to light when the old one is retired already: the directory was found late.
+  @Test(arguments: [true, false]) func aMoveThatIsFoundLateTakesTheOldNameBack(isHeld: Bool) throws {
+    let desk = try SingleMachine()
+    if isHeld { try desk.connect(has: [content("a")]) }
+    let stamp = fresh(desk, 5)
+    try desk.publish("old/a", content("a"), stamp)
+    try desk.delete("old/a")
+    #expect(desk.head?.counts.live == 0 && desk.head?.counts.entries == 1)
+    try desk.pass(.seconds(3_600))
+    try desk.publish("new/a", content("a"), stamp)
+    #expect(try desk.ownEntries(of: content("a")).map(\.path) == [bytes("new/a")])
+    #expect(desk.head?.counts.entries == 1)
+  }
+
+  /// What was deleted long ago, or replaced, is history of its own.
+  @Test func whatIsNoMoveStaysRetired() throws {
+    let desk = try SingleMachine()
+    try desk.connect(has: [content("a"), content("b")])
+    try desk.publish("p", content("a"), fresh(desk, 5))
+    try desk.publish("p", content("b"), fresh(desk, 5))
+    try desk.publish("copy of p", content("a"), fresh(desk, 6))
+    #expect(desk.head?.counts.retired == 1, "p was replaced")
+    try desk.delete("p")
+    try desk.pass(.seconds(2 * 86_400))
+    try desk.publish("later", content("b"), fresh(desk, 7))
+    #expect(desk.head?.counts.retired == 2)
   }
 
   /// A scan goes directory by directory: the new name may lie in one that comes minutes later.
