@@ -210,7 +210,9 @@ actor Engine {
   var connected: Set<MachineID> { Set(peers.values.map(\.machine)) }
   func peer(of session: SessionID) -> MachineID? { peers[LinkID(session.number)]?.machine }
   func seenAt(_ machine: MachineID) -> WallTime? { lastSeen[machine] }
-  var wantsMoreFiles: Bool { replicator.wantsMoreFiles }
+  func beginListing(_ folder: FolderID, _ directory: [UInt8]) -> Bool {
+    replicator.beginListing(folder, directory)
+  }
 
   // MARK: Questions
 

@@ -143,7 +143,7 @@ final class FolderScanner: Sendable {
     var isWhole = true
     while let directory = open.popLast() {
       guard !Task.isCancelled else { return false }
-      while await !engine.wantsMoreFiles {
+      while await !engine.beginListing(folder.id, directory) {
         do { try await Task.sleep(for: .milliseconds(50)) } catch { return false }
       }
       do {

@@ -7,6 +7,8 @@ import MantelSummary
 struct Ledger: Sendable {
   var folders: [FolderID: Folder] = [:]
   var scans: [FolderID: FolderScan] = [:]
+  /// The directory that a walk is reading at this moment; there is one walk at a time.
+  var listing: OpenListing?
   /// Folders whose first scan since start is complete.
   var scanned: Set<FolderID> = []
   /// Looked at once, waiting for a second look that shows the same.
@@ -165,13 +167,14 @@ extension Replicator {
   // MARK: Scans
 
   mutating func scanned(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) {
-    guard ledger.folders[id] != nil else { return }
+    guard ledger.folders[id] != nil, let sight = ledger.close(sight, of: id) else { return }
     ledger.scans[id]?.directories.insert(sight.directory)
     try noteReadable(sight.directory, of: id, now: now)
     var known: [[UInt8]: LedgerFile] = [:]
     for file in try store.files(id, in: sight.directory) {
       known[file.path] = publication.ledgerRows[FileKey(folder: id, path: file.path)] ?? file
     }
+    for path in sight.newer { known[path] = nil }
     for (path, stamp) in sight.files {
       let key = FileKey(folder: id, path: path)
       let file = known.removeValue(forKey: path) ?? publication.ledgerRows[key]
@@ -223,6 +226,7 @@ extension Replicator {
   ) throws(StoreError) {
     guard ledger.folders[id] != nil else { return }
     let key = FileKey(folder: id, path: path)
+    ledger.listing?.note(key)
     let known = try ledgerFile(key)
     switch sight {
     case .file(let stamp, let isClosed):
@@ -239,6 +243,7 @@ extension Replicator {
   }
 
   mutating func directoryGone(_ id: FolderID, _ path: [UInt8], now: Now) throws(StoreError) {
+    ledger.listing?.noteGone(path, of: id)
     try noteReadable(path, of: id, now: now)
     for key in ledger.hashing where key.isBelow(path, of: id) { ledger.forget(key) }
     // Rows that were not written yet.
@@ -391,14 +396,12 @@ extension Replicator {
     for key in rows.keys { publication.ledgerRows[key] = nil }
   }
 
-  /// Whether a scan may go on: what it finds waits in memory to be hashed.
-  package var wantsMoreFiles: Bool { ledger.waiting < settings.filesWaiting }
-
   mutating func hashed(
     _ id: FolderID, _ path: [UInt8], _ outcome: HashOutcome, now: Now
   ) throws(StoreError) {
     let key = FileKey(folder: id, path: path)
     guard ledger.endHashing(key) else { return }
+    ledger.listing?.note(key)
     let isDirty = ledger.changedWhileHashing.remove(key) != nil
     guard ledger.folders[id] != nil else { return }
     let known = try ledgerFile(key)

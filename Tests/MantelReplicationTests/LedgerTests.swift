@@ -196,6 +196,43 @@ import Testing
     #expect(try desk.ownEntries(of: a).allSatisfy { !$0.state.isLive })
   }
 
+  /// A large cold directory is listed for seconds; what was told of its files meanwhile is newer.
+  @Test func aListingSaysNothingOfFilesThatAreTheNewer() throws {
+    let desk = try SingleMachine()
+    let (id, old) = (SingleMachine.folderID, fresh(desk))
+    try desk.publish("gone", a, old)
+    try desk.send(.scanBegan(id))
+    _ = desk.replicator.beginListing(id, [])
+    let new = fresh(desk, inode: 8)
+    try desk.publish("new", b, new)
+    try desk.sight("gone", .gone)
+    try desk.send(
+      .directoryScanned(
+        id, DirectorySight(directory: [], files: [(bytes("gone"), old)], skipped: [])))
+    try desk.send(.scanEnded(id, isComplete: true))
+    try desk.pass(.seconds(70))
+    #expect(try desk.ownEntries(of: b).map(\.state.isLive) == [true])
+    #expect(try desk.ownEntries(of: a).allSatisfy { !$0.state.isLive })
+    // The next listing is the newer one again.
+    _ = desk.replicator.beginListing(id, [])
+    try desk.scan([:])
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: b).allSatisfy { !$0.state.isLive })
+  }
+
+  @Test func aListingOfADirectoryThatWentSaysNothing() throws {
+    let desk = try SingleMachine()
+    let (id, stamp) = (SingleMachine.folderID, fresh(desk))
+    try desk.publish("up/d/a", a, stamp)
+    _ = desk.replicator.beginListing(id, bytes("up/d"))
+    try desk.send(.directoryGone(id, bytes("up")))
+    try desk.send(
+      .directoryScanned(
+        id, DirectorySight(directory: bytes("up/d"), files: [(bytes("up/d/a"), stamp)], skipped: [])))
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: a).allSatisfy { !$0.state.isLive })
+  }
+
   @Test func anOfflineFolderDeletesNothing() throws {
     let desk = try SingleMachine()
     try desk.publish("a", a, fresh(desk))
