@@ -151,6 +151,11 @@ final class Effects: Sendable {
           } else {
             outcome = .gone
           }
+        case .notDurable:
+          outcome = .notDurable
+          logger.warning(
+            "a file could not be synced to its disk; it is not backed up yet", metadata: ["error": "\(error)"]
+          )
         default: outcome = .unreadable(errno: error.errno)
         }
       } catch {

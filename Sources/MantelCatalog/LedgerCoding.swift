@@ -21,6 +21,7 @@ enum LedgerCoding {
     case .copying: 5
     case .massChange: 6
     case .suspectedRot: 7
+    case .notDurable: 8
     }
   }
 
@@ -34,6 +35,7 @@ enum LedgerCoding {
     case 5: return .copying
     case 6: return .massChange
     case 7: return .suspectedRot
+    case 8: return .notDurable
     default: throw StoreError.damaged("a reason")
     }
   }

@@ -36,6 +36,8 @@ package enum PendingReason: Hashable, Sendable {
   case massChange
   /// The content changed though size and times did not.
   case suspectedRot
+  /// The disk could not make it durable; tried again.
+  case notDurable
 }
 
 /// What the ledger says of one file.

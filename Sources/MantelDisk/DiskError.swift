@@ -11,6 +11,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     case permission
     case noSpace
     case io
+    /// An fsync failed: what was written to the file may never come to the disk.
+    case notDurable
     /// The replica's marker is not there, or another filesystem is.
     case notMounted
     case exists

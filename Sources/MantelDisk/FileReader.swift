@@ -29,7 +29,7 @@ package enum FileReader {
   static let bufferBytes = Limits.blockBytes
 
   /// Hashes the file at `path` below `root`: its SHA-256, and for large ones the block hashes, in one pass. With
-  /// `fsync` the file is synced first. Throws `.changed` if its length is not the one it began with, and `.cancelled`
+  /// `fsync` the file is synced first. Throws `.notDurable` if that failed, `.changed` if its length is not the one it began with, and `.cancelled`
   /// as soon as `shouldContinue` (asked once a MiB) says no.
   package static func hash(
     root: [UInt8], path: [UInt8], fsync: Bool, shouldContinue: () -> Bool = { true }
@@ -56,8 +56,7 @@ package enum FileReader {
   ) throws(DiskError) -> HashedFile {
     let (file, before) = try root.openRegular(path)
     let isLocal = FilesystemFacts.isLocal(file)
-    // A refused sync is no failure of the hash: the file then just does not count as durable.
-    let isSynced = fsync && calls.fsync(file.descriptor) >= 0
+    let isSynced = fsync ? try sync(file, path: path, isLocal: isLocal, calls) : false
     let digests = try ContentDigests(
       of: file, size: before.stamp.size, path: path, shouldContinue: shouldContinue)
     let after = try file.status(path)
@@ -65,6 +64,18 @@ package enum FileReader {
       content: digests.content, size: before.stamp.size, manifest: digests.manifest,
       manifestHash: digests.manifest?.hash, stampBefore: before.stamp, stampAfter: after.stamp,
       isDurable: isSynced && isLocal, isLocal: isLocal, linkCount: after.linkCount)
+  }
+
+  /// False where a sync proves nothing, or the filesystem has none. Elsewhere a failed one is an error: the bytes that
+  /// can be read now may be in memory only.
+  private static func sync(
+    _ file: OpenFile, path: [UInt8], isLocal: Bool, _ calls: DiskCalls
+  ) throws(DiskError) -> Bool {
+    let outcome = calls.fsync(file.descriptor)
+    guard outcome < 0 else { return true }
+    let number = Int32(truncatingIfNeeded: -outcome)
+    guard isLocal, ![EINVAL, EROFS, ENOSYS, EOPNOTSUPP].contains(number) else { return false }
+    throw DiskError(.notDurable, errno: number, path: path, operation: "sync")
   }
 
   static func read(

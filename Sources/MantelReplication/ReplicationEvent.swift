@@ -85,6 +85,8 @@ package enum HashOutcome: Sendable {
   case hashed(content: ContentID, manifest: Digest256?, before: FileStamp, after: FileStamp, isHeld: Bool)
   case gone
   case unreadable(errno: Int32)
+  /// Its fsync failed.
+  case notDurable
 }
 
 /// How much room the replica's filesystem has, in bytes.

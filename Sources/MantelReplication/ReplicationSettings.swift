@@ -16,6 +16,8 @@ package struct ReplicationSettings: Sendable {
   package var deletionPatience: Duration = .seconds(60)
   /// A file that was deleted and comes up under another name after no longer than this was moved.
   package var moveMemory: Duration = .seconds(86_400)
+  /// Before a file whose fsync failed is hashed again.
+  package var syncRetry: Duration = .seconds(60)
   /// Files being hashed at once (the pool has its own number of threads).
   package var hashesInFlight = 8
   /// Pending ledger rows in memory before they are written.

@@ -415,6 +415,7 @@ extension Replicator {
       if let known { try vanished(known, reason: .deleted, now: now) }
     case .unreadable(let errno):
       try skip(key, .unreadable(errno: errno), known?.stamp, known: known, now: now)
+    case .notDurable: waitForDurability(key, known, now: now)
     case .hashed(let content, let manifest, let before, let after, let isHeld):
       guard before == after else {
         ledger.settle(key, after, due: now.instant + settings.settle)

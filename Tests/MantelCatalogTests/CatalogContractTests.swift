@@ -88,7 +88,7 @@ import Testing
   @Test(arguments: [
     FileStatus.published, .pending(.settling), .pending(.hashing), .pending(.changesOften),
     .pending(.changedWhileRead), .pending(.publishing), .pending(.copying), .pending(.massChange),
-    .pending(.suspectedRot), .skipped(.junk), .skipped(.excluded), .skipped(.symlink),
+    .pending(.suspectedRot), .pending(.notDurable), .skipped(.junk), .skipped(.excluded), .skipped(.symlink),
     .skipped(.special), .skipped(.unreadable(errno: 13)), .skipped(.tooLarge),
     .skipped(.pathTooLong), .skipped(.mantel), .skipped(.forgotten),
   ])

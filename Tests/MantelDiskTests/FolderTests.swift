@@ -110,6 +110,24 @@ import Testing
     #expect(hashed.manifest == nil && hashed.isStable && hashed.isLocal && hashed.isDurable)
   }
 
+  /// The bytes can be read and are on no disk: no hash. Where there is no sync at all, the file is just not durable.
+  @Test(arguments: [(EIO, true), (ENOSPC, true), (EINVAL, false)])
+  func aFailedSyncIsNoHash(errno: Int32, isFatal: Bool) throws {
+    let scratch = try Scratch()
+    try scratch.write("f", "abc")
+    let faults = FaultyCalls()
+    faults.fail { call, _ in call == "fsync" ? errno : nil }
+    let root = try Directory(root: scratch.root)
+    if isFatal {
+      #expect(throws: DiskError(.notDurable, errno: errno, path: Array("f".utf8), operation: "sync")) {
+        try FileReader.hash(in: root, path: Array("f".utf8), fsync: true, calls: faults.calls)
+      }
+    } else {
+      #expect(
+        try !FileReader.hash(in: root, path: Array("f".utf8), fsync: true, calls: faults.calls).isDurable)
+    }
+  }
+
   @Test func largeFileHasAManifest() throws {
     let scratch = try Scratch()
     let bytes = sampleBytes((5 << 20) + 17)

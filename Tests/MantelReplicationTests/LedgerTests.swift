@@ -115,6 +115,34 @@ import Testing
     #expect(try desk.ownEntries(of: a).count == 1)
   }
 
+  /// A failed fsync: neither published nor held, before and after a restart, and what was published stays.
+  @Test(arguments: [false, true]) func aFileThatCannotBeSyncedIsNotPublished(isKnown: Bool) throws {
+    let desk = try SingleMachine()
+    if isKnown { try desk.publish("a", b, desk.stamp(9)) }
+    let order = desk.head?.order
+    let stamp = desk.stamp(10)
+    try desk.sight("a", .file(stamp, isClosed: true))
+    try desk.send(.hashed(SingleMachine.folderID, bytes("a"), .notDurable))
+    try desk.pass(.seconds(30))
+    #expect(desk.head?.order == order)
+    #expect(try desk.ownEntries(of: b).map(\.state.isLive) == (isKnown ? [true] : []))
+    #expect(try desk.report().reasons.contains(.pending(files: 1)))
+    _ = desk.take()
+    try desk.pass(desk.settings.syncRetry)
+    #expect(desk.take().looks == [bytes("a")])
+    try desk.restart()
+    try desk.send(.folderAdded(desk.folder))
+    #expect(!desk.isHeld(a))
+    try desk.scan(["a": stamp])
+    try desk.pass(.seconds(3))
+    // One of which nothing was published is hashed at once.
+    if desk.take().hashes.isEmpty { try desk.sight("a", .file(stamp, isClosed: false)) }
+    try desk.finishHash("a", a, stamp)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: a).map(\.state.isLive) == [true])
+    #expect(desk.isHeld(a))
+  }
+
   /// Retired once the deletion delay is over, and listed as skipped from then on.
   @Test(arguments: [true, false]) func aPublishedFileThatBecomesSkippedKeepsItsReason(restarts: Bool) throws {
     let desk = try SingleMachine()
