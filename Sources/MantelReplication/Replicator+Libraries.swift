@@ -10,9 +10,13 @@ struct Library: Sendable {
   var entries: SetSnapshot
   /// Recent installed views, newest last: a peer that reconciles with one of them can finish.
   var recent: [(order: HeadOrder, entries: SetSnapshot)] = []
-  /// The newest head that anyone showed, and when it came.
+  /// The newest head that anyone showed.
   var newest: Signed<Head>?
-  var newestSince: Instant?
+  /// A head that was known before a restart: entries of it are staged, itself has to be shown again.
+  var staging: HeadOrder?
+  /// Since when a newer head than the installed one is known, without any having been installed. Nil: longer than this
+  /// run.
+  var outstandingSince: Instant?
   var fetch: LibraryFetch?
   /// The head that a link failed to serve last, and when it may be asked for it again.
   var refused: [LinkID: (order: HeadOrder, until: Instant)] = [:]
@@ -21,6 +25,8 @@ struct Library: Sendable {
 
   var order: HeadOrder { installed?.record.order ?? .none }
   var newestOrder: HeadOrder { max(newest?.record.order ?? .none, order) }
+  /// Some newer head than the installed one is known, whether or not it could be fetched.
+  var isBehind: Bool { max(newestOrder, staging ?? .none) > order }
 }
 
 /// Entries of a newer head on their way from one link.
@@ -47,6 +53,7 @@ extension Replicator {
       var library = Library(
         installed: state.installed, entries: SetSnapshot(sorted: ids, tag: tag))
       library.newest = state.installed
+      library.staging = state.staging
       library.recent = [(library.order, library.entries)]
       libraries[state.machine] = library
       try loadWanted(state.machine)
@@ -98,8 +105,9 @@ extension Replicator {
     }
     if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
     guard order > libraries[owner]?.newestOrder ?? .none else { return }
+    // An owner that publishes again and again is no reason to be complete: it counts from the first.
+    if libraries[owner]?.isBehind == false { libraries[owner]?.outstandingSince = now.instant }
     libraries[owner]?.newest = head
-    libraries[owner]?.newestSince = now.instant
   }
 
   // MARK: Fetching entries
@@ -292,6 +300,8 @@ extension Replicator {
     let limit = settings.servedViews
     libraries[owner]?.installed = head
     libraries[owner]?.entries = view
+    // What came meanwhile has its time from now.
+    libraries[owner]?.outstandingSince = now.instant
     libraries[owner]?.refused.removeAll()
     libraries[owner]?.recent.append((head.record.order, view))
     if let count = libraries[owner]?.recent.count, count > limit {

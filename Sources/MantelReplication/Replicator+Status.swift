@@ -163,9 +163,9 @@ extension Replicator {
       if library?.installed == nil {
         lenient.append(.noHead(member.machine))
         exact.append(.noHead(member.machine))
-      } else if let library, library.newestOrder > library.order {
+      } else if let library, library.isBehind {
         exact.append(.headsArriving(member.machine))
-        let age = library.newestSince.map { now.instant - $0 } ?? settings.checkpointAge
+        let age = library.outstandingSince.map { now.instant - $0 } ?? settings.checkpointAge
         if age >= settings.checkpointAge { lenient.append(.headsArriving(member.machine)) }
       }
     }

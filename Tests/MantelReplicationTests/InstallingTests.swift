@@ -21,6 +21,66 @@ import Testing
     #expect(machine.take().deltas(link).count == 1)
   }
 
+  /// An owner that publishes more often than a checkpoint is old, and a link that never serves it.
+  @Test func headsThatKeepComingDoNotHideThatNoneIsInstalled() throws {
+    let machine = try SingleMachine()
+    let link = try machine.connect()
+    let peer = machine.peers[0].machine
+    try machine.install(0, 1, [], over: link)
+    func isIncomplete() throws -> Bool { try machine.report().reasons.contains(.headsArriving(peer)) }
+    for sequence in 2...5 {
+      let head = try machine.head(0, UInt64(sequence), [machine.entry("\(sequence).jpg", a)])
+      let job = try machine.send(.headReceived(link, head)).deltas(link).first
+      if let job { try machine.send(.jobEnded(link, job, .failed)) }
+      try machine.pass(.seconds(15))
+      #expect(try isIncomplete() == (sequence == 5), "\(15 * (sequence - 1)) s after the first")
+    }
+  }
+
+  /// With every install the heads behind it have their time anew.
+  @Test func heavyPublishingThatIsFollowedIsNoReason() throws {
+    let machine = try SingleMachine()
+    let link = try machine.connect()
+    let peer = machine.peers[0].machine
+    func entry(_ number: UInt64) -> Entry { machine.entry("\(number).jpg", a) }
+    try machine.install(0, 1, [entry(1)], over: link)
+    var job = try machine.send(.headReceived(link, try machine.head(0, 2, [entry(2)]))).deltas(link).first
+    for sequence in UInt64(3)...8 {
+      try machine.pass(.seconds(30))
+      try machine.send(.headReceived(link, try machine.head(0, sequence, [entry(sequence)])))
+      #expect(try !machine.report().reasons.contains(.headsArriving(peer)))
+      // What was asked for comes when a newer head is known already.
+      try machine.send(
+        .entriesReceived(
+          link, try #require(job), added: [entry(sequence - 1)],
+          removed: [EntryID(of: entry(sequence - 2))]))
+      job = try machine.send(.jobEnded(link, try #require(job), .complete)).deltas(link).first
+    }
+  }
+
+  @Test func aHeadThatWasHalfStagedIsStillMissedAfterARestart() throws {
+    let machine = try SingleMachine()
+    let peer = machine.peers[0].machine
+    let entries = [machine.entry("a.jpg", a), machine.entry("b.jpg", b)]
+    var link = try machine.connect()
+    try machine.install(0, 1, [], over: link)
+    let head = try machine.head(0, 2, entries)
+    let job = try #require(try machine.send(.headReceived(link, head)).deltas(link).first)
+    try machine.send(.entriesReceived(link, job, added: [entries[0]], removed: []))
+    try machine.restart()
+    #expect(try machine.report().reasons.contains(.headsArriving(peer)))
+    link = try machine.connect()
+    let compare = try #require(try machine.send(.headReceived(link, head)).reconciliations(link).first)
+    try machine.send(
+      .differenceFound(link, compare.job, theirsOnly: [EntryID(of: entries[1]).digest], mineOnly: []))
+    let fetch = try #require(machine.take().entryFetches(link).first)
+    try machine.send(.entriesReceived(link, fetch.job, added: [entries[1]], removed: []))
+    try machine.send(.jobEnded(link, fetch.job, .complete))
+    try machine.send(.jobEnded(link, compare.job, .complete))
+    #expect(machine.replicator.installedHead(of: peer) == head.record)
+    #expect(try !machine.report().reasons.contains(.headsArriving(peer)))
+  }
+
   @Test func aDifferenceInManyPiecesIsFetchedInOneJobAtATime() throws {
     let machine = try SingleMachine()
     let link = try machine.connect()
