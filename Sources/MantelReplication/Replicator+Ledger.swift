@@ -24,6 +24,8 @@ struct Ledger: Sendable {
   var hashing: Set<FileKey> = []
   /// Seen to change while it was hashed: looked at again afterwards.
   var changedWhileHashing: Set<FileKey> = []
+  /// Hashed while another write could have left the same stamp: hashed once more when that is over.
+  var unproven: Set<FileKey> = []
   /// Rows of files that went before they were published, to be removed with the next write.
   var gone: [FileKey] = []
 
@@ -86,6 +88,7 @@ struct Ledger: Sendable {
     settling[key] = nil
     isQueued.remove(key)
     queuedStamps[key] = nil
+    unproven.remove(key)
     if hashing.contains(key) { changedWhileHashing.insert(key) }
   }
 
@@ -95,6 +98,7 @@ struct Ledger: Sendable {
     settling = settling.filter { $0.key.folder != id }
     isQueued = isQueued.filter { $0.folder != id }
     queuedStamps = queuedStamps.filter { $0.key.folder != id }
+    unproven = unproven.filter { $0.folder != id }
   }
 }
 
@@ -290,11 +294,14 @@ extension Replicator {
       status: .skipped(reason), content: nil, manifest: nil, changes: 0)
   }
 
-  /// A regular file is there. An unchanged one costs nothing more than this comparison.
+  /// A regular file is there. An unchanged one costs nothing more than this comparison, unless somebody has just written
+  /// it: where clocks tick coarsely two writes leave the same stamp.
   private mutating func seen(
     _ key: FileKey, _ stamp: FileStamp, isClosed: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
-    if let known, known.content != nil, known.stamp.isSame(as: stamp), known.status == .published {
+    if let known, known.content != nil, known.stamp.isSame(as: stamp), known.status == .published,
+      !isClosed, !ledger.unproven.contains(key)
+    {
       publication.deletions[key] = nil
       ledger.settled(key)
       return
@@ -439,10 +446,27 @@ extension Replicator {
     publication.deletions[key] = nil
     publication.noteChange(now: now, settings)
     makeAvailable(content)
+    if stamp.mayHideChange(at: now.wall) {
+      ledger.unproven.insert(key)
+      ledger.settle(key, stamp, due: now.instant + settings.settle)
+    } else {
+      ledger.unproven.remove(key)
+    }
   }
 }
 
 extension FileStamp {
   /// Of no file: one that is there differs from it.
   static let unknown = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
+
+  /// Coarse clocks stand still for so long (FAT), and show times that are whole multiples of the finer one (exFAT).
+  private static let coarsestTick: Int64 = 2_000_000_000
+  private static let finestCoarseTick: Int64 = 10_000_000
+
+  /// Whether a write from now on may leave the same stamp. Times ahead of the clock prove nothing either way.
+  func mayHideChange(at now: WallTime) -> Bool {
+    let age = now.nanoseconds.subtractingReportingOverflow(max(mtime, ctime)).partialValue
+    return mtime % Self.finestCoarseTick == 0 && ctime % Self.finestCoarseTick == 0
+      && (0..<Self.coarsestTick).contains(age)
+  }
 }

@@ -354,6 +354,56 @@ import Testing
     #expect(desk.take().told(link, of: a) == false)
   }
 
+  // MARK: Coarse clocks
+
+  /// FAT: written, closed, hashed, and written again within two seconds. Times and size are the same.
+  @Test func aCloseIsHashedAlsoWhenTheStampIsTheSame() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    try desk.publish("a", a, stamp)
+    _ = desk.take()
+    try desk.sight("a", .file(stamp, isClosed: true))
+    #expect(desk.take().hashes == [bytes("a")])
+    #expect(!desk.isHeld(a))
+    try desk.finishHash("a", b, stamp)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: b).count == 1)
+  }
+
+  /// And nobody told of the second write.
+  @Test func aStampThatMayHideAWriteIsHashedOnceMore() throws {
+    let desk = try SingleMachine()
+    try desk.pass(.nanoseconds((2_000_000_000 - desk.now.wall.nanoseconds % 2_000_000_000) % 2_000_000_000))
+    let time = desk.now.wall.nanoseconds
+    let stamp = desk.stamp(10, mtime: time, ctime: time)
+    try desk.write("a", a, stamp)
+    try desk.pass(.seconds(1))
+    #expect(try desk.ownEntries(of: a).count == 1, "published at once")
+    #expect(try desk.report().reasons.contains(.pending(files: 1)), "and not yet done with")
+    _ = desk.take()
+    try desk.pass(.seconds(1))
+    #expect(desk.take().looks == [bytes("a")])
+    try desk.sight("a", .file(stamp, isClosed: false))
+    #expect(desk.take().hashes == [bytes("a")])
+    try desk.finishHash("a", b, stamp)
+    try desk.pass(.seconds(5))
+    #expect(try desk.ownEntries(of: b).count == 1)
+    #expect(try !desk.report().reasons.contains(.pending(files: 1)), "once is enough")
+    #expect(desk.take().looks.isEmpty)
+  }
+
+  @Test func onlyCoarseAndYoungStampsMayHideAWrite() {
+    let now = WallTime(nanoseconds: 1_700_000_001_500_000_000)
+    func mayHide(_ mtime: Int64, _ ctime: Int64? = nil) -> Bool {
+      FileStamp(size: 1, mtime: mtime, ctime: ctime ?? mtime, inode: 1, device: 1).mayHideChange(at: now)
+    }
+    #expect(mayHide(1_700_000_000_000_000_000))
+    #expect(mayHide(1_700_000_001_490_000_000))
+    #expect(!mayHide(1_700_000_000_000_000_000, 1_700_000_000_000_000_001), "a fine clock")
+    #expect(!mayHide(1_699_999_998_000_000_000), "the tick is over")
+    #expect(!mayHide(4_000_000_000_000_000_000), "a camera's clock: it would be hashed for ever")
+  }
+
   // MARK: Cost
 
   /// The deadline and the settling files are asked for with every event.

@@ -112,8 +112,9 @@ final class SingleMachine {
 
   // MARK: Own files
 
+  /// As a filesystem with a fine clock shows it.
   func stamp(_ size: UInt64, mtime: Int64 = oldTime, ctime: Int64? = nil, inode: UInt64 = 7) -> FileStamp {
-    FileStamp(size: size, mtime: mtime, ctime: ctime ?? mtime, inode: inode, device: 1)
+    FileStamp(size: size, mtime: mtime, ctime: ctime ?? mtime + 1, inode: inode, device: 1)
   }
 
   /// A scan that finds exactly these files.
