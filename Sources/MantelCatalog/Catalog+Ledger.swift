@@ -153,6 +153,15 @@ extension Catalog {
     }
   }
 
+  package func linkedFiles(inode: UInt64) throws(StoreError) -> [LedgerFile] {
+    try read { db in
+      try db.all(
+        "SELECT \(LedgerCoding.columns) FROM file WHERE inode = ? AND links > 1 ORDER BY folder, path",
+        [.bits(inode)]
+      ) { try $0.ledgerFile() }
+    }
+  }
+
   package func ownFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
     try read { db in
       try db.all(
@@ -165,15 +174,18 @@ extension Catalog {
   func put(_ file: LedgerFile, _ db: Database) throws {
     try db.run(
       """
-      INSERT INTO file (folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes)
-      VALUES (?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO file (folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes,
+        links)
+      VALUES (?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime,
         inode = excluded.inode, device = excluded.device, status = excluded.status, reason = excluded.reason,
-        errno = excluded.errno, content = excluded.content, manifest = excluded.manifest, changes = excluded.changes
+        errno = excluded.errno, content = excluded.content, manifest = excluded.manifest, changes = excluded.changes,
+        links = excluded.links
       """,
       [.folder(file.folder), .bytes(file.path)] + LedgerCoding.values(of: file.stamp)
         + LedgerCoding.values(of: file.status) + [
           .digest(file.content?.digest), .digest(file.manifest), .int(file.changes),
+          .bits(file.stamp.linkCount),
         ])
   }
 }

@@ -22,6 +22,7 @@ enum CatalogSchema {
     migrator.registerMigration("1 ledger") { try $0.execute(sql: ledger) }
     migrator.registerMigration("1 libraries") { try $0.execute(sql: libraries) }
     migrator.registerMigration("1 replica") { try $0.execute(sql: replica) }
+    migrator.registerMigration("2 hard links") { try $0.execute(sql: hardLinks) }
     return migrator
   }
 
@@ -271,5 +272,11 @@ enum CatalogSchema {
       content BLOB NOT NULL PRIMARY KEY REFERENCES partial (content) ON DELETE CASCADE,
       blocks BLOB NOT NULL
     ) STRICT;
+    """
+
+  /// Names of a file. What was there counts as one until it is looked at again after a change.
+  private static let hardLinks = """
+    ALTER TABLE file ADD COLUMN links INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX file_linked ON file (inode) WHERE links > 1;
     """
 }

@@ -4,7 +4,8 @@ internal import MantelCore
 /// Rows of `file` to values and back.
 enum LedgerCoding {
   static let columns =
-    "folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes"
+    "folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes, "
+    + "links"
 
   static let pending: Int64 = 0
   static let published: Int64 = 1
@@ -106,8 +107,10 @@ extension Row {
       status = .skipped(try LedgerCoding.skipReason(reason, errno: try integer(9)))
     default: throw StoreError.damaged("a status")
     }
+    var stamp = try stamp(2)
+    stamp.linkCount = try bits(13)
     return LedgerFile(
-      folder: try folder(0), path: try bytes(1), stamp: try stamp(2), status: status,
+      folder: try folder(0), path: try bytes(1), stamp: stamp, status: status,
       content: try optionalDigest(10).map { ContentID($0) }, manifest: try optionalDigest(11),
       changes: Int(try integer(12)))
   }

@@ -110,6 +110,8 @@ package protocol HouseholdStore: AnyObject {
     -> [LedgerFile]
   func putFiles(_ files: [LedgerFile]) throws(StoreError)
   func removeFiles(_ files: [(folder: FolderID, path: [UInt8])]) throws(StoreError)
+  /// Own files of one inode number that have other names too, whatever their filesystem.
+  func linkedFiles(inode: UInt64) throws(StoreError) -> [LedgerFile]
   /// Own files of a content, with status published or pending, for copying instead of fetching.
   func ownFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
 

@@ -56,13 +56,30 @@ package struct FileStamp: Hashable, Sendable {
   package var ctime: Int64
   package var inode: UInt64
   package var device: UInt64
+  /// Names that the file has. No part of what is compared: where it changes, ctime does.
+  package var linkCount: UInt64
 
-  package init(size: UInt64, mtime: Int64, ctime: Int64, inode: UInt64, device: UInt64) {
+  package init(
+    size: UInt64, mtime: Int64, ctime: Int64, inode: UInt64, device: UInt64, linkCount: UInt64 = 1
+  ) {
+    self.linkCount = linkCount
     self.size = size
     self.mtime = mtime
     self.ctime = ctime
     self.inode = inode
     self.device = device
+  }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    left.isSame(as: right) && left.device == right.device
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(size)
+    hasher.combine(mtime)
+    hasher.combine(ctime)
+    hasher.combine(inode)
+    hasher.combine(device)
   }
 
   /// Whether the file may be taken for unchanged since `other`. The device number is left out: it differs

@@ -78,7 +78,8 @@ struct FileStatistics {
   init(_ raw: stat) {
     stamp = FileStamp(
       size: UInt64(clamping: raw.st_size), mtime: Self.nanoseconds(raw.st_mtim),
-      ctime: Self.nanoseconds(raw.st_ctim), inode: UInt64(raw.st_ino), device: UInt64(raw.st_dev))
+      ctime: Self.nanoseconds(raw.st_ctim), inode: UInt64(raw.st_ino), device: UInt64(raw.st_dev),
+      linkCount: UInt64(raw.st_nlink))
     mode = UInt32(raw.st_mode)
     linkCount = UInt64(raw.st_nlink)
     specialDevice = UInt64(raw.st_rdev)

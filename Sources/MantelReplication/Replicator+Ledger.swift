@@ -26,6 +26,8 @@ struct Ledger: Sendable {
   var changedWhileHashing: Set<FileKey> = []
   /// Hashed while another write could have left the same stamp: hashed once more when that is over.
   var unproven: Set<FileKey> = []
+  /// What the other names of a changed file were looked at for; forgotten when all is settled.
+  var linkedLooks: [UInt64: FileStamp] = [:]
   /// Rows of files that went before they were published, to be removed with the next write.
   var gone: [FileKey] = []
 
@@ -329,7 +331,10 @@ extension Replicator {
       || (known == nil
         && now.wall.nanoseconds - max(stamp.mtime, stamp.ctime)
           > settings.settle.inNanoseconds * 5)
-    if let known, known.status == .published { try unhold(known) }
+    if let known, known.status == .published {
+      try unhold(known)
+      try lookAtOtherNames(of: known, seen: stamp)
+    }
     if isSettled {
       ledger.enqueue(key, stamp)
     } else {
@@ -372,6 +377,7 @@ extension Replicator {
   // MARK: Hashing
 
   mutating func advanceLedger(now: Now) throws(StoreError) {
+    if ledger.isIdle { ledger.linkedLooks.removeAll() }
     while let key = ledger.nextLook(now: now.instant) {
       actions.append(.look(key.folder, key.path))
     }
@@ -446,6 +452,7 @@ extension Replicator {
     publication.deletions[key] = nil
     publication.noteChange(now: now, settings)
     makeAvailable(content)
+    try lookAtOtherNames(of: file)
     if stamp.mayHideChange(at: now.wall) {
       ledger.unproven.insert(key)
       ledger.settle(key, stamp, due: now.instant + settings.settle)

@@ -101,6 +101,20 @@ import Testing
     #expect(try catalog.file(Fixture.folder, file.path) == file)
   }
 
+  @Test func findsTheNamesOfAnInode() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.putFolder(Fixture.ownFolder())
+    var files = ["a", "b", "c", "d"].map { Fixture.file($0, .published, content: 1) }
+    for (index, (inode, links)) in [(5, 2), (5, 2), (5, 1), (6, 2)].enumerated() {
+      files[index].stamp.inode = UInt64(inode)
+      files[index].stamp.linkCount = UInt64(links)
+    }
+    try catalog.putFiles(files)
+    let found = try catalog.linkedFiles(inode: 5)
+    #expect(found == Array(files[..<2]))
+    #expect(found.map(\.stamp.linkCount) == [2, 2])
+  }
+
   @Test(arguments: Home.allCases)
   func findsStagedEntriesAfterARestart(home: Home) throws {
     let fixture = try CatalogFixture(home)

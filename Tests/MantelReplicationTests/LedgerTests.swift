@@ -354,6 +354,46 @@ import Testing
     #expect(desk.take().told(link, of: a) == false)
   }
 
+  // MARK: Hard links
+
+  private func linked(_ desk: SingleMachine, size: UInt64 = 10, links: UInt64 = 2) -> FileStamp {
+    var stamp = fresh(desk, size: size)
+    stamp.linkCount = links
+    return stamp
+  }
+
+  /// The system tells of the name under which a file was written, and of no other.
+  @Test func aChangeUnderOneNameIsLookedForUnderAll() throws {
+    let desk = try SingleMachine()
+    let stamp = linked(desk)
+    for name in ["1", "2", "3"] { try desk.write(name, a, stamp) }
+    try desk.pass(.seconds(3))
+    try desk.restart()
+    try desk.send(.folderAdded(desk.folder))
+    _ = desk.take()
+    let changed = linked(desk, size: 11)
+    try desk.sight("1", .file(changed, isClosed: false))
+    #expect(desk.take().looks.sorted { $0.lexicographicallyPrecedes($1) } == [bytes("2"), bytes("3")])
+    for name in ["2", "3"] { try desk.sight(name, .file(changed, isClosed: false)) }
+    #expect(!desk.isHeld(a), "its bytes are nowhere any more")
+    #expect(desk.take().looks.isEmpty, "each is looked at once")
+  }
+
+  /// `ln old new` says nothing of `old`, whose row has one name still.
+  @Test func aNewNameMakesTheOldOneKnowIt() throws {
+    let desk = try SingleMachine()
+    try desk.publish("old", a, linked(desk, links: 1))
+    _ = desk.take()
+    let both = linked(desk)
+    try desk.write("new", a, both)
+    #expect(desk.take().looks == [bytes("old")])
+    try desk.write("old", a, both)
+    try desk.pass(.seconds(3))
+    #expect(desk.take().looks.isEmpty)
+    try desk.sight("new", .file(linked(desk, size: 11), isClosed: false))
+    #expect(desk.take().looks == [bytes("old")])
+  }
+
   // MARK: Coarse clocks
 
   /// FAT: written, closed, hashed, and written again within two seconds. Times and size are the same.
