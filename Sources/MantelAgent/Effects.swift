@@ -110,6 +110,8 @@ final class Effects: Sendable {
       switch seen.type {
       case .regular: return .file(seen.stamp, isClosed: isClosed)
       case .symlink: return .skipped(.symlink, seen.stamp)
+      // The file that was here is not: a directory has its name.
+      case .directory: return .gone
       case .unreadable(let errno): return .skipped(.unreadable(errno: errno), seen.stamp)
       default: return .skipped(.special, seen.stamp)
       }

@@ -82,22 +82,48 @@ package struct FolderWalker: Sendable {
   /// below must then be taken for unknown, not for gone. A directory that itself is Mantel's own comes back as one
   /// skipped item.
   package func directory(_ path: [UInt8]) throws(DiskError) -> DirectoryListing {
-    let root = try Directory(root: folder.root)
-    let directory = try path.isEmpty ? root : root.directory(path)
+    let directory = try open(path)
     var listing = DirectoryListing()
     listing.filesystem = try FilesystemFacts.identity(of: directory.file, path: path)
     if try isMantel(directory, path: path) {
       listing.skipped = [(path, .mantel)]
       return listing
     }
-    var entries: [(name: [UInt8], type: UInt8)] = []
-    try directory.forEachEntry { name, type in entries.append((name, type)) }
-    entries.sort { $0.name.lexicographicallyPrecedes($1.name) }
-    for (name, type) in entries {
-      add(
-        name, type, of: directory, at: path.isEmpty ? name : path + [UInt8(ascii: "/")] + name, to: &listing)
-    }
+    var names: [[UInt8]] = []
+    try directory.forEachEntry { name, _ in names.append(name) }
+    names.sort { $0.lexicographicallyPrecedes($1) }
+    for name in names { add(name, of: directory, at: Self.join(path, name), to: &listing) }
     return listing
+  }
+
+  /// What a watch has to know of a directory: the directories to look into, and the paths of its files, in no order. As
+  /// `directory(_:)`, but files are told by the directory alone, without asking for their `stat`. Nil for one of Mantel's.
+  func outline(_ path: [UInt8]) throws(DiskError) -> (subdirectories: [[UInt8]], files: [[UInt8]])? {
+    let directory = try open(path)
+    if try isMantel(directory, path: path) { return nil }
+    var files: [[UInt8]] = []
+    var unsure: [[UInt8]] = []
+    try directory.forEachEntry { name, type in
+      switch Int(type) {
+      case Int(DT_DIR), Int(DT_UNKNOWN): unsure.append(name)
+      case Int(DT_REG):
+        let file = Self.join(path, name)
+        if file.count <= Limits.pathBytes, ownReason(file, isDirectory: false) == nil { files.append(file) }
+      default: break
+      }
+    }
+    var listing = DirectoryListing()
+    for name in unsure { add(name, of: directory, at: Self.join(path, name), to: &listing) }
+    return (listing.subdirectories, files + listing.files.map(\.path))
+  }
+
+  private func open(_ path: [UInt8]) throws(DiskError) -> Directory {
+    let root = try Directory(root: folder.root)
+    return try path.isEmpty ? root : root.directory(path)
+  }
+
+  private static func join(_ path: [UInt8], _ name: [UInt8]) -> [UInt8] {
+    path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
   }
 
   /// Why a path of the folder is not backed up, judged by its name and the names above it alone; nil if it may be.
@@ -114,7 +140,7 @@ package struct FolderWalker: Sendable {
   }
 
   private func add(
-    _ name: [UInt8], _ type: UInt8, of directory: Directory, at path: [UInt8],
+    _ name: [UInt8], of directory: Directory, at path: [UInt8],
     to listing: inout DirectoryListing
   ) {
     // The kernel's names have no slash, dots or NUL of their own: lengths are all there is to check.

@@ -111,17 +111,15 @@ struct WatchLoop {
         continue
       }
       do throws(DiskError) {
-        let listing = try watched.walker.directory(next)
-        if listing.skipped.contains(where: { $0.path == next }) {
-          // Mantel's own.
+        guard let outline = try watched.walker.outline(next) else {
           removeWatches(of: id, below: next)
           continue
         }
-        open += listing.subdirectories.reversed()
+        open += outline.subdirectories
         guard isNew else { continue }
         shared.queue.push(WatchEvent(folder: id, path: next, kind: .directoryAppeared))
-        for file in listing.files {
-          shared.queue.push(WatchEvent(folder: id, path: file.path, kind: .changed))
+        for file in outline.files {
+          shared.queue.push(WatchEvent(folder: id, path: file, kind: .changed))
         }
       } catch {
         // Gone again, which its parent's watch tells; or unreadable, which the walk tells.

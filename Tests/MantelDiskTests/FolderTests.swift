@@ -65,6 +65,42 @@ import Testing
     #expect(walker.skipReason(for: Array("a/keep.jpg".utf8), isDirectory: false) == nil)
   }
 
+  /// What the watcher goes by is what the walk finds; it only costs less.
+  @Test func anOutlineNamesWhatAListingNames() throws {
+    let scratch = try Scratch()
+    for name in ["a.jpg", "b/c.jpg", "Thumbs.db", "raw/x.cr2", "Copies/.mantel/marker", "@eaDir/x", "x.part"]
+    {
+      try scratch.write(name, name)
+    }
+    try scratch.symlink("/etc", at: "etc")
+    try scratch.call("fifo") { mkfifo($0, 0o600) }
+    let walker = FolderWalker(folder: Folder(scratch, excludes: ["raw"]), ownPaths: [])
+    for directory in ["", "b"] {
+      let listing = try walker.directory(Array(directory.utf8))
+      let outline = try #require(try walker.outline(Array(directory.utf8)))
+      #expect(outline.subdirectories.sorted { $0.lexicographicallyPrecedes($1) } == listing.subdirectories)
+      #expect(outline.files.sorted { $0.lexicographicallyPrecedes($1) } == listing.files.map(\.path))
+    }
+    #expect(try walker.outline(Array("Copies".utf8)) == nil)
+  }
+
+  /// Twice the look at the directories, once that at the files.
+  @Test func anOutlineAsksForNoFilesStat() throws {
+    let scratch = try Scratch()
+    for number in 0..<2_000 { try scratch.write("\(number).jpg", "") }
+    let walker = FolderWalker(folder: Folder(scratch), ownPaths: [])
+    let clock = ContinuousClock()
+    // The best of several: a busy machine makes some slow, and none fast.
+    func best(_ body: () throws -> Void) rethrows -> Duration {
+      try (0..<7).map { _ in try clock.measure(body) }.min() ?? .zero
+    }
+    var found = 0
+    let listing = try best { found += try walker.directory([]).files.count }
+    let outline = try best { found += try walker.outline([])?.files.count ?? 0 }
+    #expect(found == 2 * 7 * 2_000)
+    #expect(outline < listing * 0.75, "\(outline) against \(listing)")
+  }
+
   @Test func ownDirectoryIsKnownByAnyPath() throws {
     let scratch = try Scratch()
     try scratch.write("photos/state/key", "key")
