@@ -132,11 +132,6 @@ let package = Package(
         "MantelTransport", "MantelSession", "MantelWire", "MantelHousehold", "MantelCore",
         nioCore, nioPosix, nioSSL, nioEmbedded, logging,
       ]),
-    .testTarget(
-      name: "MantelAgentTests",
-      dependencies: [
-        "MantelAgent", "MantelReplication", "MantelSession", "MantelCore", nioCore,
-      ]),
     .testTarget(name: "MantelDiscoveryTests", dependencies: ["MantelDiscovery", "MantelCore"]),
     .target(
       name: "MantelControlTestSupport",
@@ -148,7 +143,8 @@ let package = Package(
     .testTarget(
       name: "MantelAgentTests",
       dependencies: [
-        "MantelAgent", "MantelHousehold", "MantelTransport", "MantelCore", "MantelTestSupport", logging,
+        "MantelAgent", "MantelHousehold", "MantelReplication", "MantelSession", "MantelTransport", "MantelCore",
+        "MantelTestSupport", logging, nioCore,
       ]),
     .testTarget(
       name: "MantelCommandsTests",
