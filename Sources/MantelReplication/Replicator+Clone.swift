@@ -8,7 +8,8 @@ extension Replicator {
   /// if the other still runs then, they meet again. A peer that lies can bring this about: it is named, and can be removed.
   mutating func metClone(peer: MachineID, isTold: Bool) {
     guard isTold || peer == machine else {
-      actions.append(.warn(.clone(of: peer, toldBy: nil)))
+      // Once: both copies come back again and again.
+      if clonedPeers.insert(peer).inserted { actions.append(.warn(.clone(of: peer, toldBy: nil))) }
       return
     }
     guard publication.cloneToldBy == nil else { return }

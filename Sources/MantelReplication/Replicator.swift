@@ -31,6 +31,8 @@ package struct Replicator: ~Copyable {
   var transfers = Transfers()
   var filing = FilingState()
   var attesting = Attesting()
+  /// Peers of which two living copies were met since the start.
+  var clonedPeers: Set<MachineID> = []
   var room: DiskRoom?
   var lastJob: UInt64 = 0
   var lastBatch: UInt64 = 0

@@ -33,11 +33,14 @@ import Testing
 
   @Test func copiesOfAPeerAreItsTrouble() throws {
     let machine = try SingleMachine()
-    let actions = try machine.send(.cloneMet(peer: machine.peers[0].machine, isTold: false))
-    let warns = actions.contains {
+    // Each of the two connections says so, and the next two, and so on: it is logged once.
+    let actions = try (0..<4).flatMap { _ in
+      try machine.send(.cloneMet(peer: machine.peers[0].machine, isTold: false))
+    }
+    let warnings = actions.count {
       if case .warn(.clone(of: machine.peers[0].machine, toldBy: nil)) = $0 { true } else { false }
     }
-    #expect(warns)
+    #expect(warnings == 1)
     #expect(try write(machine, "a.jpg"))
     #expect(try machine.report().state != .attention)
   }
