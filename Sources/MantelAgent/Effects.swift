@@ -13,7 +13,7 @@ final class Effects: Sendable {
   let replica: Replica
   let sink: TransferSink
   let logger: Logger
-  private let hashing: BlockingPool
+  let hashing: BlockingPool
   private let disk: BlockingPool
   private let filing: BlockingPool
   private let shared = Mutex(Shared())
@@ -28,6 +28,8 @@ final class Effects: Sendable {
     var onRestart: (@Sendable () -> Void)?
     var onFailure: (@Sendable (any Error) -> Void)?
   }
+  /// Replica files that are being re-read because a peer could not be served from them.
+  let doubted = Mutex<Set<[UInt8]>>([])
 
   init(replica: Replica, cores: Int, logger: Logger) {
     self.replica = replica
@@ -229,22 +231,15 @@ final class Effects: Sendable {
     await engine.handle(.recovered)
   }
 
-  /// Compares the replica's files with what the catalog says of them, by stat alone.
+  /// Compares the replica's files with what the catalog says of them, by stat alone; what differs is re-read.
   func checkReplica(_ files: [ReplicaFile], engine: Engine) async {
-    let replica = replica
-    let lost: [ReplicaFile]
+    let doubtful: [ReplicaFile]
     do {
-      lost = try await disk.run { () throws -> [ReplicaFile] in
-        try replica.checkMounted()
-        return files.filter { file in
-          guard let stamp = try? replica.stamp(path: file.path) else { return true }
-          return stamp.size != file.stamp.size || stamp.mtime != file.stamp.mtime
-        }
-      }
+      doubtful = try await disk.run { [replica] in try replica.doubtful(among: files) }
     } catch {
       logger.warning("the replica cannot be checked", metadata: ["error": "\(error)"])
       return
     }
-    for file in lost { await engine.handle(.replicaFileLost(file.path)) }
+    for file in doubtful { await recheck(file, engine: engine) }
   }
 }

@@ -125,7 +125,7 @@ final class PeerEnvironment: SessionEnvironment {
         return .read(ByteBuffer(bytes: bytes), unitBytes: UInt64(range.count))
       } catch let error as DiskError {
         refusal = error.code == .changed ? .changed : .notHeld
-        source.doubt(engine)
+        source.doubt(engine, error)
       }
     }
     return .refused(refusal)
@@ -150,8 +150,8 @@ final class PeerEnvironment: SessionEnvironment {
         try replica.read(path: file.path, offset: $0, count: $1)
       } hash: {
         try replica.hash(path: file.path)
-      } doubt: { engine in
-        Task { await engine.handle(.replicaFileLost(file.path)) }
+      } doubt: { [effects] engine, error in
+        effects.doubt(file, because: error, engine: engine)
       }
     }
     let roots = try engine.catalog.folders().filter { !$0.isRemoved }
@@ -163,7 +163,7 @@ final class PeerEnvironment: SessionEnvironment {
             root: root, path: file.path, offset: $0, count: $1, expecting: file.stamp)
         } hash: {
           try FileReader.hash(root: root, path: file.path, fsync: false)
-        } doubt: { [effects] engine in
+        } doubt: { [effects] engine, _ in
           Task {
             if let sight = await effects.sight(root: root, path: file.path, isClosed: false) {
               await engine.handle(.sighted(file.folder, file.path, sight))
@@ -178,7 +178,7 @@ final class PeerEnvironment: SessionEnvironment {
           try replica.readStaged(content, offset: $0, count: $1)
         } hash: {
           throw DiskError(.notFound, path: [], operation: "manifest")
-        } doubt: { _ in
+        } doubt: { _, _ in
         })
     }
     return sources
@@ -192,13 +192,13 @@ struct ContentSource: Sendable {
   /// Offset and count to bytes.
   let read: @Sendable (UInt64, Int) throws -> [UInt8]
   let hash: @Sendable () throws -> HashedFile
-  /// The file was not what it should be: somebody looks at it.
-  let doubt: @Sendable (Engine) -> Void
+  /// A read failed: somebody looks at the file.
+  let doubt: @Sendable (Engine, DiskError) -> Void
 
   init(
     content: ContentID, size: UInt64, read: @escaping @Sendable (UInt64, Int) throws -> [UInt8],
     hash: @escaping @Sendable () throws -> HashedFile,
-    doubt: @escaping @Sendable (Engine) -> Void
+    doubt: @escaping @Sendable (Engine, DiskError) -> Void
   ) {
     self.content = content
     self.size = size

@@ -41,11 +41,18 @@ struct FilingPlan {
     var open: [Place] = []
     for place in places.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
       let fits = unused.firstIndex {
-        ($0.entry == place.entry && $0.library == place.library)
-          || ($0.path == place.path && $0.stamp.mtime == place.mtime)
+        $0.stamp.mtime == place.mtime
+          ? ($0.entry == place.entry && $0.library == place.library) || $0.path == place.path
+          : $0.entry == place.entry && $0.library == place.library && Self.isAlone($0, among: files)
       }
       if let fits {
-        staying.append((unused.remove(at: fits), place))
+        let file = unused.remove(at: fits)
+        if file.stamp.mtime == place.mtime {
+          staying.append((file, place))
+        } else {
+          // Somebody touched it: it keeps its name and gets its time back.
+          leaving.append(Self.move(file, to: file.path, content, place))
+        }
       } else {
         open.append(place)
       }
@@ -57,12 +64,7 @@ struct FilingPlan {
       if !occupied.contains(place.path),
         let index = Self.movable(unused, to: place, among: files)
       {
-        let file = unused.remove(at: index)
-        leaving.append(
-          Step(
-            operation: .move(
-              from: file.path, path: place.path, content: content, mtime: place.mtime),
-            place: place, former: file.path))
+        leaving.append(Self.move(unused.remove(at: index), to: place.path, content, place))
       } else {
         late.append(place)
       }
@@ -99,14 +101,25 @@ struct FilingPlan {
   private static func movable(
     _ unused: [ReplicaFile], to place: Place, among files: [ReplicaFile]
   ) -> Int? {
-    func isAlone(_ file: ReplicaFile) -> Bool {
-      !files.contains { $0.path != file.path && $0.stamp.inode == file.stamp.inode }
-    }
     // A file of these bytes that is there already would be taken for the one that is to come.
     if let there = unused.firstIndex(where: { $0.path == place.path }) {
-      return isAlone(unused[there]) ? there : nil
+      return isAlone(unused[there], among: files) ? there : nil
     }
-    return unused.firstIndex { $0.stamp.mtime == place.mtime } ?? unused.firstIndex(where: isAlone)
+    return unused.firstIndex { $0.stamp.mtime == place.mtime }
+      ?? unused.firstIndex { isAlone($0, among: files) }
+  }
+
+  /// No other of the content's files is a hard link of this one, as far as the catalog knows.
+  private static func isAlone(_ file: ReplicaFile, among files: [ReplicaFile]) -> Bool {
+    !files.contains { $0.path != file.path && $0.stamp.inode == file.stamp.inode }
+  }
+
+  private static func move(
+    _ file: ReplicaFile, to path: [UInt8], _ content: ContentID, _ place: Place
+  ) -> Step {
+    Step(
+      operation: .move(from: file.path, path: path, content: content, mtime: place.mtime), place: place,
+      former: file.path)
   }
 
   /// Where a file waits for its new name; after a crash the same plan finds it there.

@@ -155,8 +155,11 @@ package enum ReplicationEvent: Sendable {
   // Replica
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)
-  /// A replica file that is not what the catalog says: gone, or touched.
+  /// A replica file that is not what the catalog says: gone, or of other bytes. A claim that carries its proof: the
+  /// replica was there, and what is there was re-read.
   case replicaFileLost([UInt8])
+  /// A replica file was re-read and has its content, under another stamp than the catalog's: somebody touched it.
+  case replicaFileTouched([UInt8], ContentID, FileStamp)
 
   case recordChanged(MachineRecord)
   case tick

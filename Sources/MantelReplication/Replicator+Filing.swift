@@ -312,7 +312,7 @@ extension Replicator {
     return gone
   }
 
-  /// Somebody took a replica file away, or touched it: its content is fetched again unless another file has it.
+  /// Somebody took a replica file away, or changed it: its content is fetched again unless another file has it.
   mutating func replicaFileLost(_ path: [UInt8]) throws(StoreError) {
     guard let file = try store.replicaFile(at: path) else { return }
     let gone = try lose(path)
@@ -323,6 +323,21 @@ extension Replicator {
     filing.running?.outdated.insert(file.content)
     attesting.isChanged = true
     transfers.isWorthLooking = true
+  }
+
+  /// Somebody touched a replica file: it is held as before, and gets its time back.
+  mutating func replicaFileTouched(
+    _ path: [UInt8], _ content: ContentID, _ stamp: FileStamp, now: Now
+  ) throws(StoreError) {
+    // A batch may have given the name to another content since the look.
+    guard var file = try store.replicaFile(at: path), file.content == content else { return }
+    file.stamp = stamp
+    file.verified = now.wall
+    try store.commitFiling(put: [file], removed: [], filed: [])
+    filing.lost.remove(path)
+    filing.ready.insert(content)
+    filing.running?.staying.removeAll { $0.path == path }
+    filing.running?.outdated.insert(content)
   }
 }
 

@@ -140,6 +140,8 @@ package struct Replicator: ~Copyable {
     case .filed(let batch, let results): try filed(batch, results, now: now)
     case .diskRoom(let room): self.room = room
     case .replicaFileLost(let path): try replicaFileLost(path)
+    case .replicaFileTouched(let path, let content, let stamp):
+      try replicaFileTouched(path, content, stamp, now: now)
     default: preconditionFailure("an event without a handler")
     }
   }

@@ -125,6 +125,14 @@ import Testing
       ])
   }
 
+  /// Touched by somebody: what the entry asks for is set again.
+  @Test func aFileOfAnotherTimeGetsItsTimeBack() {
+    #expect(
+      operations(plan([place("a")], files: [file("a (2)", mtime: 9)])) == [
+        .move(from: bytes("a (2)"), path: bytes("a (2)"), content: photo, mtime: 5)
+      ])
+  }
+
   /// Links share an mtime: setting one's would change the other's.
   @Test func aNewMtimeForOneOfTwoLinksDoesNotTouchTheOther() {
     let files = [file("a", entry: 1, inode: 3), file("b", entry: 2, inode: 3)]
@@ -141,9 +149,21 @@ import Testing
 
   /// Whatever the change, each place ends with one operation or stays, and nothing is taken from a path that went.
   @Test(arguments: [5, 6], [5, 6]) func twoLinksEndAtTheirPlaces(first: Int64, second: Int64) {
-    let files = [file("a", entry: 1, inode: 3), file("b", entry: 2, inode: 3)]
-    let places = [place("a", mtime: first, entry: 8), place("c", mtime: second, entry: 9)]
-    let plan = plan(places, files: files)
+    let plan = plan(
+      [place("a", mtime: first, entry: 8), place("c", mtime: second, entry: 9)],
+      files: [file("a", entry: 1, inode: 3), file("b", entry: 2, inode: 3)])
+    expect(plan, ends: [bytes("a"): first, bytes("c"): second])
+  }
+
+  /// Two hard links that somebody touched, and what one of them should be.
+  @Test(arguments: [1, 8] as [UInt64]) func touchedLinksEndAtTheirPlaces(entry: UInt64) {
+    let plan = plan(
+      [place("a", mtime: 6, entry: entry), place("b", mtime: 6, entry: 2)],
+      files: [file("a", entry: 1, inode: 3), file("b", entry: 2, inode: 3)])
+    expect(plan, ends: [bytes("a"): 6, bytes("b"): 6])
+  }
+
+  private func expect(_ plan: FilingPlan, ends: [[UInt8]: Int64]) {
     var there: [[UInt8]: Int64] = [bytes("a"): 5, bytes("b"): 5]
     for operation in operations(plan) {
       switch operation {
@@ -160,6 +180,6 @@ import Testing
       case .land, .copyOwn: Issue.record("nothing is staged")
       }
     }
-    #expect(there == [bytes("a"): first, bytes("c"): second])
+    #expect(there == ends)
   }
 }

@@ -143,6 +143,31 @@ import Testing
     #expect(try machine.catalog.replicaFiles(of: a).count == 2)
   }
 
+  /// The same bytes under another time: held all along, and the time is set right without a peer.
+  @Test func aReplicaFileThatWasTouchedIsHeldAndGetsItsTimeBack() throws {
+    let (machine, link) = try machine([a])
+    try machine.fileAll()
+    let file = try #require(try machine.catalog.replicaFiles(of: a).first)
+    try machine.send(
+      .replicaFileTouched(file.path, a, machine.stamp(10, mtime: 99, inode: file.stamp.inode)))
+    #expect(machine.isHeld(a) && machine.isAvailable(a))
+    let actions = machine.take()
+    #expect(actions.orders(link).isEmpty)
+    #expect(
+      actions.batches.first?.operations == [
+        .move(from: file.path, path: file.path, content: a, mtime: file.stamp.mtime)
+      ])
+  }
+
+  /// The look was at a name that a batch has given to another content since.
+  @Test func aTouchOfAnotherContentIsNotBelieved() throws {
+    let (machine, _) = try machine([a])
+    try machine.fileAll()
+    let file = try #require(try machine.catalog.replicaFiles(of: a).first)
+    try machine.send(.replicaFileTouched(file.path, b, machine.stamp(11)))
+    #expect(try machine.catalog.replicaFiles(of: a).map(\.stamp) == [file.stamp])
+  }
+
   @Test func bothCopiesLostAreMissing() throws {
     let machine = try SingleMachine()
     try machine.send(.recovered)

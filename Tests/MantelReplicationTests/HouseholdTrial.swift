@@ -78,7 +78,7 @@ final class HouseholdTrial {
 
   private func meddle() throws {
     let index = below(count)
-    switch below(12) {
+    switch below(13) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -88,6 +88,7 @@ final class HouseholdTrial {
     case 7, 8: if let cable = randomCable() { household.cut(cable[0], cable[1]) }
     case 9: if let cable = randomCable() { connect(cable) }
     case 10: try damage(index)
+    case 11: household.machines[index].replica.isMounted.toggle()
     default: try household.scan(index)
     }
   }
@@ -157,11 +158,15 @@ final class HouseholdTrial {
     }
   }
 
-  /// Somebody takes a file out of a replica; found when the replica is compared next.
+  /// Somebody takes a file out of a replica, or touches one; found when the replica is compared next.
   private func damage(_ index: Int) throws {
     let paths = household.machines[index].replica.files.keys.sorted { $0.lexicographicallyPrecedes($1) }
     guard oneIn(2), let path = household.random.element(of: paths) else { return }
-    household.machines[index].replica.damage(path)
+    if oneIn(2) {
+      household.machines[index].replica.damage(path)
+    } else {
+      household.machines[index].replica.touch(path, mtime: mtime())
+    }
     household.checkReplica(index)
   }
 
@@ -175,6 +180,7 @@ final class HouseholdTrial {
       for left in 0..<right where cables.insert([left, right]).inserted { keepConnected([left, right]) }
     }
     for index in 0..<count {
+      household.machines[index].replica.isMounted = true
       try household.scan(index)
       household.checkReplica(index)
     }

@@ -89,6 +89,7 @@ extension ReplicationEvent {
     case .hashed(_, let path, _): "hashed \(String(decoding: path, as: UTF8.self))"
     case .directoryScanned(_, let sight): "scanned \(sight.files.count)"
     case .replicaFileLost(let path): "lost \(String(decoding: path, as: UTF8.self))"
+    case .replicaFileTouched(let path, _, _): "touched \(String(decoding: path, as: UTF8.self))"
     case .recovered: "recovered"
     case .tick: "tick"
     default: "other"

@@ -247,6 +247,9 @@ extension SimulatedHousehold {
     _ order: UnitOrder, _ payload: Payload, isCorrupt: Bool, _ link: LinkID, at index: Int
   ) throws {
     let unit = order.unit
+    if !machines[index].replica.isMounted {
+      return try handle(.stagingFailed(unit, isNoSpace: false), at: index)
+    }
     if let faults, random.oneIn(faults.staging) {
       return try handle(.stagingFailed(unit, isNoSpace: random.oneIn(3)), at: index)
     }

@@ -180,6 +180,8 @@ final class SimulatedHousehold {
   func crash(_ index: Int) throws {
     let machine = machines[index]
     for link in machine.links.keys.sorted() { cut(link) }
+    // An agent does not start without its replica.
+    machine.replica.isMounted = true
     if let running = machine.ask({ $0.filing.running }) {
       let done = random.below(running.steps.count + 1)
       _ = machine.replica.commit(running.steps.map(\.operation), own: machine.own, fault: nil, limit: done)
@@ -193,7 +195,7 @@ final class SimulatedHousehold {
   func checkReplica(_ index: Int) {
     work(at: index) { [self] in
       guard machines[index].replicator.isFilingIdle else { return checkReplica(index) }
-      for event in try machines[index].lostFiles() { try handle(event, at: index) }
+      for event in try machines[index].doubtfulFiles() { try handle(event, at: index) }
     }
   }
 }

@@ -95,12 +95,16 @@ final class SimulatedMachine {
     return events + [.recovered]
   }
 
-  /// What a comparison of the replica with the catalog reports.
-  func lostFiles() throws -> [ReplicationEvent] {
-    try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).filter { row in
-      replica.files[row.path]?.stamp.mtime != row.stamp.mtime
-        || replica.files[row.path]?.stamp.size != row.stamp.size
-    }.map { .replicaFileLost($0.path) }
+  /// What a comparison of the replica with the catalog reports; what differs by its stamp is re-read.
+  func doubtfulFiles() throws -> [ReplicationEvent] {
+    guard replica.isMounted else { return [] }
+    return try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).compactMap { row in
+      guard let file = replica.files[row.path], file.content == row.content else {
+        return .replicaFileLost(row.path)
+      }
+      guard file.mtime != row.stamp.mtime else { return nil }
+      return .replicaFileTouched(row.path, file.content, file.stamp)
+    }
   }
 
   /// All entries of an installed library, in any state.
@@ -168,9 +172,10 @@ final class SimulatedMachine {
 
   /// The bytes that this machine can serve of a content, from whatever file has them.
   func payload(of content: ContentID) -> Payload? {
+    if let own = own.values.first(where: { $0.content == content }) { return own.payload }
+    guard replica.isMounted else { return nil }
     if let file = replica.staged[content], file.blocks == nil { return file.payload }
     return replica.files.values.first { $0.content == content }?.payload
-      ?? own.values.first { $0.content == content }?.payload
   }
 
   /// Whether the machine has a content in a file that it can know of.

@@ -6,6 +6,8 @@ struct SimulatedReplica {
   var staged: [ContentID: StagedFile] = [:]
   /// Contents of files that somebody took away: nobody can answer for them.
   private(set) var damaged: Set<ContentID> = []
+  /// Somebody unplugs the disk: nothing is written or read, and nothing may be concluded.
+  var isMounted = true
   private var nextInode: UInt64 = 1 << 32
 
   /// How operations fail, while faults are on.
@@ -24,6 +26,9 @@ struct SimulatedReplica {
     if let file = files.removeValue(forKey: path) { damaged.insert(file.content) }
   }
 
+  /// Somebody touches a file of the replica: the same bytes at another time.
+  mutating func touch(_ path: [UInt8], mtime: Int64) { files[path]?.mtime = mtime }
+
   mutating func stageBlock(_ index: UInt32, of payload: Payload) {
     var file = staged[payload.content] ?? StagedFile(payload: payload, blocks: [])
     file.blocks?.insert(index)
@@ -35,6 +40,7 @@ struct SimulatedReplica {
   mutating func commit(
     _ operations: [FilingOperation], own: [[UInt8]: SimulatedFile], fault: (Fault, place: Int)?, limit: Int
   ) -> [FilingResult] {
+    guard isMounted else { return operations.map { _ in Self.failure(.notMounted) } }
     switch fault?.0 {
     case .notMounted: return operations.map { _ in Self.failure(.notMounted) }
     case .sync:
