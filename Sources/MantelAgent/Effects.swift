@@ -181,9 +181,13 @@ final class Effects: Sendable {
       do {
         let isIntact = try await hashing.run { try sink.assemble(content, manifest) }
         await engine.handle(.contentAssembled(content, isIntact: isIntact))
+      } catch let error as DiskError {
+        logger.warning(
+          "a large file could not be checked; it is tried again", metadata: ["error": "\(error)"])
+        await engine.handle(.assemblyFailed(content))
       } catch {
-        logger.warning("a large file could not be checked", metadata: ["error": "\(error)"])
-        await engine.handle(.contentAssembled(content, isIntact: false))
+        // The agent ends: nothing was found out.
+        logger.debug("a check was not made", metadata: ["error": "\(error)"])
       }
     }
   }
@@ -196,11 +200,11 @@ final class Effects: Sendable {
     }
   }
 
-  func file(_ batch: BatchID, _ operations: [FilingOperation], engine: Engine) {
+  func file(_ batch: BatchID, _ operations: [FilingOperation], isRepeat: Bool = false, engine: Engine) {
     start { [filing, replica] in
       do {
         let (results, room) = try await filing.run {
-          (replica.commit(operations), try? DiskRoom(free: replica.freeBytes, total: replica.totalBytes))
+          (replica.commit(operations, isRepeat: isRepeat), try? DiskRoom(free: replica.freeBytes, total: replica.totalBytes))
         }
         if let room { await engine.handle(.diskRoom(room)) }
         await engine.handle(.filed(batch, results))

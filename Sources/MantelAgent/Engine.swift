@@ -122,6 +122,8 @@ actor Engine {
     case .assemble(let content, let manifest): effects.assemble(content, manifest, engine: self)
     case .discardStaged(let content): effects.discard(content)
     case .file(let batch, let operations): effects.file(batch, operations, engine: self)
+    case .fileAgain(let batch, let operations):
+      effects.file(batch, operations, isRepeat: true, engine: self)
     case .rosterChanged:
       let gone = members.update(replicator.roster)
       effects.rosterChanged(removed: gone)

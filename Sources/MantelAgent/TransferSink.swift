@@ -103,16 +103,19 @@ final class TransferSink: Sendable {
     case .whole:
       let staged = try replica.stage(unit.content, size: order.contentBytes)
       try write(buffer, unit.part, to: staged)
-      guard try staged.finishWhole() else {
-        try staged.discard()
-        return .unitCorrupt(link, unit)
-      }
-      return .unitVerified(link, unit)
+      return try staged.finishWhole() ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
     case .block(let index):
-      let staged = try largeContent(unit.content, size: order.contentBytes)
-      try write(buffer, unit.part, to: staged)
-      return try staged.verifyBlock(index, expected: order.hash)
-        ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
+      do {
+        let staged = try largeContent(unit.content, size: order.contentBytes)
+        let isVerified = try staged.exclusively {
+          try write(buffer, unit.part, to: staged)
+          return try staged.verifyBlock(index, expected: order.hash)
+        }
+        return isVerified ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
+      } catch let error as DiskError where error.code == .exists {
+        // Another peer's block came first, and was verified.
+        return .unitVerified(link, unit)
+      }
     }
   }
 
@@ -153,7 +156,7 @@ final class TransferSink: Sendable {
     _ content: ContentID, size: UInt64, partial: PartialContent?
   ) throws -> (blocks: [UInt32]?, isWhole: Bool)? {
     guard let partial else {
-      let staged = try replica.stage(content, size: size)
+      let staged = try replica.restage(content, size: size)
       if UnitLayout(size: size).isWhole, try staged.finishWhole() { return (nil, true) }
       try staged.discard()
       return nil

@@ -109,20 +109,54 @@ extension Catalog {
   package func commitFiling(put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID])
     throws(StoreError)
   {
+    try write { db in try self.commitFiling(put: put, removed: removed, filed: filed, db) }
+  }
+
+  package func commitFiling(
+    put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID], journal: [UInt8]?
+  ) throws(StoreError) {
     try write { db in
-      var touched: Set<ContentID> = []
-      for path in removed {
-        guard let content = try Self.content(at: path, db) else { continue }
-        try db.run("DELETE FROM replica_file WHERE path = ?", [.bytes(path)])
-        touched.insert(content)
+      try self.commitFiling(put: put, removed: removed, filed: filed, db)
+      try Self.set(.filingJournal, journal, db)
+    }
+  }
+
+  private func commitFiling(
+    put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID], _ db: Database
+  ) throws {
+    var touched: Set<ContentID> = []
+    for path in removed {
+      guard let content = try Self.content(at: path, db) else { continue }
+      try db.run("DELETE FROM replica_file WHERE path = ?", [.bytes(path)])
+      touched.insert(content)
+    }
+    for file in put {
+      if let before = try Self.content(at: file.path, db) { touched.insert(before) }
+      try Self.put(file, db)
+      touched.insert(file.content)
+    }
+    for content in touched { try updateLacking(content, db) }
+    for content in filed { try Self.markFiled(content, db) }
+  }
+
+  package func fileAbsent(limit: Int) throws(StoreError) -> Int {
+    try write { db in
+      var found = 0
+      for (mark, generation) in [("came", "since"), ("went", "until")] where found < limit {
+        let rows = try db.all(
+          """
+          SELECT e.ref
+          FROM library l CROSS JOIN entry e INDEXED BY entry_\(mark) ON e.library = l.machine
+          WHERE e.\(mark) = 1 AND e.\(generation) > 0 AND e.\(generation) <= l.installed
+            AND NOT EXISTS (SELECT 1 FROM replica_file r WHERE r.content = e.content)
+            AND NOT EXISTS (SELECT 1 FROM file f WHERE f.content = e.content AND f.status = 1)
+          LIMIT ?
+          """, [.int(Int64(limit - found))]
+        ) { try $0.integer(0) }
+        for row in rows { try db.run("UPDATE entry SET \(mark) = 0 WHERE ref = ?", [.int(row)]) }
+        found += rows.count
       }
-      for file in put {
-        if let before = try Self.content(at: file.path, db) { touched.insert(before) }
-        try Self.put(file, db)
-        touched.insert(file.content)
-      }
-      for content in touched { try updateLacking(content, db) }
-      for content in filed { try Self.markFiled(content, db) }
+      return found
     }
   }
 

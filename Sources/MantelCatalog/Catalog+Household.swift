@@ -9,16 +9,18 @@ extension Catalog {
   }
 
   package func setValue(_ key: StoreKey, _ value: [UInt8]?) throws(StoreError) {
-    try write { db in
-      if let value {
-        try db.run(
-          """
-          INSERT INTO setting (key, value) VALUES (?, coalesce(?, x''))
-          ON CONFLICT DO UPDATE SET value = excluded.value
-          """, [.text(key.rawValue), .bytes(value)])
-      } else {
-        try db.run("DELETE FROM setting WHERE key = ?", [.text(key.rawValue)])
-      }
+    try write { db in try Self.set(key, value, db) }
+  }
+
+  static func set(_ key: StoreKey, _ value: [UInt8]?, _ db: Database) throws {
+    if let value {
+      try db.run(
+        """
+        INSERT INTO setting (key, value) VALUES (?, coalesce(?, x''))
+        ON CONFLICT DO UPDATE SET value = excluded.value
+        """, [.text(key.rawValue), .bytes(value)])
+    } else {
+      try db.run("DELETE FROM setting WHERE key = ?", [.text(key.rawValue)])
     }
   }
 

@@ -11,21 +11,30 @@ package enum FilingOperation: Hashable, Sendable {
   /// A copy of a file of an own folder, never a link; `root` is the folder's absolute path.
   case copyOwn(root: [UInt8], source: [UInt8], path: [UInt8], content: ContentID, mtime: Int64)
   /// A file whose content stays elsewhere in the replica, or was dropped.
-  case remove(path: [UInt8])
+  case remove(path: [UInt8], content: ContentID)
 
   /// Where the operation's file ends up; for a removal, what goes.
   package var path: [UInt8] {
     switch self {
     case .land(_, let path, _), .move(_, let path, _, _), .link(_, let path, _, _),
-      .copy(_, let path, _, _), .copyOwn(_, _, let path, _, _), .remove(let path):
+      .copy(_, let path, _, _), .copyOwn(_, _, let path, _, _), .remove(let path, _):
       path
+    }
+  }
+
+  /// The content of the file that the operation makes, moves or removes.
+  package var content: ContentID {
+    switch self {
+    case .land(let content, _, _), .move(_, _, let content, _), .link(_, _, let content, _),
+      .copy(_, _, let content, _), .copyOwn(_, _, _, let content, _), .remove(_, let content):
+      content
     }
   }
 }
 
 /// What became of an operation.
 package enum FilingResult: Hashable, Sendable {
-  /// Done and durable; the file's stamp (nil after a removal). `path` may differ from the one asked for: an existing
+  /// Done and durable; the file's stamp (nil after a removal, and when a later operation has moved the file on). `path` may differ from the one asked for: an existing
   /// file of other bytes keeps its name, the newcomer gets a suffix.
   case done(path: [UInt8], FileStamp?)
   /// An existing file had the same bytes already and was taken over; durable.

@@ -52,6 +52,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case replicaMarker
   case ownEpoch
   case pendingJoin
+  /// What the filing batch that runs may have done; see FilingJournal.
+  case filingJournal
 }
 
 /// Entries that one change of a library adds and takes away.
@@ -191,6 +193,12 @@ package protocol HouseholdStore: AnyObject {
   /// Records what a batch did, after its fsyncs: new and moved files, removed ones, contents whose files now match
   /// their entries. `missing` follows.
   func commitFiling(put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID]) throws(StoreError)
+  /// The same, and the value of `filingJournal` is replaced in the same transaction.
+  func commitFiling(put: [ReplicaFile], removed: [[UInt8]], filed: [ContentID], journal: [UInt8]?)
+    throws(StoreError)
+  /// Files contents of which nothing is here (no replica file, no published own file), without a plan. Looks at no more
+  /// than `limit` rows; returns how many it found: fewer than `limit` when it is done.
+  func fileAbsent(limit: Int) throws(StoreError) -> Int
   /// The name of a directory in the replica: chosen once per (library, folder) and remembered; a nil folder is the
   /// machine's own directory.
   func directoryName(_ library: MachineID, _ folder: FolderID?) throws(StoreError) -> String?

@@ -9,6 +9,8 @@ package struct DiskCalls: Sendable {
   /// Opens a file for writing: directory, name, flags beside `O_CLOEXEC | O_NOFOLLOW`, mode.
   package var create: @Sendable (Int32, [UInt8], Int32, UInt32) -> Int
   package var write: @Sendable (Int32, UnsafeRawBufferPointer, UInt64) -> Int
+  /// Reserves space for so many bytes, and makes the file that long.
+  package var allocate: @Sendable (Int32, UInt64) -> Int
   package var fsync: @Sendable (Int32) -> Int
   package var fdatasync: @Sendable (Int32) -> Int
   package var syncfs: @Sendable (Int32) -> Int
@@ -30,6 +32,7 @@ package struct DiskCalls: Sendable {
     write: { descriptor, bytes, offset in
       result { pwrite(descriptor, bytes.baseAddress, bytes.count, off_t(offset)) }
     },
+    allocate: { descriptor, size in Int(mantel_allocate(descriptor, size)) },
     fsync: { descriptor in result { Glibc.fsync(descriptor) } },
     fdatasync: { descriptor in result { Glibc.fdatasync(descriptor) } },
     syncfs: { descriptor in Int(mantel_syncfs(descriptor)) },
@@ -68,5 +71,21 @@ func withName<Result>(_ name: [UInt8], _ body: (UnsafePointer<CChar>) -> Result)
       }
       return body(start)
     }
+  }
+}
+
+extension DiskCalls {
+  /// Renames without replacing; where the filesystem cannot promise that, by a second name, and where there are none,
+  /// after a look: nobody else writes below the root.
+  func renameWithoutReplacing(
+    _ from: Directory, _ name: [UInt8], _ to: Directory, _ newName: [UInt8]
+  ) -> Int {
+    let outcome = rename(from.descriptor, name, to.descriptor, newName)
+    guard [-Int(EINVAL), -Int(ENOSYS), -Int(EOPNOTSUPP)].contains(outcome) else { return outcome }
+    let linked = link(from.descriptor, name, to.descriptor, newName)
+    if linked >= 0 { return unlink(from.descriptor, name, false) }
+    guard [-Int(EPERM), -Int(EOPNOTSUPP), -Int(ENOSYS)].contains(linked) else { return linked }
+    if (try? to.entryStatus(newName, path: newName)) != nil { return -Int(EEXIST) }
+    return replace(from.descriptor, name, to.descriptor, newName)
   }
 }

@@ -19,12 +19,14 @@ extension FilingBatch {
       outcome = try move(from: actual[from] ?? from, to: path, content: content, mtime: mtime)
     case .link(let from, let path, let content, let mtime):
       outcome = try link(from: actual[from] ?? from, to: path, content: content, mtime: mtime)
-    case .remove(let path):
-      try remove(path)
+    case .remove(let path, let content):
+      if isRepeat ? try hasBytes(of: content, path) : true { try remove(path) }
       outcome = .removed(path: path)
     }
     switch outcome {
-    case .placed(let path), .adopted(let path): actual[operation.path] = path
+    case .placed(let path), .adopted(let path):
+      actual[operation.path] = path
+      movedOn.remove(path)
     case .removed(let path): actual[path] = nil
     case .ended: break
     }
@@ -48,7 +50,7 @@ extension FilingBatch {
     guard let bytes else { return try existing(path, content: content, mtime: mtime) }
     let staging = staging
     return try name(path, content: content, mtime: mtime, source: bytes.stamp) { batch, parent, leaf in
-      batch.rename(staging, bytes.name, parent, leaf)
+      batch.calls.renameWithoutReplacing(staging, bytes.name, parent, leaf)
     } discard: { batch in
       batch.dropStaged(bytes.name)
     }
@@ -58,7 +60,7 @@ extension FilingBatch {
     from: [UInt8], to path: [UInt8], content: ContentID, mtime: Int64
   ) throws(Stop) -> Outcome {
     guard Self.isAllowed(from) else { throw .disk(DiskError(.name, path: from, operation: "check path")) }
-    guard let source = try openIfThere(from) else {
+    guard let source = try source(from, content) else {
       return try existing(path, content: content, mtime: mtime)
     }
     if source.status.stamp.mtime != mtime {
@@ -76,10 +78,11 @@ extension FilingBatch {
     let (directory, leaf) = try disk { () throws(DiskError) in try root.parent(of: from) }
     let outcome = try name(path, content: content, mtime: mtime, source: source.status.stamp) {
       batch, parent, newLeaf in
-      batch.rename(directory, leaf, parent, newLeaf)
+      batch.calls.renameWithoutReplacing(directory, leaf, parent, newLeaf)
     } discard: { batch in
       _ = batch.calls.unlink(directory.descriptor, leaf, false)
     }
+    movedOn.insert(from)
     left(from)
     return outcome
   }
@@ -88,7 +91,7 @@ extension FilingBatch {
     from: [UInt8], to path: [UInt8], content: ContentID, mtime: Int64
   ) throws(Stop) -> Outcome {
     guard Self.isAllowed(from) else { throw .disk(DiskError(.name, path: from, operation: "check path")) }
-    guard let source = try openIfThere(from) else {
+    guard let source = try source(from, content) else {
       return try existing(path, content: content, mtime: mtime)
     }
     if from == path { return .placed(path: path) }
@@ -127,51 +130,48 @@ extension FilingBatch {
   // MARK: Names
 
   /// Tries the path, then its suffixed names, until `take` succeeds or a file of the same bytes is there already;
-  /// then `discard` removes the source.
+  /// then `discard` removes the source. A name that the filesystem cannot hold is escaped.
   private mutating func name(
     _ path: [UInt8], content: ContentID, mtime: Int64, source: FileStamp,
     take: (FilingBatch, Directory, [UInt8]) -> Int, discard: (FilingBatch) -> Void
   ) throws(Stop) -> Outcome {
-    let parentPath = Self.parentPath(path)
-    let parent = try makeParent(parentPath)
-    for attempt in 0..<SuffixedName.attempts {
-      let candidate = SuffixedName.candidate(path, content, attempt: attempt)
-      let leaf = Self.leaf(candidate)
-      let outcome = take(self, parent, leaf)
-      if outcome >= 0 {
+    let (parent, parentPath) = try makeParent(Self.parentPath(path))
+    var refusal = -Int(EEXIST)
+    for form in EscapedName.forms(of: Self.leaf(path)) {
+      for attempt in 0..<SuffixedName.attempts {
+        let leaf = SuffixedName.candidate(form, content, attempt: attempt)
+        let candidate = Self.path(parentPath, leaf)
+        refusal = take(self, parent, leaf)
+        if refusal >= 0 {
+          touched.insert(parentPath)
+          return .placed(path: candidate)
+        }
+        guard refusal == -Int(EEXIST) else { break }
+        let isSame = (try? parent.entryStatus(leaf, path: candidate).stamp.inode) == source.inode
+        let isTaken =
+          isSame ? true : try adopt(parent, leaf, content: content, size: source.size, mtime: mtime)
+        guard isTaken else { continue }
         touched.insert(parentPath)
-        return .placed(path: candidate)
+        discard(self)
+        return isSame ? .placed(path: candidate) : .adopted(path: candidate)
       }
-      guard outcome == -Int(EEXIST) else {
-        throw .disk(DiskError(call: outcome, path: path, operation: "file"))
-      }
-      let isSame = (try? parent.entryStatus(leaf, path: candidate).stamp.inode) == source.inode
-      let isTaken =
-        isSame ? true : try adopt(parent, leaf, content: content, size: source.size, mtime: mtime)
-      guard isTaken else { continue }
-      touched.insert(parentPath)
-      discard(self)
-      return isSame ? .placed(path: candidate) : .adopted(path: candidate)
+      guard EscapedName.mayHelp(refusal) else { break }
     }
-    throw .disk(DiskError(.exists, errno: EEXIST, path: path, operation: "file"))
+    throw .disk(DiskError(call: refusal, path: path, operation: "file"))
   }
 
   /// The file that an earlier run left at the path or one of its suffixed names; else the source has changed.
   private mutating func existing(_ path: [UInt8], content: ContentID, mtime: Int64) throws(Stop) -> Outcome {
-    let parentPath = Self.parentPath(path)
-    let parent: Directory
-    do throws(DiskError) {
-      parent = try parentPath.isEmpty ? root : root.directory(parentPath)
-    } catch {
-      if error.code == .notFound { throw .sourceChanged }
-      throw .disk(error)
-    }
-    for attempt in 0..<SuffixedName.attempts {
-      let candidate = SuffixedName.candidate(path, content, attempt: attempt)
-      guard (try? parent.entryStatus(Self.leaf(candidate), path: candidate)) != nil else { break }
-      if try adopt(parent, Self.leaf(candidate), content: content, size: nil, mtime: mtime) {
-        touched.insert(parentPath)
-        return .adopted(path: candidate)
+    guard let (parent, parentPath) = try findParent(Self.parentPath(path)) else { throw .sourceChanged }
+    for form in EscapedName.forms(of: Self.leaf(path)) {
+      for attempt in 0..<SuffixedName.attempts {
+        let leaf = SuffixedName.candidate(form, content, attempt: attempt)
+        let candidate = Self.path(parentPath, leaf)
+        guard (try? parent.entryStatus(leaf, path: candidate)) != nil else { break }
+        if try adopt(parent, leaf, content: content, size: nil, mtime: mtime) {
+          touched.insert(parentPath)
+          return .adopted(path: candidate)
+        }
       }
     }
     throw .sourceChanged
@@ -207,16 +207,18 @@ extension FilingBatch {
     }
   }
 
-  /// Renames without replacing; where the filesystem cannot promise that, by a second name, and where there are none,
-  /// after a look: nobody else writes below the root.
-  private func rename(_ from: Directory, _ name: [UInt8], _ to: Directory, _ newName: [UInt8]) -> Int {
-    let outcome = calls.rename(from.descriptor, name, to.descriptor, newName)
-    guard [-Int(EINVAL), -Int(ENOSYS), -Int(EOPNOTSUPP)].contains(outcome) else { return outcome }
-    let linked = calls.link(from.descriptor, name, to.descriptor, newName)
-    if linked >= 0 { return calls.unlink(from.descriptor, name, false) }
-    guard [-Int(EPERM), -Int(EOPNOTSUPP), -Int(ENOSYS)].contains(linked) else { return linked }
-    if (try? to.entryStatus(newName, path: newName)) != nil { return -Int(EEXIST) }
-    return calls.replace(from.descriptor, name, to.descriptor, newName)
+  /// The file to be moved or linked: what has its name, and in a repeat its bytes too.
+  private func source(
+    _ path: [UInt8], _ content: ContentID
+  ) throws(Stop) -> (file: OpenFile, status: FileStatistics)? {
+    guard let found = try openIfThere(path) else { return nil }
+    if isRepeat { guard try isOnDisk(content, found.file, size: found.status.stamp.size) else { return nil } }
+    return found
+  }
+
+  private func hasBytes(of content: ContentID, _ path: [UInt8]) throws(Stop) -> Bool {
+    guard let found = try openIfThere(path) else { return false }
+    return try isOnDisk(content, found.file, size: found.status.stamp.size)
   }
 
   private func openIfThere(_ path: [UInt8]) throws(Stop) -> (file: OpenFile, status: FileStatistics)? {
@@ -230,36 +232,57 @@ extension FilingBatch {
 
   // MARK: Directories
 
-  /// Opens the directory, making what is missing on the way; each new one's parent is to be synced.
-  private mutating func makeParent(_ path: [UInt8]) throws(Stop) -> Directory {
-    if let lastParent, lastParent.path == path { return lastParent.directory }
-    if path.isEmpty { return root }
-    let directory: Directory
+  /// Opens the directory, making what is missing on the way; each new one's parent is to be synced. Also its path:
+  /// components that the filesystem cannot hold are escaped.
+  private mutating func makeParent(_ path: [UInt8]) throws(Stop) -> (Directory, path: [UInt8]) {
+    if let lastParent, lastParent.asked == path { return (lastParent.directory, lastParent.path) }
+    if path.isEmpty { return (root, []) }
+    let found: (Directory, path: [UInt8])
     do throws(DiskError) {
-      directory = try root.directory(path)
+      found = (try root.directory(path), path)
     } catch {
-      guard error.errno == ENOENT else { throw .disk(error) }
-      directory = try makeDirectories(path)
+      guard error.errno == ENOENT || EscapedName.mayHelp(-Int(error.errno)) else { throw .disk(error) }
+      found = try makeDirectories(path)
     }
-    lastParent = (path, directory)
-    return directory
+    lastParent = (path, found.path, found.0)
+    return found
   }
 
-  private mutating func makeDirectories(_ path: [UInt8]) throws(Stop) -> Directory {
+  private mutating func makeDirectories(_ path: [UInt8]) throws(Stop) -> (Directory, path: [UInt8]) {
     var directory = root
     var above: [UInt8] = []
     for name in RelativePath.components(path) {
-      let outcome = calls.mkdir(directory.descriptor, name)
-      if outcome >= 0 {
+      var made = (name: name, outcome: 0)
+      for form in EscapedName.forms(of: name) {
+        made = (form, calls.mkdir(directory.descriptor, form))
+        guard EscapedName.mayHelp(made.outcome) else { break }
+      }
+      if made.outcome >= 0 {
         touched.insert(above)
-      } else if outcome != -Int(EEXIST) {
-        throw .disk(DiskError(call: outcome, path: path, operation: "create directory"))
+      } else if made.outcome != -Int(EEXIST) {
+        throw .disk(DiskError(call: made.outcome, path: path, operation: "create directory"))
       }
       let current = directory
-      directory = try disk { () throws(DiskError) in try current.directory(name) }
-      above = above.isEmpty ? name : above + [UInt8(ascii: "/")] + name
+      directory = try disk { () throws(DiskError) in try current.directory(made.name) }
+      above = Self.path(above, made.name)
     }
-    return directory
+    return (directory, above)
+  }
+
+  /// The directory as `makeParent` would find it; nil if there is none.
+  private func findParent(_ path: [UInt8]) throws(Stop) -> (Directory, path: [UInt8])? {
+    var directory = root
+    var above: [UInt8] = []
+    for name in RelativePath.components(path) {
+      let forms = EscapedName.forms(of: name)
+      guard let form = forms.first(where: { (try? directory.entryStatus($0, path: path)) != nil }) else {
+        return nil
+      }
+      let current = directory
+      directory = try disk { () throws(DiskError) in try current.directory(form) }
+      above = Self.path(above, form)
+    }
+    return (directory, above)
   }
 
   /// After a file left a directory: it is to be synced, or goes if it is empty, up to the machine's directory.
@@ -278,6 +301,10 @@ extension FilingBatch {
 
   static func parentPath(_ path: [UInt8]) -> [UInt8] {
     path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
+  }
+
+  static func path(_ directory: [UInt8], _ name: [UInt8]) -> [UInt8] {
+    directory.isEmpty ? name : directory + [UInt8(ascii: "/")] + name
   }
 
   static func leaf(_ path: [UInt8]) -> [UInt8] {

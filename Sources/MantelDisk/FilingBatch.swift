@@ -8,13 +8,15 @@ extension Replica {
   /// fsync fails, every operation of the batch that had not failed is `.failed(.sync)`.
   ///
   /// First the bytes (landed contents, copies) get mode and mtime and are synced, then names change, then every
-  /// directory that was touched is synced, up to the first that was there before. Repeating a batch after a crash is
-  /// safe: a file that already is where it should be is found by its hash and adopted.
-  package func commit(_ operations: [FilingOperation]) -> [FilingResult] {
+  /// directory that was touched is synced, up to the first that was there before.
+  ///
+  /// A batch that was cut off is safe to repeat, as a repeat: then no name is trusted, because a file that moved may have
+  /// the name that another had. Each is known by its hash, where it came from or where it was to go.
+  package func commit(_ operations: [FilingOperation], isRepeat: Bool = false) -> [FilingResult] {
     commitLock.withLock { _ in
       do throws(DiskError) {
         let root = try mounted()
-        var batch = FilingBatch(replica: self, root: root, staging: try staging(root))
+        var batch = FilingBatch(replica: self, root: root, staging: try staging(root), isRepeat: isRepeat)
         return batch.run(operations)
       } catch {
         return operations.map { _ in .failed(FilingFailure(error)) }
@@ -71,17 +73,22 @@ struct FilingBatch {
   let replica: Replica
   let root: Directory
   let staging: Directory
+  let isRepeat: Bool
   var touched: Set<[UInt8]> = []
   /// Paths that files really got, by the paths that were asked for.
   var actual: [[UInt8]: [UInt8]] = [:]
-  var lastParent: (path: [UInt8], directory: Directory)?
+  /// Paths that files had only until a later operation moved them on.
+  var movedOn: Set<[UInt8]> = []
+  /// The directory that was asked for last: its path, and the one that it really has.
+  var lastParent: (asked: [UInt8], path: [UInt8], directory: Directory)?
 
   var calls: DiskCalls { replica.calls }
 
-  init(replica: Replica, root: Directory, staging: Directory) {
+  init(replica: Replica, root: Directory, staging: Directory, isRepeat: Bool) {
     self.replica = replica
     self.root = root
     self.staging = staging
+    self.isRepeat = isRepeat
   }
 
   mutating func run(_ operations: [FilingOperation]) -> [FilingResult] {
@@ -160,6 +167,8 @@ struct FilingBatch {
           return .success(nil)
         }
       } catch {
+        // Not to be made again; it may have been made the first time.
+        if isRepeat, case .sync = error {} else if isRepeat { return .success(nil) }
         return .failure(error)
       }
     }
@@ -180,7 +189,11 @@ struct FilingBatch {
     let stage = replica.verified(content)
     let file = stage?.file ?? opened.file
     if stage == nil {
-      guard try isOnDisk(content, file, size: opened.status.stamp.size) else { throw .sourceChanged }
+      guard try isOnDisk(content, file, size: opened.status.stamp.size) else {
+        // It must not stand in the way of the bytes that are fetched now.
+        dropStaged(name)
+        throw .sourceChanged
+      }
     }
     try dress(file, mtime: mtime)
     return Prepared(
@@ -212,7 +225,7 @@ struct FilingBatch {
   func copy(
     _ source: OpenFile, size: UInt64, _ content: ContentID, mtime: Int64, keepsFile: Bool
   ) throws(Stop) -> Prepared {
-    let name = replica.nextCopyName()
+    let name = replica.nextTemporaryName()
     let made = calls.create(staging.descriptor, name, O_RDWR | O_CREAT | O_EXCL, 0o600)
     guard made >= 0 else { throw .disk(DiskError(call: made, path: name, operation: "copy")) }
     let target = OpenFile(Int32(made))
@@ -316,6 +329,7 @@ struct FilingBatch {
     switch outcome {
     case .removed(let path): return .done(path: path, nil)
     case .ended(let result): return result
+    case .placed(let path) where movedOn.contains(path): return .done(path: path, nil)
     case .placed(let path), .adopted(let path):
       do {
         let stamp = try root.status(path).stamp

@@ -23,7 +23,7 @@ package final class Replica: Sendable {
     var place: Place?
     var verified: [ContentID: VerifiedStage] = [:]
     var keptFiles = 0
-    var nextCopy: UInt64 = 0
+    var lastTemporary: UInt64 = 0
     /// Contents that are being written.
     var openStages = 0
   }
@@ -207,12 +207,12 @@ extension Replica {
   func verified(_ content: ContentID) -> VerifiedStage? { state.withLock { $0.verified[content] } }
 
   /// A name in the staging area that no content has.
-  func nextCopyName() -> [UInt8] {
+  func nextTemporaryName() -> [UInt8] {
     let number = state.withLock {
-      $0.nextCopy += 1
-      return $0.nextCopy
+      $0.lastTemporary += 1
+      return $0.lastTemporary
     }
-    return Array("copy-\(number)".utf8)
+    return Array("part-\(number)".utf8)
   }
 
   private func tidyStaging() throws(DiskError) {

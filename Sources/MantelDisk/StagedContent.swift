@@ -4,10 +4,13 @@ import Glibc
 package import MantelCore
 import Synchronization
 
-/// A content on its way into the replica: one file in the staging area, named by its id.
+/// A content on its way into the replica: one file in the staging area.
 ///
-/// Bytes are hashed as they come in, in order; what came out of order is read again when it is verified. One owner at
-/// a time writes; calls block. Nothing of it is durable before `Replica.commit`, or `syncBlocks` for large ones.
+/// A content of one unit has a file of its own for each peer that sends it, which gets the content's name once it was
+/// verified, and is never written to again: it may lie at its final name by then. Blocks of a large content come from
+/// several peers into one file that has the content's name; a block that was verified is not written to again.
+/// Bytes are hashed as they come in, in order; what came out of order is read again when it is verified. Calls block.
+/// Nothing of it is durable before `Replica.commit`, or `syncBlocks` for large ones.
 package final class StagedContent: Sendable {
   private struct RunningHash {
     var hasher = SHA256()
@@ -34,8 +37,15 @@ package final class StagedContent: Sendable {
     var blocks: [UInt32: RunningHash] = [:]
     var verified: [UInt8]
     var wasWritten = false
+    /// The file has the content's name, or is to go with this value.
+    var hasName: Bool
     /// Verified as a whole: the file may lie at its final name by now, and is never written to again.
     var isFinished = false
+
+    func isVerified(_ part: UnitID.Part) -> Bool {
+      if case .block(let index) = part, verified.hasBit(Int(index)) { return true }
+      return isFinished
+    }
 
     mutating func markBlock(_ index: UInt32, isVerified: Bool) {
       let bit = UInt8(1) << UInt8(index & 7)
@@ -50,24 +60,34 @@ package final class StagedContent: Sendable {
   private let layout: UnitLayout
   private let file: OpenFile
   private let replica: Replica
+  /// The file's name in the staging area as long as it does not have the content's.
+  private let temporaryName: [UInt8]?
   private let state: Mutex<State>
+  /// Whose turn it is to write and verify: a block is one piece, and the last check comes after all of them.
+  private let turn = Mutex(())
 
   /// Blocks hashed while they come in; more at once are read again when they are verified.
   private static let runningBlocks = 256
   /// Blocks of the contiguous prefix that one `verifyBlock` may add to the whole hash: keeps pace without stalling.
   private static let chasedBlocks = 8
 
-  init(content: ContentID, size: UInt64, file: OpenFile, replica: Replica) {
+  /// Without a temporary name the file has the content's.
+  init(content: ContentID, size: UInt64, file: OpenFile, temporaryName: [UInt8]? = nil, replica: Replica) {
     self.content = content
     self.size = size
     self.file = file
     self.replica = replica
     layout = UnitLayout(size: size)
-    state = Mutex(State(verified: [UInt8](repeating: 0, count: (layout.blockCount + 7) / 8)))
+    self.temporaryName = temporaryName
+    state = Mutex(
+      State(
+        verified: [UInt8](repeating: 0, count: (layout.blockCount + 7) / 8), hasName: temporaryName == nil))
     replica.state.withLock { $0.openStages += 1 }
   }
 
   deinit {
+    // Best effort: a file without a content's name goes at the next start too.
+    if let temporaryName, !state.withLock({ $0.hasName }) { replica.dropTemporary(temporaryName) }
     replica.state.withLock { $0.openStages -= 1 }
     replica.releaseIfIdle()
   }
@@ -75,12 +95,14 @@ package final class StagedContent: Sendable {
   // MARK: Writing
 
   /// Writes bytes of a unit at an offset within the unit. Throws `.tooLarge` for bytes outside of it: a peer's length
-  /// reaches no further than this; and `.exists` once the content was verified.
+  /// reaches no further than this; and `.exists` once the content, or the block, was verified.
   package func write(_ part: UnitID.Part, offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(DiskError) {
     guard part != .manifest, let range = layout.range(of: part),
       offset <= UInt64(range.count), UInt64(bytes.count) <= UInt64(range.count) - offset
     else { throw DiskError(.tooLarge, path: path, operation: "stage") }
-    guard !state.withLock({ $0.isFinished }) else { throw DiskError(.exists, path: path, operation: "stage") }
+    guard !state.withLock({ $0.isVerified(part) }) else {
+      throw DiskError(.exists, path: path, operation: "stage")
+    }
     try file.write(bytes, at: range.lowerBound + offset, path: path, calls: replica.calls)
     state.withLock { state in
       state.wasWritten = true
@@ -103,6 +125,11 @@ package final class StagedContent: Sendable {
     try write(part, offset: offset, UnsafeRawBufferPointer(copy))
   }
 
+  /// Writing and verifying a block as one piece of work: with several peers, each in its turn.
+  package func exclusively<Value>(_ body: () throws -> Value) rethrows -> Value {
+    try turn.withLock { _ in try body() }
+  }
+
   // MARK: Whole units
 
   /// Whether the bytes are the content's; if so it can be landed, and served from the staging area. Bytes found
@@ -117,7 +144,7 @@ package final class StagedContent: Sendable {
       if !wasWritten { try settleOldBytes() }
       isWhole = try replica.isContent(content, file, size: size, path: path)
     }
-    if isWhole { finish() }
+    if isWhole, try takeName() { finish() }
     return isWhole
   }
 
@@ -165,6 +192,10 @@ package final class StagedContent: Sendable {
   /// The last check of a large content: all blocks verified, and the whole file's SHA-256 the content's. False with
   /// every block good means that the owner's manifest is not the content's.
   package func finishLarge(_ manifest: Manifest) throws(DiskError) -> Bool {
+    try turn.withLock { _ throws(DiskError) in try finishInTurn(manifest) }
+  }
+
+  private func finishInTurn(_ manifest: Manifest) throws(DiskError) -> Bool {
     let isComplete = state.withLock { state in
       (0..<layout.blockCount).allSatisfy { state.verified.hasBit($0) }
     }
@@ -177,12 +208,22 @@ package final class StagedContent: Sendable {
     return true
   }
 
-  /// Removes the staged bytes.
-  package func discard() throws(DiskError) { try replica.discardStaged(content) }
+  /// Removes the staged bytes; those of a unit that was not verified go with this value.
+  package func discard() throws(DiskError) {
+    if state.withLock({ $0.hasName }) { try replica.discardStaged(content) }
+  }
 
   // MARK: -
 
   private var path: [UInt8] { Replica.stagingPath + [UInt8(ascii: "/")] + Array(content.hex.utf8) }
+
+  /// Gives a verified unit the content's name. False when another peer's has it: these bytes are not needed.
+  private func takeName() throws(DiskError) -> Bool {
+    guard let temporaryName else { return true }
+    guard try replica.nameStaged(temporaryName, content, path: path) else { return false }
+    state.withLock { $0.hasName = true }
+    return true
+  }
 
   private func finish() {
     state.withLock { $0.isFinished = true }
@@ -233,15 +274,32 @@ extension [UInt8] {
 // MARK: - The staging area
 
 extension Replica {
-  /// Opens the staged file of a content, or makes one. What an earlier process left there stays: check it with
-  /// `finishWhole` or `resume`. Space for a large content is reserved at once (`.noSpace`).
+  /// A file for a content's bytes: a new one for one unit, for a large content the one that there is, or a new one whose
+  /// space is reserved (`.noSpace`). Throws `.exists` for a large content that was verified: it may be on its way to its
+  /// final name.
   package func stage(_ content: ContentID, size: UInt64) throws(DiskError) -> StagedContent {
+    guard UnitLayout(size: size).isWhole else { return try restage(content, size: size) }
+    let root = try mounted()
+    syncer.watch(root)
+    let name = nextTemporaryName()
+    let file = try createTemporary(staging(root), name)
+    return StagedContent(content: content, size: size, file: file, temporaryName: name, replica: self)
+  }
+
+  /// Opens the file that has a content's name in the staging area, or makes one. What an earlier process left there
+  /// stays: check it with `finishWhole` or `resume`.
+  package func restage(_ content: ContentID, size: UInt64) throws(DiskError) -> StagedContent {
     let path = Self.stagingPath + [UInt8(ascii: "/")] + Array(content.hex.utf8)
     guard size <= Limits.contentBytes else { throw DiskError(.tooLarge, path: path, operation: "stage") }
     let root = try mounted()
     let staging = try staging(root)
     syncer.watch(root)
-    forget(content)
+    if verified(content) != nil {
+      guard (try? staging.entryStatus(Array(content.hex.utf8), path: path)) == nil else {
+        throw DiskError(.exists, path: path, operation: "stage")
+      }
+      forget(content)
+    }
     var file = try openStaged(staging, content, path: path)
     var status = try file.status(path)
     if status.linkCount > 1 {
@@ -299,6 +357,37 @@ extension Replica {
     }
   }
 
+  /// Gives a verified file in the staging area the name of its content; false if a verified one has it.
+  func nameStaged(_ name: [UInt8], _ content: ContentID, path: [UInt8]) throws(DiskError) -> Bool {
+    let outcome = nameStaged(try staging(mounted()), name, content)
+    if outcome == -Int(EEXIST) { return false }
+    guard outcome >= 0 else { throw DiskError(call: outcome, path: path, operation: "stage") }
+    return true
+  }
+
+  private func nameStaged(_ staging: Directory, _ name: [UInt8], _ content: ContentID) -> Int {
+    let newName = Array(content.hex.utf8)
+    let outcome = calls.renameWithoutReplacing(staging, name, staging, newName)
+    guard outcome == -Int(EEXIST), verified(content) == nil else { return outcome }
+    // Left by an earlier process, and not vouched for by this one.
+    return calls.replace(staging.descriptor, name, staging.descriptor, newName)
+  }
+
+  private func createTemporary(_ staging: Directory, _ name: [UInt8]) throws(DiskError) -> OpenFile {
+    let made = calls.create(staging.descriptor, name, O_RDWR | O_CREAT | O_EXCL, 0o600)
+    guard made >= 0 else { throw DiskError(call: made, path: name, operation: "stage") }
+    return OpenFile(Int32(made))
+  }
+
+  /// Best effort: what stays goes at the next start.
+  func dropTemporary(_ name: [UInt8]) {
+    if let staging = try? staging(mounted()) { dropTemporary(staging, name) }
+  }
+
+  private func dropTemporary(_ staging: Directory, _ name: [UInt8]) {
+    _ = calls.unlink(staging.descriptor, name, false)
+  }
+
   private func openStaged(_ staging: Directory, _ content: ContentID, path: [UInt8]) throws(DiskError)
     -> OpenFile
   {
@@ -326,11 +415,13 @@ extension Replica {
   }
 
   private func allocate(_ file: OpenFile, _ size: UInt64, path: [UInt8]) throws(DiskError) {
-    let outcome = Int(mantel_allocate(file.descriptor, size))
+    let outcome = calls.allocate(file.descriptor, size)
     if outcome == -Int(EOPNOTSUPP) || outcome == -Int(ENOSYS) {
       // No reserving here: the size alone, and a full disk shows when it is written.
       try setSize(file, size, path: path)
     } else if outcome < 0 {
+      // Filesystems keep what they could reserve: on a full disk that is all that was left of it.
+      try setSize(file, 0, path: path)
       throw DiskError(call: outcome, path: path, operation: "reserve space")
     }
   }

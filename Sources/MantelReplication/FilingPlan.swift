@@ -1,6 +1,8 @@
+import DequeModule
 import MantelCore
 
-/// Where the replica files of one content have to be, and how they get there from what is here. Pure.
+/// Where the replica files of one content have to be, and how they get there from what is here. Pure; takes time in
+/// proportion to places and files, of which an empty file or a common sidecar may have ten thousands.
 struct FilingPlan {
   /// A place that an entry names.
   struct Place: Hashable {
@@ -23,6 +25,9 @@ struct FilingPlan {
     var place: Place?
     /// The replica file's path before the operation, where it had one.
     var former: [UInt8]?
+
+    /// What frees a name without taking one: the moves behind it need that name.
+    var onlyFrees: Bool { place == nil || FilingPlan.isParked(operation.path) }
   }
 
   /// Removals and moves: they free names, so they go before anything that takes one.
@@ -30,6 +35,9 @@ struct FilingPlan {
   private(set) var arriving: [Step] = []
   /// Files that already are what an entry asks for, to be recorded under its id.
   private(set) var staying: [(file: ReplicaFile, place: Place)] = []
+  /// What later places are linked to or copied from: the first file of all, and the first of each mtime.
+  private var original: (path: [UInt8], rank: Int)?
+  private var twins: [Int64: (path: [UInt8], rank: Int)] = [:]
 
   /// `occupied`: paths that files of other contents, which move themselves, still take.
   init(
@@ -37,116 +45,171 @@ struct FilingPlan {
     occupied: Set<[UInt8]>
   ) {
     guard !places.isEmpty else { return }
-    var unused = files.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+    var unused = UnusedFiles(files)
     var open: [Place] = []
     for place in places.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
-      let fits = unused.firstIndex {
-        $0.stamp.mtime == place.mtime
-          ? ($0.entry == place.entry && $0.library == place.library) || $0.path == place.path
-          : $0.entry == place.entry && $0.library == place.library && Self.isAlone($0, among: files)
-      }
-      if let fits {
-        let file = unused.remove(at: fits)
-        if file.stamp.mtime == place.mtime {
-          staying.append((file, place))
-        } else {
-          // Somebody touched it: it keeps its name and gets its time back.
-          leaving.append(Self.move(file, to: file.path, content, place))
-        }
-      } else {
+      guard let file = unused.takeFitting(place) else {
         open.append(place)
+        continue
+      }
+      if file.stamp.mtime == place.mtime {
+        staying.append((file, place))
+        offer(file.path, place.mtime, rank: 0)
+      } else {
+        // Somebody touched it: it keeps its name and gets its time back.
+        move(file, to: file.path, content, place)
       }
     }
     var late: [Place] = []
     // First those whose name is taken already: else another place might take their file away.
-    let named = Set(unused.map(\.path))
-    for place in open.filter({ named.contains($0.path) }) + open.filter({ !named.contains($0.path) }) {
-      if !occupied.contains(place.path),
-        let index = Self.movable(unused, to: place, among: files)
-      {
-        leaving.append(Self.move(unused.remove(at: index), to: place.path, content, place))
+    let named = open.filter { unused.has($0.path) }
+    for place in named + open.filter({ !unused.has($0.path) }) {
+      if !occupied.contains(place.path), let file = unused.takeMovable(to: place) {
+        move(file, to: place.path, content, place)
       } else {
         late.append(place)
       }
     }
     for place in late {
-      if staying.isEmpty, leaving.isEmpty, arriving.isEmpty, let file = unused.first {
+      if original == nil, let file = unused.takeFirst() {
         // The name is free only after its file has moved: ours is parked meanwhile.
-        unused.removeFirst()
-        leaving.append(
-          Step(
+        if !Self.isParked(file.path) {
+          let aside = Step(
             operation: .move(
               from: file.path, path: Self.parking(content), content: content, mtime: place.mtime),
-            place: nil, former: file.path))
-        arriving.append(
-          Step(
-            operation: .move(
-              from: Self.parking(content), path: place.path, content: content, mtime: place.mtime),
-            place: place))
-      } else if let step = copy(content, to: place, source: source) {
-        arriving.append(step)
+            place: place, former: file.path)
+          leaving.append(aside)
+        }
+        arrive(
+          .move(from: Self.parking(content), path: place.path, content: content, mtime: place.mtime), place,
+          former: Self.parking(content))
+      } else if let operation = copy(content, to: place, source: source) {
+        arrive(operation, place)
       }
       // Else nothing here has the bytes: the content is missing, and is filed once they have come.
     }
     // What is left over is a second copy of bytes that stay.
-    if !staying.isEmpty || !leaving.isEmpty || !arriving.isEmpty {
-      for file in unused {
-        leaving.append(Step(operation: .remove(path: file.path), place: nil, former: file.path))
-      }
+    guard !staying.isEmpty || !leaving.isEmpty || !arriving.isEmpty else { return }
+    while let file = unused.takeFirst() {
+      leaving.append(
+        Step(operation: .remove(path: file.path, content: content), place: nil, former: file.path))
     }
+  }
+
+  private mutating func move(_ file: ReplicaFile, to path: [UInt8], _ content: ContentID, _ place: Place) {
+    leaving.append(
+      Step(
+        operation: .move(from: file.path, path: path, content: content, mtime: place.mtime), place: place,
+        former: file.path))
+    offer(path, place.mtime, rank: 1)
+  }
+
+  private mutating func arrive(_ operation: FilingOperation, _ place: Place, former: [UInt8]? = nil) {
+    arriving.append(Step(operation: operation, place: place, former: former))
+    offer(place.path, place.mtime, rank: 2)
+  }
+
+  /// A file that later places may be made from; of a lower rank before one of a higher, then the first.
+  private mutating func offer(_ path: [UInt8], _ mtime: Int64, rank: Int) {
+    if original.map({ $0.rank > rank }) ?? true { original = (path, rank) }
+    if twins[mtime].map({ $0.rank > rank }) ?? true { twins[mtime] = (path, rank) }
+  }
+
+  /// Where a file waits for its new name. It has a row there: after a crash, or when its name was not to be had, the
+  /// next plan finds it.
+  static func parking(_ content: ContentID) -> [UInt8] { parked + Array(content.hex.utf8) }
+
+  static func isParked(_ path: [UInt8]) -> Bool { path.starts(with: parked) }
+
+  private static let parked = Array(".mantel/trash/parked/".utf8)
+
+  private func copy(_ content: ContentID, to place: Place, source: Source?) -> FilingOperation? {
+    if let twin = twins[place.mtime] {
+      return .link(from: twin.path, path: place.path, content: content, mtime: place.mtime)
+    }
+    if let original {
+      return .copy(from: original.path, path: place.path, content: content, mtime: place.mtime)
+    }
+    switch source {
+    case .staged: return .land(content, path: place.path, mtime: place.mtime)
+    case .own(let root, let path):
+      return .copyOwn(root: root, source: path, path: place.path, content: content, mtime: place.mtime)
+    case nil: return nil
+    }
+  }
+}
+
+/// The files of one content that no place has yet, found by what a place asks for.
+private struct UnusedFiles {
+  private struct EntryName: Hashable {
+    var library: MachineID
+    var entry: EntryID
+  }
+  private let files: [ReplicaFile]
+  private var isUsed: [Bool]
+  private let byPath: [[UInt8]: Int]
+  /// Indices by path order; those that were used since are dropped when they are met.
+  private var byEntry: [EntryName: Deque<Int>] = [:]
+  private var byTime: [Int64: Deque<Int>] = [:]
+  private var all: Deque<Int>
+  private var alone: Deque<Int>
+  private let isAlone: [Bool]
+
+  init(_ unsorted: [ReplicaFile]) {
+    let files = unsorted.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+    var names: [UInt64: Int] = [:]
+    for file in files { names[file.stamp.inode, default: 0] += 1 }
+    self.files = files
+    isUsed = Array(repeating: false, count: files.count)
+    isAlone = files.map { names[$0.stamp.inode] == 1 }
+    byPath = Dictionary(files.indices.map { (files[$0].path, $0) }) { first, _ in first }
+    all = Deque(files.indices)
+    alone = Deque(files.indices.filter { [isAlone] in isAlone[$0] })
+    for (index, file) in files.enumerated() {
+      byEntry[EntryName(library: file.library, entry: file.entry), default: []].append(index)
+      byTime[file.stamp.mtime, default: []].append(index)
+    }
+  }
+
+  /// A file of the place's path that no place has yet is there.
+  func has(_ path: [UInt8]) -> Bool { byPath[path].map { !isUsed[$0] } ?? false }
+
+  /// The file that stands for the place's entry already, or lies there as it should. A parked one has to move. One of
+  /// another time gets the right one in place, unless that would be the time of its other hard links too.
+  mutating func takeFitting(_ place: FilingPlan.Place) -> ReplicaFile? {
+    let name = EntryName(library: place.library, entry: place.entry)
+    for index in byEntry[name] ?? [] where !isUsed[index] && !FilingPlan.isParked(files[index].path) {
+      if files[index].stamp.mtime == place.mtime || isAlone[index] { return take(index) }
+    }
+    guard let index = byPath[place.path], !isUsed[index], files[index].stamp.mtime == place.mtime else {
+      return nil
+    }
+    return take(index)
   }
 
   /// A file that may become the place's by a move. A move sets the file's mtime, and with it that of its other hard
   /// links: one that has some is moved only as it is.
-  private static func movable(
-    _ unused: [ReplicaFile], to place: Place, among files: [ReplicaFile]
-  ) -> Int? {
+  mutating func takeMovable(to place: FilingPlan.Place) -> ReplicaFile? {
     // A file of these bytes that is there already would be taken for the one that is to come.
-    if let there = unused.firstIndex(where: { $0.path == place.path }) {
-      return isAlone(unused[there], among: files) ? there : nil
+    if let there = byPath[place.path], !isUsed[there] { return isAlone[there] ? take(there) : nil }
+    while let index = byTime[place.mtime]?.popFirst() {
+      if !isUsed[index] { return take(index) }
     }
-    return unused.firstIndex { $0.stamp.mtime == place.mtime }
-      ?? unused.firstIndex { isAlone($0, among: files) }
-  }
-
-  /// No other of the content's files is a hard link of this one, as far as the catalog knows.
-  private static func isAlone(_ file: ReplicaFile, among files: [ReplicaFile]) -> Bool {
-    !files.contains { $0.path != file.path && $0.stamp.inode == file.stamp.inode }
-  }
-
-  private static func move(
-    _ file: ReplicaFile, to path: [UInt8], _ content: ContentID, _ place: Place
-  ) -> Step {
-    Step(
-      operation: .move(from: file.path, path: path, content: content, mtime: place.mtime), place: place,
-      former: file.path)
-  }
-
-  /// Where a file waits for its new name; after a crash the same plan finds it there.
-  static func parking(_ content: ContentID) -> [UInt8] {
-    Array(".mantel/trash/parked/\(content.hex)".utf8)
-  }
-
-  private func copy(_ content: ContentID, to place: Place, source: Source?) -> Step? {
-    let placed: [(path: [UInt8], mtime: Int64)] =
-      staying.map { ($0.file.path, $0.place.mtime) }
-      + (leaving + arriving).compactMap { step in
-        step.place.map { ($0.path, $0.mtime) }
-      }
-    let operation: FilingOperation
-    if let twin = placed.first(where: { $0.mtime == place.mtime }) {
-      operation = .link(from: twin.path, path: place.path, content: content, mtime: place.mtime)
-    } else if let other = placed.first {
-      operation = .copy(from: other.path, path: place.path, content: content, mtime: place.mtime)
-    } else {
-      switch source {
-      case .staged: operation = .land(content, path: place.path, mtime: place.mtime)
-      case .own(let root, let path):
-        operation = .copyOwn(
-          root: root, source: path, path: place.path, content: content, mtime: place.mtime)
-      case nil: return nil
-      }
+    while let index = alone.popFirst() {
+      if !isUsed[index] { return take(index) }
     }
-    return Step(operation: operation, place: place)
+    return nil
+  }
+
+  mutating func takeFirst() -> ReplicaFile? {
+    while let index = all.popFirst() {
+      if !isUsed[index] { return take(index) }
+    }
+    return nil
+  }
+
+  private mutating func take(_ index: Int) -> ReplicaFile {
+    isUsed[index] = true
+    return files[index]
   }
 }

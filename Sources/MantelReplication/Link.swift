@@ -66,6 +66,20 @@ struct LinkFetching: Sendable {
   var putOff: [ContentID: Instant] = [:]
 }
 
+/// Receivers that walk in the same order ask a lone source for the same units: each shuffles what it asks for at once its
+/// own way, so that they have something to give to each other.
+struct AskingOrder: Sendable {
+  private let seed: UInt64
+
+  init(of machine: MachineID) { seed = machine.digest.word0 }
+
+  func isBefore(_ left: ContentID, _ right: ContentID) -> Bool { rank(left) < rank(right) }
+
+  private func rank(_ content: ContentID) -> UInt64 {
+    (content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15
+  }
+}
+
 /// A link's way through the missing contents, newest first.
 ///
 /// Whatever may be asked for, and was not when the walk passed by, has to be named to `reconsider`: else nobody would

@@ -58,6 +58,8 @@ package enum ReplicationAction: Sendable {
   case discardStaged(ContentID)
   /// Run the operations as one durable batch and report `filed`.
   case file(BatchID, [FilingOperation])
+  /// The same, for operations that may have been done before, in part: every file is known by its bytes alone.
+  case fileAgain(BatchID, [FilingOperation])
   /// Members changed: TLS contexts are rebuilt, connections of machines that are none any more end.
   case rosterChanged
   /// A head was published: `status --wait` may look again. For logs.

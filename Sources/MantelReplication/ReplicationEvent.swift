@@ -146,6 +146,8 @@ package enum ReplicationEvent: Sendable {
   case unitEnded(LinkID, UnitID, LinkOutcome)
   /// All blocks are there and the whole file has (or has not) the content's hash.
   case contentAssembled(ContentID, isIntact: Bool)
+  /// The last check of a large content could not be made: nothing is known of its bytes.
+  case assemblyFailed(ContentID)
   /// Staged bytes found at start, re-hashed: a complete content, or the blocks of a large one.
   case stagedFound(ContentID, blocks: [UInt32]?)
   /// All staged bytes of earlier runs were reported: fetching may begin.

@@ -25,6 +25,8 @@ package struct ReplicationSettings: Sendable {
   /// Files that wait to settle or to be hashed before scans pause.
   package var filesWaiting = 8_192
   package var batchFiles = 4_096
+  /// Rows of contents of which nothing is here that are filed in one event.
+  package var absentRows = 10_000
   package var batchBytes: UInt64 = 256 << 20
   /// Units and bytes given to one link's fetch queue.
   package var linkUnits = 1_024

@@ -23,6 +23,8 @@ struct Transfers: Sendable {
   var takenOver: [UnitID: Int] = [:]
   /// When links without work are next offered what others were asked for long ago.
   var takeOverDue: Instant?
+  /// Size of the smallest large content that was passed by because it does not fit on the disk.
+  var leftForRoom: UInt64?
   /// Bytes verified since start, for rates.
   var receivedBytes: UInt64 = 0
 
@@ -41,6 +43,8 @@ struct LargeTransfer: Sendable {
   /// Every block below is here, or was asked for.
   private var lowestOpen: UInt32 = 0
   var isAssembling = false
+  /// Its space is no part any more of the room that was measured last.
+  var isReserved = false
 
   init(missing: MissingContent, manifest: Manifest? = nil, has: Set<UInt32> = []) {
     self.missing = missing
@@ -111,6 +115,7 @@ extension Replicator {
     where transfers.notBefore[content].map({ $0 <= now.instant }) ?? false {
       transfers.notBefore[content] = nil
       reconsider(content)
+      assembleIfWhole(content)
     }
   }
 
@@ -154,10 +159,14 @@ extension Replicator {
 
   /// A large content is not to be fetched to its end.
   mutating func abandonLarge(_ content: ContentID) throws(StoreError) {
-    let asked = transfers.inFlight.filter { $0.key.content == content }.sorted { $0.key < $1.key }
-    for (unit, link) in asked { cancel(unit, of: link) }
+    cancelAll(of: content)
     endLarge(content)
     try store.removePartial(content)
+  }
+
+  mutating func cancelAll(of content: ContentID) {
+    let asked = transfers.inFlight.filter { $0.key.content == content }.sorted { $0.key < $1.key }
+    for (unit, link) in asked { cancel(unit, of: link) }
   }
 
   mutating func cancel(_ unit: UnitID, of link: LinkID) {
@@ -166,7 +175,7 @@ extension Replicator {
     actions.append(.link(link, .cancelFetch([unit])))
   }
 
-  private mutating func beginMoreLarge() {
+  mutating func beginMoreLarge() {
     for id in links.keys where links[id]?.fetching.hasLeftLarge == true {
       links[id]?.fetching.hasLeftLarge = false
       links[id]?.fetching.walk.restart()
@@ -189,6 +198,10 @@ extension Replicator {
       guard transfers.large[candidate.content] == nil, let hash = candidate.manifest else { continue }
       guard largeUnderWay(from: id) < settings.largeAtOnce else {
         links[id]?.fetching.hasLeftLarge = true
+        continue
+      }
+      guard hasRoom(for: candidate.size) else {
+        leaveForRoom(candidate, id)
         continue
       }
       if let partial = try store.partial(candidate.content) {
@@ -245,13 +258,8 @@ extension Replicator {
     guard let walk = links[id]?.fetching.walk, !walk.isAtEnd else { return nil }
     var page = try store.missing(after: walk.cursor, limit: settings.missingPage)
     let last = page.last
-    // Receivers that walk in the same order ask a lone source for the same units: each shuffles its page its own
-    // way, so that they have something to give to each other.
-    let seed = machine.digest.word0
-    page.sort {
-      ($0.content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15 < ($1.content.digest.word1 ^ seed)
-        &* 0x9E37_79B9_7F4A_7C15
-    }
+    let order = AskingOrder(of: machine)
+    page.sort { order.isBefore($0.content, $1.content) }
     links[id]?.fetching.walk.turn(to: page, last: last)
     return links[id]?.fetching.walk.nextAhead()
   }
@@ -331,6 +339,14 @@ extension Replicator {
     }
   }
 
+  /// The last check of a large content could not be made (a disk that does not answer, or is not mounted): nothing is
+  /// known of its bytes, so they are kept, and checked again.
+  mutating func assemblyFailed(_ content: ContentID, now: Now) {
+    guard transfers.large[content] != nil else { return }
+    transfers.large[content]?.isAssembling = false
+    transfers.notBefore[content] = now.instant + settings.retry
+  }
+
   /// Bytes that an earlier run had staged, re-hashed by the agent.
   mutating func stagedFound(_ content: ContentID, blocks: [UInt32]?) throws(StoreError) {
     guard let missing = try store.missingContent(content) else {
@@ -367,7 +383,7 @@ extension Replicator {
   }
 
   /// The order is done with, in vain. A link that is gone does not release what another was asked for since.
-  private mutating func giveBack(_ unit: UnitID, link: LinkID) {
+  mutating func giveBack(_ unit: UnitID, link: LinkID) {
     forgetOrder(unit, link: link)
     if transfers.inFlight[unit] == link { release(unit) }
     transfers.isWorthLooking = true
@@ -410,14 +426,5 @@ extension Replicator {
       transfers.notBefore[unit.content] = now.instant + settings.retry
     }
     giveBack(unit, link: link)
-  }
-
-  mutating func stagingFailed(_ unit: UnitID, isNoSpace: Bool, now: Now) {
-    if isNoSpace {
-      transfers.pausedUntil = now.instant + settings.diskFull
-    } else {
-      transfers.notBefore[unit.content] = now.instant + settings.retry
-    }
-    if let link = transfers.inFlight[unit] { giveBack(unit, link: link) }
   }
 }

@@ -8,6 +8,13 @@ struct FilingState: Sendable {
   var ready: Set<ContentID> = []
   /// The store has contents whose files may not match their entries.
   var hasUnfiled = false
+  /// Many of them may be contents of which nothing is here.
+  var hasAbsent = false
+  /// More is to be planned: in an event of its own, so that others are not kept waiting.
+  var turn: Instant?
+  /// Steps of which it is not known what they did to the replica; they are in the catalog's journal too.
+  var unresolved: [FilingPlan.Step] = []
+  var isRepeatDue = false
   var running: FilingBatch?
   /// Replica files that are not there any more, though others of their contents are. The catalog keeps their rows until
   /// they are made again: after a crash they are missed again.
@@ -18,7 +25,10 @@ struct FilingState: Sendable {
   /// Nothing of the last batch was done: a broken disk is not hammered before `retryAt`.
   var isPaused = false
 
-  var isIdle: Bool { running == nil && ready.isEmpty && !hasUnfiled && resting.isEmpty }
+  var isIdle: Bool {
+    running == nil && ready.isEmpty && !hasUnfiled && resting.isEmpty && unresolved.isEmpty
+  }
+  var nextDeadline: Instant? { [retryAt, turn].compactMap(\.self).min() }
 }
 
 /// A batch on its way through the disk.
@@ -28,6 +38,8 @@ struct FilingBatch: Sendable {
   var contents: [ContentID]
   /// Files that are what an entry asks for, to be recorded under its id.
   var staying: [ReplicaFile]
+  /// Its steps may have been done before.
+  var isRepeat = false
   /// Contents of it whose entries or files changed since it was planned: they are not filed when it ends.
   var outdated: Set<ContentID> = []
 }
@@ -40,8 +52,7 @@ extension Replicator {
     contents.index.insert(sorted: held, into: contents.held)
     contents.index.insert(sorted: held, into: contents.available)
     for folder in try store.folders() where !folder.isRemoved { ledger.folders[folder.id] = folder }
-    for (owner, sets) in contents.byLibrary {
-      _ = owner
+    for sets in contents.byLibrary.values {
       var ids: [Digest256] = []
       contents.index.forEach(in: [sets.wanted, contents.held], notIn: [], from: .zero) {
         ids.append($0)
@@ -73,6 +84,15 @@ extension Replicator {
     }
   }
 
+  /// The store has contents whose entries changed. What is on its way here may not be wanted any more, and that is found
+  /// by filing it.
+  mutating func lookForUnfiled() {
+    filing.hasUnfiled = true
+    filing.hasAbsent = true
+    filing.ready.formUnion(transfers.staged)
+    filing.ready.formUnion(transfers.large.keys)
+  }
+
   /// Starts the next batch as soon as the one before it has ended: group commit.
   mutating func fileIfIdle(now: Now) throws(StoreError) {
     if let retryAt = filing.retryAt, retryAt <= now.instant {
@@ -80,9 +100,20 @@ extension Replicator {
       filing.resting = []
       filing.retryAt = nil
       filing.isPaused = false
+      filing.isRepeatDue = !filing.unresolved.isEmpty
     }
-    // Batches without an operation end at once, and the next one may start.
-    while !filing.isPaused, filing.running == nil, let batch = try nextBatch() { try start(batch, now: now) }
+    filing.turn = nil
+    guard !filing.isPaused, filing.running == nil else { return }
+    if filing.isRepeatDue { return try repeatUnresolved(now: now) }
+    if filing.hasAbsent {
+      // A first install names a library of which nothing is here: no plan is needed to find that out.
+      filing.hasAbsent = try store.fileAbsent(limit: settings.absentRows) == settings.absentRows
+      if filing.hasAbsent { return filing.turn = now.instant }
+    }
+    guard let batch = try nextBatch() else { return }
+    try start(batch, now: now)
+    // A batch without an operation has ended at once; the next one gets its turn after whoever waits.
+    if filing.running == nil, filing.hasUnfiled || !filing.ready.isEmpty { filing.turn = now.instant }
   }
 
   private mutating func nextBatch() throws(StoreError) -> Set<ContentID>? {
@@ -106,10 +137,11 @@ extension Replicator {
   }
 
   private mutating func start(_ wanted: Set<ContentID>, now: Now) throws(StoreError) {
+    let unresolved = Set(filing.unresolved.map(\.operation.content))
     var plans: [ContentID: FilingPlan] = [:]
     var queue = wanted.sorted()
     while let content = queue.popLast() {
-      guard plans[content] == nil else { continue }
+      guard plans[content] == nil, !unresolved.contains(content) else { continue }
       let places = try places(of: content)
       var occupied: Set<[UInt8]> = []
       for place in places {
@@ -132,9 +164,8 @@ extension Replicator {
 
   private mutating func run(_ plans: [ContentID: FilingPlan], now: Now) throws(StoreError) {
     let contents = plans.keys.sorted()
-    // What is parked goes first: the moves behind it need its name.
     var steps = contents.flatMap { plans[$0]?.leaving ?? [] }
-    steps = steps.filter { $0.place == nil } + steps.filter { $0.place != nil }
+    steps = steps.filter(\.onlyFrees) + steps.filter { !$0.onlyFrees }
     var arriving = contents.flatMap { plans[$0]?.arriving ?? [] }
     // Files are made in directory order: kinder to the disk, and to whoever lists the directory.
     arriving.sort { Self.isSourceFirst($0, $1) }
@@ -147,6 +178,7 @@ extension Replicator {
     if steps.isEmpty {
       try finish(batch, results: [], now: now)
     } else {
+      try store.setValue(.filingJournal, FilingJournal.bytes(of: filing.unresolved + steps))
       actions.append(.file(batch.id, steps.map(\.operation)))
     }
   }
@@ -247,8 +279,14 @@ extension Replicator {
     var outcome = BatchOutcome(batch)
     for (step, result) in zip(batch.steps, results) { outcome.take(step, result, now: now) }
     // Where bytes should have been taken from and were not: those files are not what the catalog says.
-    for path in outcome.sources { outcome.removed.formUnion(try lose(path)) }
+    for (path, content) in outcome.sources { outcome.removed.formUnion(try lose(path, content)) }
     // A content of which nothing is here is filed too: it is missing, and comes back when its bytes do.
+    if batch.isRepeat {
+      // Since the batch was cut off another content may have got the name.
+      for (path, content) in outcome.freed where try store.replicaFile(at: path)?.content != content {
+        outcome.removed.remove(path)
+      }
+    }
     let filed = batch.contents.filter { !outcome.failed.contains($0) && !batch.outdated.contains($0) }
     for path in filing.lost {
       guard let content = try store.replicaFile(at: path)?.content, filed.contains(content) else { continue }
@@ -257,7 +295,10 @@ extension Replicator {
     }
     outcome.removed.subtract(outcome.put.keys)
     filing.ready.formUnion(batch.outdated.intersection(batch.contents))
-    try store.commitFiling(put: Array(outcome.put.values), removed: Array(outcome.removed), filed: filed)
+    filing.unresolved += unresolvedSteps(of: batch, results)
+    try store.commitFiling(
+      put: Array(outcome.put.values), removed: Array(outcome.removed), filed: filed,
+      journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
     filing.running = nil
     transfers.staged.subtract(outcome.unstaged)
     for content in Set(outcome.put.values.map(\.content)).sorted() {
@@ -303,8 +344,8 @@ extension Replicator {
 
   /// A replica file is not what the catalog says. Returns the rows that have to go now, because no other file has the
   /// content: then the catalog knows it to be missing.
-  private mutating func lose(_ path: [UInt8]) throws(StoreError) -> [[UInt8]] {
-    guard let file = try store.replicaFile(at: path) else { return [] }
+  private mutating func lose(_ path: [UInt8], _ content: ContentID) throws(StoreError) -> [[UInt8]] {
+    guard let file = try store.replicaFile(at: path), file.content == content else { return [] }
     filing.lost.insert(path)
     guard try presentFiles(of: file.content).isEmpty else { return [] }
     let gone = try store.replicaFiles(of: file.content).map(\.path)
@@ -315,7 +356,7 @@ extension Replicator {
   /// Somebody took a replica file away, or changed it: its content is fetched again unless another file has it.
   mutating func replicaFileLost(_ path: [UInt8]) throws(StoreError) {
     guard let file = try store.replicaFile(at: path) else { return }
-    let gone = try lose(path)
+    let gone = try lose(path, file.content)
     if !gone.isEmpty { try store.commitFiling(put: [], removed: gone, filed: []) }
     try releaseIfGone(file.content)
     filing.ready.insert(file.content)
@@ -345,9 +386,11 @@ extension Replicator {
 struct BatchOutcome {
   var put: [[UInt8]: ReplicaFile] = [:]
   var removed: Set<[UInt8]> = []
+  /// Names that were given up, by the content that had them.
+  var freed: [[UInt8]: ContentID] = [:]
   var failed: Set<ContentID> = []
   /// Replica files that should have had a content's bytes, and own ones.
-  var sources: Set<[UInt8]> = []
+  var sources: [[UInt8]: ContentID] = [:]
   var ownSources: [(root: [UInt8], path: [UInt8])] = []
   /// Contents whose staged bytes were landed, or are not there after all.
   var unstaged: Set<ContentID> = []
@@ -362,9 +405,10 @@ struct BatchOutcome {
     switch result {
     case .done(let path, let stamp), .adopted(let path, let stamp as FileStamp?):
       hasSucceeded = true
-      if let former = step.former, former != path { removed.insert(former) }
-      if case .remove(let gone) = step.operation { removed.insert(gone) }
-      guard let place = step.place, let stamp, let content = step.operation.content else { return }
+      let content = step.operation.content
+      if let former = step.former, former != path { free(former, of: content) }
+      if case .remove(let gone, _) = step.operation { free(gone, of: content) }
+      guard let place = step.place, let stamp else { return }
       put[path] = ReplicaFile(
         library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
         verified: now.wall)
@@ -373,7 +417,9 @@ struct BatchOutcome {
       fail(step.operation)
       switch step.operation {
       case .land(let content, _, _): unstaged.insert(content)
-      case .move(let from, _, _, _), .link(let from, _, _, _), .copy(let from, _, _, _): sources.insert(from)
+      case .move(let from, _, let content, _), .link(let from, _, let content, _),
+        .copy(let from, _, let content, _):
+        sources[from] = content
       case .copyOwn, .remove: break
       }
     case .failed(let reason):
@@ -384,20 +430,14 @@ struct BatchOutcome {
     }
   }
 
-  private mutating func fail(_ operation: FilingOperation) {
-    if let content = operation.content { failed.insert(content) }
-    if case .copyOwn(let root, let path, _, _, _) = operation { ownSources.append((root, path)) }
+  private mutating func free(_ path: [UInt8], of content: ContentID) {
+    removed.insert(path)
+    freed[path] = content
+    put[path] = nil
   }
-}
 
-extension FilingOperation {
-  /// The content of the file that the operation makes or moves; nil for a removal.
-  fileprivate var content: ContentID? {
-    switch self {
-    case .land(let content, _, _), .move(_, _, let content, _), .link(_, _, let content, _),
-      .copy(_, _, let content, _), .copyOwn(_, _, _, let content, _):
-      content
-    case .remove: nil
-    }
+  private mutating func fail(_ operation: FilingOperation) {
+    failed.insert(operation.content)
+    if case .copyOwn(let root, let path, _, _, _) = operation { ownSources.append((root, path)) }
   }
 }

@@ -314,8 +314,15 @@ extension Replicator {
       for content in changed { try replace(content, in: owner) }
     }
     filing.running?.outdated.formUnion(changed)
-    lookAgain()
-    filing.hasUnfiled = true
+    if changed.count <= settings.missingPage {
+      // A head every few seconds must not make every link walk over all that is missing.
+      let order = AskingOrder(of: machine)
+      for content in changed.sorted(by: { order.isBefore($0, $1) }) { reconsider(content) }
+      transfers.isWorthLooking = true
+    } else {
+      lookAgain()
+    }
+    lookForUnfiled()
     attesting.isChanged = true
     actions.append(.installed(owner, head.record.order))
     sendToAll(.announceHead(head))

@@ -177,7 +177,7 @@ extension Replicator {
   private mutating func keep(_ record: Signed<MachineRecord>) throws(StoreError) {
     try store.putRecord(record)
     records[record.record.machine] = record
-    filing.hasUnfiled = true
+    lookForUnfiled()
   }
 
   /// Nil when the key refuses, which it does not for a well-formed record; the caller goes on without.

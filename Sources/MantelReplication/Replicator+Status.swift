@@ -96,7 +96,7 @@ extension Replicator {
     let isComplete = reasons.isEmpty && lenient.isEmpty
     reasons += lenient
     if links.isEmpty, !isComplete { reasons.append(.noPeerConnected) }
-    if room?.isLow == true, missingFiles > 0 { reasons.append(.diskSpace) }
+    if room?.isLow == true || transfers.leftForRoom != nil, missingFiles > 0 { reasons.append(.diskSpace) }
     let peers = try peerReports(now: now)
     return StatusReport(
       state: state(isComplete: isComplete, reasons, peers), isComplete: isComplete,

@@ -59,13 +59,14 @@ package struct Replicator: ~Copyable {
     try loadLibraries()
     try loadHoldings()
     try loadAwaitedCopies()
+    try loadFilingJournal()
     try loadAttestations(now: now)
     for folder in try store.folders() where folder.isRemoved {
       try retireFiles(of: folder.id, now: now)
     }
     // Results of batches that an earlier value of this process started must not be taken for those of ours.
     lastBatch = UInt64(clamping: now.instant.nanoseconds)
-    filing.hasUnfiled = true
+    lookForUnfiled()
     publication.isFirst = libraries[machine]?.installed == nil
   }
 
@@ -82,7 +83,7 @@ package struct Replicator: ~Copyable {
   /// When `handle(.tick)` is due next, if nothing else happens.
   package var nextDeadline: Instant? {
     [
-      ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.retryAt, attesting.due,
+      ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(),
     ].compactMap(\.self).min()
@@ -133,12 +134,13 @@ package struct Replicator: ~Copyable {
       unitEnded(unit, outcome, link: link, now: now)
     case .contentAssembled(let content, let isIntact):
       try assembled(content, isIntact: isIntact, now: now)
+    case .assemblyFailed(let content): assemblyFailed(content, now: now)
     case .stagedFound(let content, let blocks): try stagedFound(content, blocks: blocks)
     case .recovered: recovered()
     case .stagingFailed(let unit, let isNoSpace):
-      stagingFailed(unit, isNoSpace: isNoSpace, now: now)
+      try stagingFailed(unit, isNoSpace: isNoSpace, now: now)
     case .filed(let batch, let results): try filed(batch, results, now: now)
-    case .diskRoom(let room): self.room = room
+    case .diskRoom(let room): measured(room)
     case .replicaFileLost(let path): try replicaFileLost(path)
     case .replicaFileTouched(let path, let content, let stamp):
       try replicaFileTouched(path, content, stamp, now: now)

@@ -141,4 +141,33 @@ import Testing
     #expect(try catalog.removeFixedAddress(address(1)))
     #expect(try catalog.removeFixedAddress(address(1)) == false)
   }
+
+  /// A first install names a library of which nothing is here: that needs no plan for each content.
+  @Test func filesAtOnceWhatNothingIsHereOf() throws {
+    let entries = (1...5).map { Fixture.entry("x/\($0)", UInt64($0)) }
+    try catalog.follow(Fixture.anna, 1, add: entries)
+    try catalog.putFiles([Fixture.file("z", content: 1)])
+    try catalog.commitFiling(put: [Fixture.replicaFile("anna/x/2", 2)], removed: [], filed: [])
+    #expect(try catalog.fileAbsent(limit: 2) == 2)
+    #expect(try catalog.unfiled(limit: 9).count == 3)
+    #expect(try catalog.fileAbsent(limit: 2) == 1)
+    #expect(Set(try catalog.unfiled(limit: 9)) == [entries[0].content, entries[1].content])
+    #expect(try catalog.missing(after: nil, limit: 9).count == 4, "they are missing all the same")
+    // What leaves again, and was never here, too.
+    try catalog.follow(Fixture.anna, 2, remove: [entries[4]])
+    #expect(try catalog.fileAbsent(limit: 9) == 1)
+    #expect(Set(try catalog.unfiled(limit: 9)) == [entries[0].content, entries[1].content])
+  }
+
+  @Test func theJournalEndsWithTheBatch() throws {
+    let copy = Fixture.replicaFile("anna/x/y", 1)
+    try catalog.setValue(.filingJournal, [1, 2])
+    try catalog.commitFiling(put: [copy], removed: [], filed: [])
+    #expect(try catalog.value(.filingJournal) == [1, 2])
+    try catalog.commitFiling(put: [], removed: [copy.path], filed: [], journal: [3])
+    #expect(try catalog.value(.filingJournal) == [3])
+    try catalog.commitFiling(put: [copy], removed: [], filed: [], journal: nil)
+    #expect(try catalog.value(.filingJournal) == nil)
+    #expect(try catalog.replicaFiles(of: copy.content) == [copy])
+  }
 }

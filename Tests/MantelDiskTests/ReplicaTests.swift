@@ -69,7 +69,7 @@ extension FilingResult {
     try fixture.scratch.call("replica/.mantel/marker") { unlink($0) }
     #expect { try fixture.replica.checkMounted() } throws: { ($0 as? DiskError)?.code == .notMounted }
     #expect { try fixture.reopened() } throws: { ($0 as? DiskError)?.code == .notMounted }
-    let result = fixture.replica.commit([.remove(path: Array("a/b".utf8))])
+    let result = fixture.replica.commit([.remove(path: Array("a/b".utf8), content: content([1]))])
     #expect(result[0].failureCode == .notMounted)
   }
 
@@ -144,12 +144,12 @@ extension FilingResult {
     let fixture = try ReplicaFixture()
     let good = try fixture.stage([1, 2, 3])
     let half = content([4, 5, 6])
-    try fixture.replica.stage(half, size: 3).write(.whole, offset: 0, [4, 5])
-    try fixture.scratch.write("replica/.mantel/staging/copy-1", "orphan")
+    try fixture.scratch.write(Array("replica/.mantel/staging/\(half.hex)".utf8), [4, 5])
+    try fixture.scratch.write("replica/.mantel/staging/part-1", "orphan")
     let replica = try fixture.reopened()
     let found = try replica.stagedContents()
     #expect(Set(found.map(\.0)) == [good, half])
-    #expect(try !replica.stage(half, size: 3).finishWhole())
+    #expect(try !replica.restage(half, size: 3).finishWhole())
     // Landing bytes that this process has not verified checks them first.
     let results = replica.commit([
       .land(good, path: Array("m/good".utf8), mtime: 1), .land(half, path: Array("m/half".utf8), mtime: 1),
@@ -157,7 +157,8 @@ extension FilingResult {
     #expect(results[0].isDone)
     #expect(results[1] == .sourceChanged)
     #expect(!fixture.scratch.exists("replica/m/half"))
-    #expect(!fixture.scratch.exists("replica/.mantel/staging/copy-1"))
+    #expect(!fixture.scratch.exists("replica/.mantel/staging/part-1"))
+    #expect(!fixture.scratch.exists("replica/.mantel/staging/\(half.hex)"), "in nobody's way")
   }
 
   @Test func stagedNameThatIsAReplicaFileIsNeverWrittenTo() throws {
@@ -168,7 +169,7 @@ extension FilingResult {
     try fixture.scratch.call("replica/m/a") { from in
       withName(fixture.scratch.path("replica/.mantel/staging/\(id.hex)")) { link(from, $0) }
     }
-    try fixture.replica.stage(id, size: 3).write(.whole, offset: 0, [9, 9, 9])
+    try fixture.replica.restage(id, size: 3).write(.whole, offset: 0, [9, 9, 9])
     #expect(try fixture.bytes("m/a") == [1, 2, 3])
   }
 
@@ -222,8 +223,67 @@ extension FilingResult {
       #expect(try staged.verifyBlock(UInt32(index), expected: blocks[index]))
     }
     #expect(try !staged.finishLarge(manifest))
-    // A block that is written again takes the whole hash back with it.
-    try staged.write(.block(0), offset: 0, [1])
-    #expect(staged.verifiedBlocks == [0b11110])
+  }
+
+  @Test func aLargeContentThatDoesNotFitKeepsNothingOfTheDisk() throws {
+    let fixture = try ReplicaFixture()
+    fixture.faults.fail { call, _ in call == "allocate" ? ENOSPC : nil }
+    #expect { try fixture.replica.stage(ContentID(.zero), size: 5 << 20) } throws: {
+      ($0 as? DiskError)?.code == .noSpace
+    }
+    #expect(try fixture.replica.stagedContents().map(\.1) == [0])
+  }
+
+  /// Both links had been asked for the unit: the one that closed had it waiting for the disk.
+  @Test func aLateUnitReachesNeitherTheStagedNorTheLandedFile() throws {
+    let fixture = try ReplicaFixture()
+    let bytes: [UInt8] = [1, 2, 3]
+    let id = content(bytes)
+    let late = try fixture.replica.stage(id, size: 3)
+    try fixture.stage(bytes)
+    #expect(fixture.replica.commit([.land(id, path: Array("m/a".utf8), mtime: 5)])[0].isDone)
+    let before = try fixture.replica.stamp(path: Array("m/a".utf8))
+    try late.write(.whole, offset: 0, [9, 9, 9])
+    #expect(try !late.finishWhole())
+    try late.discard()
+    #expect(try fixture.bytes("m/a") == bytes)
+    #expect(try fixture.replica.stamp(path: Array("m/a".utf8)) == before)
+  }
+
+  /// Of two that were verified the first is the staged one: a batch may have it in hand.
+  @Test func theSecondOfTwoVerifiedUnitsIsNotNeeded() throws {
+    let fixture = try ReplicaFixture()
+    let id = content([1, 2, 3])
+    let staging = Array(".mantel/staging/\(id.hex)".utf8)
+    do {
+      let second = try fixture.replica.stage(id, size: 3)
+      try second.write(.whole, offset: 0, [1, 2, 3])
+      try fixture.stage([1, 2, 3])
+      let first = try fixture.replica.stamp(path: staging).inode
+      #expect(try second.finishWhole())
+      #expect(try fixture.replica.stamp(path: staging).inode == first)
+    }
+    let left = try fixture.replica.entries(in: Array(".mantel/staging".utf8))
+    #expect(left.map(\.path) == [staging])
+  }
+
+  @Test func aVerifiedBlockOrContentIsNotWrittenToAgain() throws {
+    let fixture = try ReplicaFixture()
+    let bytes = sampleBytes(5 << 20)
+    let blocks = (0..<5).map { Array(bytes[($0 << 20)..<(($0 + 1) << 20)]) }
+    let manifest = Manifest(size: 5 << 20, blocks: blocks.map(sha256))
+    let id = content(bytes)
+    let staged = try fixture.replica.stage(id, size: 5 << 20)
+    for index in 0..<5 {
+      try staged.write(.block(UInt32(index)), offset: 0, blocks[index])
+      #expect(try staged.verifyBlock(UInt32(index), expected: manifest.blocks[index]))
+      #expect { try staged.write(.block(UInt32(index)), offset: 0, [9]) } throws: {
+        ($0 as? DiskError)?.code == .exists
+      }
+    }
+    #expect(try staged.finishLarge(manifest))
+    #expect { try fixture.replica.stage(id, size: 5 << 20) } throws: { ($0 as? DiskError)?.code == .exists }
+    #expect(fixture.replica.commit([.land(id, path: Array("m/v".utf8), mtime: 5)])[0].isDone)
+    #expect(try fixture.replica.hash(path: Array("m/v".utf8)).content == id)
   }
 }

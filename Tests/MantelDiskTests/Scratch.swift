@@ -68,6 +68,8 @@ final class FaultyCalls: Sendable {
   struct State {
     var log: [String] = []
     var shouldFail: @Sendable (_ call: String, _ number: Int) -> Int32? = { _, _ in nil }
+    /// What a filesystem says of a new name that it cannot hold.
+    var refuses: @Sendable (_ name: [UInt8]) -> Int32? = { _ in nil }
   }
   let state = Mutex(State())
 
@@ -80,10 +82,10 @@ final class FaultyCalls: Sendable {
     }
   }
 
-  private func run(_ name: String, _ call: () -> Int) -> Int {
-    let failure = state.withLock {
-      $0.log.append(name)
-      return $0.shouldFail(name, $0.log.count)
+  private func run(_ name: String, newName: [UInt8]? = nil, _ call: () -> Int) -> Int {
+    let failure = state.withLock { state in
+      state.log.append(name)
+      return newName.flatMap { state.refuses($0) } ?? state.shouldFail(name, state.log.count)
     }
     return failure.map { -Int($0) } ?? call()
   }
@@ -93,14 +95,20 @@ final class FaultyCalls: Sendable {
     return DiskCalls(
       create: { a, b, c, d in self.run("create") { system.create(a, b, c, d) } },
       write: { a, b, c in self.run("write") { system.write(a, b, c) } },
+      allocate: { a, b in
+        let outcome = self.run("allocate") { system.allocate(a, b) }
+        // As ext4 does: what could be had of the space stays reserved.
+        if outcome < 0 { _ = system.allocate(a, b / 2) }
+        return outcome
+      },
       fsync: { a in self.run("fsync") { system.fsync(a) } },
       fdatasync: { a in self.run("fdatasync") { system.fdatasync(a) } },
       syncfs: { a in self.run("syncfs") { system.syncfs(a) } },
-      rename: { a, b, c, d in self.run("rename") { system.rename(a, b, c, d) } },
-      link: { a, b, c, d in self.run("link") { system.link(a, b, c, d) } },
+      rename: { a, b, c, d in self.run("rename", newName: d) { system.rename(a, b, c, d) } },
+      link: { a, b, c, d in self.run("link", newName: d) { system.link(a, b, c, d) } },
       unlink: { a, b, c in self.run("unlink") { system.unlink(a, b, c) } },
-      mkdir: { a, b in self.run("mkdir") { system.mkdir(a, b) } },
-      replace: { a, b, c, d in self.run("replace") { system.replace(a, b, c, d) } })
+      mkdir: { a, b in self.run("mkdir", newName: b) { system.mkdir(a, b) } },
+      replace: { a, b, c, d in self.run("replace", newName: d) { system.replace(a, b, c, d) } })
   }
 }
 

@@ -255,4 +255,75 @@ import Testing
     #expect(cancelled == blocks.count - 1)
     #expect(try machine.catalog.partial(large.content) == nil)
   }
+
+  /// A whole film that is here but for its last check.
+  private func wholeFilm() throws -> (SingleMachine, LinkID, [UnitOrder]) {
+    let machine = try machine(peers: 1, units: 8)
+    let link = try machine.connect(0, has: [large.content, photos[0]])
+    try machine.install(0, 1, [filmEntry(machine)], over: link)
+    _ = machine.take()
+    try machine.send(.manifestVerified(link, large.content, try #require(large.manifest)))
+    return (machine, link, machine.take().orders(link))
+  }
+
+  /// A disk that does not answer says nothing of the bytes: they are checked again, and not fetched.
+  @Test func aCheckThatCouldNotBeMadeIsMadeAgain() throws {
+    let (machine, link, blocks) = try wholeFilm()
+    for block in blocks { try machine.send(.unitVerified(link, block.unit)) }
+    #expect(machine.take().assembled == [large.content])
+    try machine.send(.assemblyFailed(large.content))
+    let actions = machine.take()
+    #expect(actions.discarded.isEmpty && actions.assembled.isEmpty && actions.orders(link).isEmpty)
+    try machine.pass(machine.settings.retry)
+    let later = machine.take()
+    #expect(later.assembled == [large.content] && later.orders(link).isEmpty)
+    try machine.send(.contentAssembled(large.content, isIntact: true))
+    try machine.fileAll()
+    #expect(machine.isHeld(large.content))
+  }
+
+  // MARK: Room
+
+  private func room(for bytes: UInt64) -> DiskRoom {
+    let empty = DiskRoom(free: 0, total: 1 << 40)
+    return DiskRoom(free: empty.reserve + bytes, total: empty.total)
+  }
+
+  @Test func aLargeContentThatDoesNotFitWaitsAloneUntilItDoes() throws {
+    let machine = try machine(peers: 1, units: 8)
+    try machine.send(.diskRoom(room(for: large.size - 1)))
+    let link = try machine.connect(0, has: [large.content, photos[0]])
+    try machine.install(
+      0, 1, [filmEntry(machine), machine.entry("a.jpg", photos[0], mtime: 1)], over: link)
+    #expect(machine.take().orders(link).map(\.unit) == [whole(photos[0])])
+    #expect(try machine.report().reasons.contains(.diskSpace))
+    try machine.send(.diskRoom(room(for: large.size)))
+    #expect(machine.take().orders(link).map(\.unit.part) == [.manifest])
+  }
+
+  /// What is begun and not on the disk yet will take its room.
+  @Test func twoLargeContentsOfWhichOneFitsAreNotBothBegun() throws {
+    let machine = try machine(peers: 1, units: 8)
+    let other = Payload(Array("other film".utf8), size: large.size)
+    try machine.send(.diskRoom(room(for: large.size + 1)))
+    let link = try machine.connect(0, has: [large.content, other.content])
+    let entry = machine.entry("b.mov", other.content, size: other.size, manifest: other.manifestHash)
+    try machine.install(0, 1, [filmEntry(machine), entry], over: link)
+    #expect(machine.take().orders(link).map(\.unit.part) == [.manifest])
+  }
+
+  /// The room was measured a while ago, or a quota is in the way.
+  @Test func aLargeContentThatFindsTheDiskFullHoldsUpNobody() throws {
+    let (machine, link, blocks) = try wholeFilm()
+    try machine.send(.stagingFailed(blocks[0].unit, isNoSpace: true))
+    let cancelled = machine.take().commands(link).reduce(0) {
+      if case .cancelFetch(let units) = $1 { $0 + units.count } else { $0 }
+    }
+    #expect(cancelled == blocks.count - 1)
+    let photo = machine.entry("a.jpg", photos[0], mtime: 1)
+    try machine.install(0, 2, [filmEntry(machine), photo], added: [photo], over: link)
+    #expect(machine.take().orders(link).map(\.unit) == [whole(photos[0])])
+    try machine.pass(machine.settings.diskFull)
+    #expect(machine.take().orders(link).map(\.unit) == blocks.map(\.unit))
+  }
 }

@@ -98,7 +98,7 @@ import Testing
       ])
     #expect(
       operations(plan([place("a")], files: [file("a"), file("b", entry: 2)])) == [
-        .remove(path: bytes("b"))
+        .remove(path: bytes("b"), content: photo)
       ])
   }
 
@@ -114,8 +114,21 @@ import Testing
       plan.arriving.map(\.operation) == [
         .move(from: parking, path: bytes("b"), content: photo, mtime: 5)
       ])
-    #expect(plan.leaving.first?.place == nil)
+    // It has a row there: whatever happens before the second move, the next plan finds it.
+    #expect(plan.leaving.first?.place?.entry == id(2))
     #expect(plan.leaving.first?.former == bytes("a"))
+    #expect(plan.arriving.first?.former == parking)
+  }
+
+  @Test func aParkedFileIsNotWhereItBelongs() {
+    let parking = FilingPlan.parking(photo)
+    let there = file(String(decoding: parking, as: UTF8.self), entry: 2)
+    for occupied in [[], ["b"]] as [Set<String>] {
+      #expect(
+        operations(plan([place("b", entry: 2)], files: [there], occupied: occupied)) == [
+          .move(from: parking, path: bytes("b"), content: photo, mtime: 5)
+        ])
+    }
   }
 
   @Test func aNewMtimeIsSetInPlaceOnAFileOfItsOwn() {
@@ -123,6 +136,17 @@ import Testing
       operations(plan([place("a", mtime: 6, entry: 2)], files: [file("a")])) == [
         .move(from: bytes("a"), path: bytes("a"), content: photo, mtime: 6)
       ])
+  }
+
+  /// Empty files and common sidecars have one content and ten thousands of places.
+  @Test(.timeLimit(.minutes(1))) func manyPlacesOfOneContentArePlannedInOnePass() {
+    let count: UInt64 = 20_000
+    let places = (0..<count).map { place("new/\($0)", mtime: Int64($0 % 7), entry: $0) }
+    let files = (0..<count).map { file("old/\($0)", mtime: Int64($0 % 5), entry: $0 + count, inode: $0 + 1) }
+    #expect(operations(plan(places, source: .staged)).count == Int(count))
+    let moves = plan(places, files: files)
+    #expect(moves.leaving.count == Int(count) && moves.arriving.isEmpty)
+    #expect(Set(moves.leaving.map(\.operation.path)).count == Int(count))
   }
 
   /// Touched by somebody: what the entry asks for is set again.
@@ -140,7 +164,7 @@ import Testing
       [place("a", mtime: 6, entry: 8), place("b", mtime: 5, entry: 2)], files: files)
     #expect(plan.staying.map(\.place.entry) == [id(2)])
     // The name is taken by the link that goes; the copy comes after it.
-    #expect(plan.leaving.map(\.operation) == [.remove(path: bytes("a"))])
+    #expect(plan.leaving.map(\.operation) == [.remove(path: bytes("a"), content: photo)])
     #expect(
       plan.arriving.map(\.operation) == [
         .copy(from: bytes("b"), path: bytes("a"), content: photo, mtime: 6)
@@ -176,7 +200,7 @@ import Testing
       case .copy(let from, let path, _, let mtime):
         #expect(there[from] != nil)
         #expect(there.updateValue(mtime, forKey: path) == nil, "\(operation)")
-      case .remove(let path): #expect(there.removeValue(forKey: path) != nil)
+      case .remove(let path, _): #expect(there.removeValue(forKey: path) != nil)
       case .land, .copyOwn: Issue.record("nothing is staged")
       }
     }

@@ -143,6 +143,26 @@ import Testing
     #expect(try machine.catalog.replicaFiles(of: a).count == 2)
   }
 
+  /// Nothing of a large library is here when it is installed: no event may be spent on a plan for each content.
+  @Test func aFirstInstallIsFiledInStepsAndWithoutPlans() throws {
+    var settings = ReplicationSettings()
+    settings.absentRows = 10
+    settings.batchFiles = 2
+    let machine = try SingleMachine(settings: settings)
+    let link = try machine.connect()
+    let photos = (0..<25).map { content("photo \($0)") }
+    try machine.install(0, 1, photos.enumerated().map { machine.entry("\($0).jpg", $1) }, over: link)
+    let isIdle = machine.replicator.isFilingIdle
+    #expect(!isIdle)
+    #expect(try machine.catalog.unfiled(limit: 99).count == 15, "one step an event")
+    let ticks = try machine.pass(.zero)
+    #expect(ticks <= 4)
+    #expect(try machine.catalog.unfiled(limit: 99).isEmpty)
+    #expect(try machine.report().missingFiles == photos.count)
+    let isDone = machine.replicator.isFilingIdle
+    #expect(isDone)
+  }
+
   /// The same bytes under another time: held all along, and the time is set right without a peer.
   @Test func aReplicaFileThatWasTouchedIsHeldAndGetsItsTimeBack() throws {
     let (machine, link) = try machine([a])

@@ -24,7 +24,7 @@ struct HouseholdInvariants {
       sawContradiction = true
     }
     try checkHeads(machine, index)
-    try checkReplica(machine, index)
+    try checkReplica(machine, index, steps: household.steps)
     try checkHeld(machine, index)
     try checkSafe(household, machine, index)
     if household.steps % 16 == 0 { try checkStatus(household, machine, index) }
@@ -48,11 +48,18 @@ struct HouseholdInvariants {
   }
 
   /// What was copied stays, and every file that the catalog names has its bytes.
-  private mutating func checkReplica(_ machine: SimulatedMachine, _ index: Int) throws {
+  private mutating func checkReplica(_ machine: SimulatedMachine, _ index: Int, steps: Int) throws {
     let present = Set(machine.replica.files.values.map(\.content))
     let gone = replicated[index].subtracting(present).subtracting(machine.replica.damaged)
     guard gone.isEmpty else { try fail(index, "\(gone.count) contents went from the replica") }
     replicated[index].formUnion(present)
+    // Where nothing is under way, the catalog says what lies in the replica.
+    let isAtRest = machine.ask { $0.filing.running == nil && $0.filing.unresolved.isEmpty }
+    guard isAtRest, steps.isMultiple(of: 16) else { return }
+    for row in try machine.catalog.replicaFiles(of: nil, after: nil, limit: 100_000) {
+      guard let file = machine.replica.files[row.path], file.content != row.content else { continue }
+      try fail(index, "takes a file for another: \(String(decoding: row.path, as: UTF8.self))")
+    }
   }
 
   /// Held is said of what a file has.
@@ -106,10 +113,12 @@ struct HouseholdInvariants {
   private func checkStatus(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
   ) throws {
-    let report = try machine.ask {
-      try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.now)
-    }
+    let report = try machine.trueReport(now: household.now)
     guard report.isComplete else { return }
+    let published = try machine.catalog.folderCounts().reduce(0) { $0 + $1.published }
+    guard report.ledger.seen == published, report.ledger.safe == published else {
+      try fail(index, "is complete with a ledger of \(report.ledger)")
+    }
     for (owner, library) in machine.ask({ $0.libraries }) where owner != machine.machine {
       guard library.installed != nil else { try fail(index, "is complete without a library") }
       var lacking = 0

@@ -209,7 +209,7 @@ final class HouseholdTrial {
         if roots.held != roots.wanted, !lacked(other.machine, at: index).isSubset(of: lost) {
           return "m\(index) lacks contents of m\(owner): \(lacking(other.machine, at: index))"
         }
-        if lost.isEmpty, owner != index, let path = lackingCopy(of: other, owner, at: machine) {
+        if owner != index, let path = lackingCopy(of: other, owner, at: machine) {
           return "m\(index) has no copy of m\(owner)'s \(path)"
         }
       }
@@ -218,14 +218,15 @@ final class HouseholdTrial {
       // Parts of what nobody has may be completed one day.
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }
       if !idle.isEmpty { return "m\(index) keeps staged \(idle.map(\.digest.word0))" }
+      let report = try machine.trueReport(now: household.now)
+      // What nobody has is missing on every machine, and that is all that may be said.
+      let isOnlyLost =
+        !lost.isEmpty
+        && report.reasons.allSatisfy {
+          if case .missing = $0 { true } else { false }
+        }
+      if !report.isComplete, !isOnlyLost { return "m\(index) says \(report.reasons)" }
       guard lost.isEmpty else { continue }
-      let unsafe = machine.own.values.count { !machine.replicator.isSafe($0.content) }
-      let tally = LedgerCounts(
-        seen: machine.own.count, safe: machine.own.count - unsafe, pending: 0, skipped: 0)
-      let report = try machine.ask {
-        try $0.report(tally: tally, publishedUnsafe: unsafe, now: household.now)
-      }
-      if !report.isComplete { return "m\(index) says \(report.reasons)" }
       if let peer = report.peers.first(where: { !$0.isComplete }) {
         return
           "m\(index) does not know that \(peer.name) is complete; its word: \(word(of: peer.machine, at: index))"
@@ -235,14 +236,14 @@ final class HouseholdTrial {
     return nil
   }
 
-  /// Contents that somebody wants and nobody has: the user changed or removed the only file before it was copied. A
-  /// file that was landed, and not recorded before a crash, is nowhere if its entry has another name by then.
+  /// Contents that somebody wants and that lie on nobody's disk: the only file was changed or removed before it was
+  /// copied, or taken out of the only replica that had it.
   private var lost: Set<ContentID> {
     var wanted: Set<ContentID> = []
     for index in household.machines.indices {
       for owner in household.machines { wanted.formUnion(lacked(owner.machine, at: index)) }
     }
-    return wanted.filter { content in !household.machines.contains { $0.knows(content) } }
+    return wanted.filter { content in !household.machines.contains { $0.has(content) } }
   }
 
   private func lacked(_ owner: MachineID, at index: Int) -> Set<ContentID> {

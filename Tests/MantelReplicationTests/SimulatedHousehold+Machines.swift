@@ -15,7 +15,9 @@ extension SimulatedHousehold {
       work(at: index) { [self] in try assemble(content, manifest, at: index) }
     case .discardStaged(let content): work(at: index) { machine.replica.staged[content] = nil }
     case .file(let batch, let operations):
-      work(at: index) { [self] in try file(batch, operations, at: index) }
+      work(at: index) { [self] in try file(batch, operations, isRepeat: false, at: index) }
+    case .fileAgain(let batch, let operations):
+      work(at: index) { [self] in try file(batch, operations, isRepeat: true, at: index) }
     case .warn(let warning): machine.warnings.append(warning)
     case .rosterChanged, .published, .installed: break
     }
@@ -35,6 +37,10 @@ extension SimulatedHousehold {
 
   private func assemble(_ content: ContentID, _ manifest: Manifest, at index: Int) throws {
     let machine = machines[index]
+    // A disk that does not answer says nothing of the bytes.
+    guard machine.replica.isMounted, !(faults.map { random.oneIn($0.staging) } ?? false) else {
+      return try handle(.assemblyFailed(content), at: index)
+    }
     guard let file = machine.replica.staged[content], file.payload.manifest == manifest,
       file.blocks == nil || file.blocks?.count == manifest.blocks.count
     else { return try handle(.contentAssembled(content, isIntact: false), at: index) }
@@ -42,14 +48,18 @@ extension SimulatedHousehold {
     work(at: index) { [self] in try handle(.contentAssembled(content, isIntact: true), at: index) }
   }
 
-  private func file(_ batch: BatchID, _ operations: [FilingOperation], at index: Int) throws {
+  private func file(
+    _ batch: BatchID, _ operations: [FilingOperation], isRepeat: Bool, at index: Int
+  ) throws {
     let machine = machines[index]
     var fault: (SimulatedReplica.Fault, place: Int)?
     if let faults, random.oneIn(faults.filing), let kind = random.element(of: SimulatedReplica.Fault.allCases)
     {
       fault = (kind, random.below(operations.count))
     }
-    let results = machine.replica.commit(operations, own: machine.own, fault: fault, limit: operations.count)
+    let results = machine.replica.commit(
+      operations, own: machine.own, isRepeat: isRepeat, fault: fault, limit: operations.count)
+    machine.lastBatchOnDisk = batch
     // What is done on the disk is known here only later: the process may die between.
     work(at: index) { [self] in try handle(.filed(batch, results), at: index) }
   }
@@ -82,6 +92,7 @@ extension ReplicationEvent {
     case .unitEnded(let link, let unit, let outcome): "unit \(link.number) \(unit.traced) \(outcome)"
     case .stagingFailed(let unit, let isNoSpace): "staging failed \(unit.traced) \(isNoSpace)"
     case .contentAssembled(let content, let isIntact): "assembled \(content.digest.word0) \(isIntact)"
+    case .assemblyFailed(let content): "not assembled \(content.digest.word0)"
     case .stagedFound(let content, let blocks): "staged \(content.digest.word0) \(blocks?.count ?? -1)"
     case .filed(let batch, let results):
       "filed \(batch.number) \(results.map(\.traced).joined(separator: " "))"

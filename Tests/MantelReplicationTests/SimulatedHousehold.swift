@@ -182,9 +182,11 @@ final class SimulatedHousehold {
     for link in machine.links.keys.sorted() { cut(link) }
     // An agent does not start without its replica.
     machine.replica.isMounted = true
-    if let running = machine.ask({ $0.filing.running }) {
+    if let running = machine.ask({ $0.filing.running }), running.id != machine.lastBatchOnDisk {
       let done = random.below(running.steps.count + 1)
-      _ = machine.replica.commit(running.steps.map(\.operation), own: machine.own, fault: nil, limit: done)
+      _ = machine.replica.commit(
+        running.steps.map(\.operation), own: machine.own, isRepeat: running.isRepeat,
+        fault: nil, limit: done)
     }
     for event in try machine.restart(now: now) { try handle(event, at: index) }
     try scan(index)

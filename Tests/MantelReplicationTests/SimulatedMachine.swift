@@ -19,6 +19,8 @@ final class SimulatedMachine {
   /// Contents of own files that the user changed or took away, ever: only the replica can answer for them.
   private(set) var changed: Set<ContentID> = []
   var replica = SimulatedReplica()
+  /// The batch that was carried out last, whether or not the decisions heard of it.
+  var lastBatchOnDisk: BatchID?
   /// Links that are open or opening here.
   var links: [LinkID: LinkEnd] = [:]
   /// Contents received over the network, with repeats: what the transfer cost.
@@ -114,6 +116,23 @@ final class SimulatedMachine {
     return try catalog.entryBytes(library, ids).map { try Entry(canonicalBytes: $0) }
   }
 
+  /// The status as an agent tells it, with what the catalog counts.
+  func trueReport(now: Now) throws -> StatusReport {
+    let counts = try catalog.folderCounts()
+    var published = 0
+    var unsafe = 0
+    try catalog.forEachPublishedOwnFile { _, _, content, _ in
+      published += 1
+      if !replicator.isSafe(content) { unsafe += 1 }
+      return true
+    }
+    return try replicator.report(
+      tally: LedgerCounts(
+        seen: counts.reduce(0) { $0 + $1.seen }, safe: published - unsafe,
+        pending: counts.reduce(0) { $0 + $1.pending }, skipped: counts.reduce(0) { $0 + $1.skipped }),
+      publishedUnsafe: unsafe, now: now)
+  }
+
   // MARK: The user
 
   func write(_ path: String, _ bytes: [UInt8], size: UInt64? = nil, mtime: Int64) {
@@ -178,9 +197,9 @@ final class SimulatedMachine {
     return replica.files.values.first { $0.content == content }?.payload
   }
 
-  /// Whether the machine has a content in a file that it can know of.
-  func knows(_ content: ContentID) -> Bool {
+  /// Whether a content lies on the machine's disks, whatever its catalog says.
+  func has(_ content: ContentID) -> Bool {
     own.values.contains { $0.content == content } || replica.staged[content].map { $0.blocks == nil } == true
-      || (try? catalog.replicaFiles(of: content))?.isEmpty == false
+      || replica.has(content)
   }
 }

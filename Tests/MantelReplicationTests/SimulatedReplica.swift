@@ -17,6 +17,8 @@ struct SimulatedReplica {
     case name
     case sync
     case notMounted
+    /// All was done, and the sync of the directories failed.
+    case directories
   }
 
   func has(_ content: ContentID) -> Bool { files.values.contains { $0.content == content } }
@@ -38,7 +40,8 @@ struct SimulatedReplica {
   /// A batch. `fault` hits the operation at `place`, or all of them where its kind does; only the first `limit`
   /// operations happen at all, when the process dies in the middle.
   mutating func commit(
-    _ operations: [FilingOperation], own: [[UInt8]: SimulatedFile], fault: (Fault, place: Int)?, limit: Int
+    _ operations: [FilingOperation], own: [[UInt8]: SimulatedFile], isRepeat: Bool = false,
+    fault: (Fault, place: Int)?, limit: Int
   ) -> [FilingResult] {
     guard isMounted else { return operations.map { _ in Self.failure(.notMounted) } }
     switch fault?.0 {
@@ -47,6 +50,9 @@ struct SimulatedReplica {
       // The sync of the staged bytes failed: they are not to be trusted, and go.
       for case .land(let content, _, _) in operations { staged[content] = nil }
       return operations.map { _ in Self.failure(.sync) }
+    case .directories:
+      for operation in operations { _ = commit(operation, own: own, isRepeat: isRepeat) }
+      return operations.map { _ in Self.failure(.sync) }
     default: break
     }
     var results: [FilingResult] = []
@@ -54,7 +60,7 @@ struct SimulatedReplica {
       if let fault, fault.place == place {
         results.append(Self.failure(fault.0))
       } else {
-        results.append(commit(operation, own: own))
+        results.append(commit(operation, own: own, isRepeat: isRepeat))
       }
     }
     return results
@@ -66,35 +72,45 @@ struct SimulatedReplica {
       case .noSpace: .noSpace
       case .io: .io
       case .name: .name
-      case .sync: .sync
+      case .sync, .directories: .sync
       case .notMounted: .notMounted
       }
     return .failed(FilingFailure(code: code, errno: 5, message: "simulated: \(fault)"))
   }
 
-  private mutating func commit(_ operation: FilingOperation, own: [[UInt8]: SimulatedFile]) -> FilingResult {
+  /// As on a disk, a name is trusted but in a repeat; what is copied is hashed.
+  private mutating func commit(
+    _ operation: FilingOperation, own: [[UInt8]: SimulatedFile], isRepeat: Bool
+  ) -> FilingResult {
     switch operation {
     case .land(let content, let path, let mtime):
       guard let file = staged[content], file.blocks == nil else { return existing(path, content, mtime) }
       staged[content] = nil
       return put(file.payload, path, mtime)
     case .move(let from, let path, let content, let mtime):
-      guard let file = files[from] else { return existing(path, content, mtime) }
-      guard file.content == content else { return .sourceChanged }
+      guard let file = files[from], !isRepeat || file.content == content else {
+        return existing(path, content, mtime)
+      }
       files[from] = nil
       return put(file.payload, path, mtime)
-    case .link(let from, let path, let content, let mtime), .copy(let from, let path, let content, let mtime):
+    case .link(let from, let path, let content, let mtime):
+      guard let file = files[from], !isRepeat || file.content == content else {
+        return existing(path, content, mtime)
+      }
+      return put(file.payload, path, mtime)
+    case .copy(let from, let path, let content, let mtime):
       guard let file = files[from] else { return existing(path, content, mtime) }
-      guard file.content == content else { return .sourceChanged }
+      guard file.content == content else { return isRepeat ? existing(path, content, mtime) : .sourceChanged }
       return put(file.payload, path, mtime)
     case .copyOwn(_, let source, let path, let content, let mtime):
-      guard let file = own[source] else {
-        return .failed(FilingFailure(code: .other, errno: 2, message: "no such own file"))
+      guard let file = own[source], file.content == content else {
+        if isRepeat { return existing(path, content, mtime) }
+        return own[source] == nil
+          ? .failed(FilingFailure(code: .other, errno: 2, message: "no such own file")) : .sourceChanged
       }
-      guard file.content == content else { return .sourceChanged }
       return put(file.payload, path, mtime)
-    case .remove(let path):
-      files[path] = nil
+    case .remove(let path, let content):
+      if !isRepeat || files[path]?.content == content { files[path] = nil }
       return .done(path: path, nil)
     }
   }

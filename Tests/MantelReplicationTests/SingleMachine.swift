@@ -345,7 +345,12 @@ extension [ReplicationAction] {
   }
 
   var batches: [(id: BatchID, operations: [FilingOperation])] {
-    compactMap { if case .file(let id, let operations) = $0 { (id, operations) } else { nil } }
+    compactMap {
+      switch $0 {
+      case .file(let id, let operations), .fileAgain(let id, let operations): (id, operations)
+      default: nil
+      }
+    }
   }
 
   var looks: [[UInt8]] { compactMap { if case .look(_, let path) = $0 { path } else { nil } } }

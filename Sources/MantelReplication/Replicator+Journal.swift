@@ -1,0 +1,48 @@
+import MantelCore
+
+/// Batches that were cut off: what they may have done is found out before anything else is planned for their contents.
+///
+/// A batch is journaled before it begins, and the journal ends in the transaction that records the batch. What is left
+/// in it is done again as it was planned: every operation finds its file by its bytes, where it came from or where it
+/// was to go, so that afterwards the catalog says what lies in the replica. Only then are the entries looked at again:
+/// they may have changed since, and a plan from rows that are not true would lose files, or take one for another.
+extension Replicator {
+  mutating func loadFilingJournal() throws(StoreError) {
+    guard let bytes = try store.value(.filingJournal) else { return }
+    do throws(RecordError) {
+      filing.unresolved = try FilingJournal.steps(from: bytes)
+    } catch {
+      throw StoreError(code: .corrupt, message: "the filing journal cannot be read: \(error)")
+    }
+    filing.isRepeatDue = !filing.unresolved.isEmpty
+  }
+
+  mutating func repeatUnresolved(now: Now) throws(StoreError) {
+    let steps = filing.unresolved
+    let contents = Set(steps.map(\.operation.content))
+    filing.isRepeatDue = false
+    filing.unresolved = []
+    lastBatch += 1
+    let batch = FilingBatch(
+      id: BatchID(lastBatch), steps: steps, contents: contents.sorted(), staying: [], isRepeat: true,
+      // What they should be by now is planned when it is known what they are.
+      outdated: contents)
+    filing.ready.subtract(contents)
+    filing.running = batch
+    actions.append(.fileAgain(batch.id, steps.map(\.operation)))
+  }
+
+  /// The steps of a batch whose end is not known, though it was reported: something failed after the name may have
+  /// changed. Only of steps that take a name away; what was made at a new name is made again, or adopted.
+  func unresolvedSteps(of batch: FilingBatch, _ results: [FilingResult]) -> [FilingPlan.Step] {
+    zip(batch.steps, results).compactMap { step, result in
+      guard case .failed(let failure) = result, [.sync, .io, .other].contains(failure.code) else {
+        return nil
+      }
+      switch step.operation {
+      case .move, .remove: return step
+      case .land, .link, .copy, .copyOwn: return nil
+      }
+    }
+  }
+}

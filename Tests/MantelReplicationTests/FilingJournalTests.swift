@@ -1,0 +1,144 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// Batches that were cut off: whatever they did is found out before the catalog's word is taken for it.
+@Suite struct FilingJournalTests {
+  private let a = content("a")
+  private let b = content("b")
+
+  @Test func everyStepIsReadAsItWasWritten() throws {
+    let place = FilingPlan.Place(
+      library: MachineID(Digest256(1, 2, 3, 4)), entry: EntryID(Digest256(5, 6, 7, 8)), path: bytes("x/y"),
+      mtime: -1)
+    let operations: [FilingOperation] = [
+      .land(a, path: bytes("x/y"), mtime: -1),
+      .move(from: bytes("o"), path: bytes("x"), content: a, mtime: 2),
+      .link(from: bytes("o"), path: bytes("x"), content: a, mtime: 3),
+      .copy(from: bytes("o"), path: bytes("x"), content: a, mtime: 4),
+      .copyOwn(root: bytes("/r"), source: bytes("s"), path: bytes("x"), content: b, mtime: 5),
+    ]
+    var steps = operations.map { FilingPlan.Step(operation: $0, place: place, former: nil) }
+    let path = [UInt8](repeating: 0xFF, count: 70_000)
+    steps.append(FilingPlan.Step(operation: .remove(path: path, content: b), place: nil, former: path))
+    let journal = FilingJournal.bytes(of: steps)
+    #expect(try FilingJournal.steps(from: journal) == steps)
+    for length in [0, 4, 5, 9, 100, journal.count - 1] {
+      #expect(throws: RecordError.self) { try FilingJournal.steps(from: Array(journal.prefix(length))) }
+    }
+  }
+
+  /// A machine that holds a content of its peer at old.jpg, and has been asked to move it to new.jpg.
+  private func moving() throws -> (SingleMachine, (id: BatchID, operations: [FilingOperation])) {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    let old = machine.entry("old.jpg", a)
+    try machine.install(0, 1, [old], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    try machine.fileAll()
+    let new = machine.entry("new.jpg", a)
+    try machine.install(0, 2, [new], removed: [old], added: [new], over: link)
+    return (machine, try #require(machine.take().batches.first))
+  }
+
+  private func isRepeat(_ actions: [ReplicationAction]) -> Bool {
+    actions.contains { if case .fileAgain = $0 { true } else { false } }
+  }
+
+  /// The move was done, the process died, and the entry has a third name by now: the file is where nobody looks for it.
+  @Test func aMoveThatWasCutOffIsFoundWhereverItGot() throws {
+    let (machine, batch) = try moving()
+    try machine.restart()
+    let link = try machine.connect()
+    let new = machine.entry("new.jpg", a)
+    let newest = machine.entry("newest.jpg", a)
+    try machine.install(0, 3, [newest], removed: [new], added: [newest], over: link)
+    let actions = machine.take()
+    #expect(isRepeat(actions))
+    let again = try #require(actions.batches.first)
+    #expect(again.operations == batch.operations, "before anything else is planned")
+    let reached = batch.operations[0].path
+    try machine.send(.filed(again.id, [.adopted(path: reached, machine.stamp(10))]))
+    #expect(machine.isHeld(a))
+    let next = machine.take()
+    #expect(!isRepeat(next))
+    #expect(
+      next.batches.flatMap(\.operations) == [
+        .move(
+          from: reached, path: bytes("peer0/folder/newest.jpg"), content: a, mtime: SingleMachine.oldTime)
+      ])
+    try machine.send(.filed(try #require(next.batches.first).id, [failure(.noSpace)]))
+    #expect(try machine.catalog.value(.filingJournal) == nil, "nothing was done")
+  }
+
+  private func failure(_ code: FilingFailure.Code) -> FilingResult {
+    .failed(FilingFailure(code: code, errno: 5, message: "a test"))
+  }
+
+  /// The name changed and its directory could not be synced: the next plan may not go by the old name.
+  @Test(arguments: [FilingFailure.Code.sync, .io]) func aMoveThatFailedInTheMiddleIsDoneAgain(
+    code: FilingFailure.Code
+  ) throws {
+    let (machine, batch) = try moving()
+    try machine.send(.filed(batch.id, [failure(code)]))
+    #expect(machine.isHeld(a))
+    let link = try machine.connect()
+    let newest = machine.entry("newest.jpg", a)
+    try machine.install(0, 3, [newest], removed: [machine.entry("new.jpg", a)], added: [newest], over: link)
+    #expect(machine.take().batches.isEmpty)
+    try machine.pass(machine.settings.retry)
+    let actions = machine.take()
+    #expect(isRepeat(actions) && actions.batches.first?.operations == batch.operations)
+    let isIdle = machine.replicator.isFilingIdle
+    #expect(!isIdle)
+  }
+
+  /// Where the file is neither here nor there it is gone, and is fetched again.
+  @Test func aMoveThatWasCutOffAndIsNowhereIsALoss() throws {
+    let (machine, _) = try moving()
+    try machine.restart()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    let again = try #require(machine.take().batches.first)
+    try machine.send(.filed(again.id, [.sourceChanged]))
+    #expect(!machine.isHeld(a))
+    #expect(machine.take().orders(link).map(\.unit.content) == [a])
+  }
+
+  /// Two files swap their names, and the second half fails: the parked one is known where it is.
+  @Test func aParkedFileHasARowUntilItHasItsName() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a, b])
+    let before = [machine.entry("1.jpg", a), machine.entry("2.jpg", b)]
+    try machine.install(0, 1, before, over: link)
+    for content in [a, b] { try machine.send(.unitVerified(link, UnitID(content: content, part: .whole))) }
+    try machine.fileAll()
+    _ = machine.take()
+    let after = [machine.entry("1.jpg", b), machine.entry("2.jpg", a)]
+    try machine.install(0, 2, after, removed: before, added: after, over: link)
+    let batch = try #require(machine.take().batches.first)
+    let results = batch.operations.map { operation -> FilingResult in
+      guard FilingPlan.isParked(operation.path) else { return failure(.noSpace) }
+      return .done(path: operation.path, machine.stamp(10))
+    }
+    #expect(results.contains { if case .done = $0 { true } else { false } })
+    try machine.send(.filed(batch.id, results))
+    #expect(machine.isHeld(a) && machine.isHeld(b))
+    let parked = [a, b].filter { content in
+      batch.operations.contains { $0.path == FilingPlan.parking(content) }
+    }
+    for content in parked {
+      #expect(try machine.catalog.replicaFiles(of: content).map(\.path) == [FilingPlan.parking(content)])
+    }
+    try machine.restart()
+    #expect(machine.isHeld(a) && machine.isHeld(b))
+    try machine.send(.tick)
+    try machine.fileAll()
+    let names = try [a, b].map { try machine.catalog.replicaFiles(of: $0).map(\.path) }
+    #expect(names == [[bytes("peer0/folder/2.jpg")], [bytes("peer0/folder/1.jpg")]])
+    #expect(try machine.catalog.value(.filingJournal) == nil)
+  }
+}
