@@ -54,7 +54,8 @@ package final class Agent: Sendable {
     let root = try Setup.replicaRoot(catalog, home)
     let replica = try Replica.open(root: Array(root.utf8), machine: key.machine, create: false)
     let effects = Effects(
-      replica: replica, cores: ProcessInfo.processInfo.activeProcessorCount, logger: logger)
+      replica: replica, stateDirectory: Array(home.state.utf8),
+      cores: ProcessInfo.processInfo.activeProcessorCount, logger: logger)
     self.effects = effects
     let filesystem = Self.filesystemMark(replica)
     engine = try Engine(
@@ -187,9 +188,7 @@ package final class Agent: Sendable {
 
   /// What an earlier run left behind, before anything new is fetched.
   private func recover() async {
-    if let room = try? DiskRoom(free: effects.replica.freeBytes, total: effects.replica.totalBytes) {
-      await engine.handle(.diskRoom(room))
-    }
+    await effects.measureRoom(engine: engine)
     await effects.findStaged(engine: engine)
     // Moves that a crash cut off are finished first: until then the catalog names paths that are on their way.
     while await !engine.ask({ $0.isFilingIdle }) {
@@ -215,9 +214,7 @@ package final class Agent: Sendable {
       do { try await announceRecord(port: listeningPort) } catch {
         logger.warning("the machine record could not be renewed", metadata: ["error": "\(error)"])
       }
-      if let room = try? DiskRoom(free: effects.replica.freeBytes, total: effects.replica.totalBytes) {
-        await engine.handle(.diskRoom(room))
-      }
+      await effects.measureRoom(engine: engine)
       await discovery.advertise()
     }
   }

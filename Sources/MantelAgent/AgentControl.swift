@@ -58,13 +58,20 @@ struct AgentControl: ControlService {
             code: "folderOffline",
             message: "the folder \(folder.name) is not there (not mounted?); its copies are kept"))
       }
+      let failure = await engine.catalogFailure
+      if let failure {
+        reasons.append(
+          ReasonAnswer(
+            code: failure.code == .diskFull ? "diskSpace" : "catalog",
+            message: "nothing can be recorded: \(failure.message); copies that are here are still served"))
+      }
       let speed = rates.bytesPerSecond
       let remaining = max(report.missingBytes, report.peers.map(\.lacksBytes).max() ?? 0)
       let isOffline = reasons.contains { $0.code == "folderOffline" }
       return StatusAnswer(
-        state: isOffline && report.isComplete ? "waiting" : report.state.rawValue,
-        complete: report.isComplete && !isOffline,
-        settled: report.isSettledEverywhere && !isOffline,
+        state: (isOffline && report.isComplete) || failure != nil ? "waiting" : report.state.rawValue,
+        complete: report.isComplete && !isOffline && failure == nil,
+        settled: report.isSettledEverywhere && !isOffline && failure == nil,
         machine: MachineAnswer(name: try machineName(), id: key.machine.hex),
         household: household, role: role == .full ? "full" : "source",
         ledger: LedgerAnswer(

@@ -24,6 +24,21 @@ extension Effects {
     }
   }
 
+  /// Tells the decisions how much room there is; nothing when that cannot be found out.
+  func measureRoom(engine: Engine) async {
+    do {
+      let room = try await walk { [replica, stateDirectory] in
+        let catalog = try FilesystemFacts.space(of: stateDirectory)
+        return DiskRoom(
+          replica: DiskSpace(free: try replica.freeBytes, total: try replica.totalBytes),
+          catalog: DiskSpace(free: catalog.free, total: catalog.total))
+      }
+      await engine.handle(.diskRoom(room))
+    } catch {
+      logger.debug("the room on the disks cannot be told", metadata: ["error": "\(error)"])
+    }
+  }
+
   /// Re-reads a file and reports what became of it; nothing when that is not certain.
   func recheck(_ file: ReplicaFile, engine: Engine) async {
     do {

@@ -13,6 +13,8 @@ final class Effects: Sendable {
   let replica: Replica
   let sink: TransferSink
   let logger: Logger
+  /// Where the catalog lies.
+  let stateDirectory: [UInt8]
   let hashing: BlockingPool
   private let disk: BlockingPool
   private let filing: BlockingPool
@@ -31,8 +33,9 @@ final class Effects: Sendable {
   /// Replica files that are being re-read because a peer could not be served from them.
   let doubted = Mutex<Set<[UInt8]>>([])
 
-  init(replica: Replica, cores: Int, logger: Logger) {
+  init(replica: Replica, stateDirectory: [UInt8], cores: Int, logger: Logger) {
     self.replica = replica
+    self.stateDirectory = stateDirectory
     self.logger = logger
     hashing = BlockingPool(threads: max(1, cores), queueLimit: 64)
     disk = BlockingPool(threads: 4, queueLimit: 256)
@@ -201,13 +204,11 @@ final class Effects: Sendable {
   }
 
   func file(_ batch: BatchID, _ operations: [FilingOperation], isRepeat: Bool = false, engine: Engine) {
-    start { [filing, replica] in
+    start { [self] in
       do {
-        let (results, room) = try await filing.run {
-          (replica.commit(operations, isRepeat: isRepeat), try? DiskRoom(free: replica.freeBytes, total: replica.totalBytes))
-        }
-        if let room { await engine.handle(.diskRoom(room)) }
+        let results = try await filing.run { [replica] in replica.commit(operations, isRepeat: isRepeat) }
         await engine.handle(.filed(batch, results))
+        await measureRoom(engine: engine)
       } catch {
         let failure = FilingFailure(code: .other, errno: 0, message: "\(error)")
         await engine.handle(.filed(batch, operations.map { _ in .failed(failure) }))

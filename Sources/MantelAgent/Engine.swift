@@ -24,6 +24,8 @@ actor Engine {
   private var peers: [LinkID: (machine: MachineID, isDialer: Bool)] = [:]
   private var lastSeen: [MachineID: WallTime] = [:]
   private var tick: (deadline: Instant, task: Task<Void, Never>)?
+  /// Set while the catalog refuses to be written.
+  private var outage: CatalogOutage?
 
   /// `makeReplicator` loads the decisions' memory from the catalog; also after a failure of the catalog.
   init(
@@ -50,6 +52,8 @@ actor Engine {
 
   /// Handles an event for somebody who waits for its success: throws what the catalog said, after starting over.
   func perform(_ event: ReplicationEvent) throws(StoreError) {
+    // Nothing that follows from an event could be kept; what is missed is found again when the outage ends.
+    if let outage, !outage.isOver { throw outage.error }
     do {
       let actions = try replicator.handle(event, now: AgentClock.now)
       for action in actions { carryOut(action) }
@@ -70,20 +74,51 @@ actor Engine {
     return true
   }
 
-  /// Memory and catalog may differ after a failed transaction: start from the catalog, with new connections.
+  /// Memory and catalog may differ after a failed transaction: start over from the catalog, after a pause that grows
+  /// (a full disk does not empty by trying). Connections stay meanwhile, and peers are served from what is here.
   private func recover(from error: StoreError) {
-    logger.error("the catalog failed; starting over from it", metadata: ["error": "\(error)"])
-    for session in sessions.values { effects.transport?.close(session, .shuttingDown) }
-    sessions.removeAll()
-    peers.removeAll()
+    let outage = CatalogOutage(after: self.outage, error, now: AgentClock.instant)
+    self.outage = outage
+    logger.error(
+      "the catalog failed; starting over from it",
+      metadata: ["error": "\(error)", "pause.seconds": "\(outage.pause.components.seconds)"])
+    stop()
+    guard load() else { return }
+    Task { [weak self] in
+      try? await AgentClock.sleep(until: outage.end)
+      await self?.resume()
+    }
+  }
+
+  private func load() -> Bool {
     do {
       replicator = try makeReplicator()
-      effects.restartScans()
+      return true
     } catch {
       logger.critical("the catalog cannot be read", metadata: ["error": "\(error)"])
       effects.fail(error)
+      return false
     }
   }
+
+  /// With new connections: what they would have told was missed.
+  private func resume() {
+    do {
+      try catalog.setValue(.agentDay, catalog.value(.agentDay))
+    } catch {
+      return recover(from: error)
+    }
+    outage?.isOver = true
+    for session in sessions.values { effects.transport?.close(session, .shuttingDown) }
+    sessions.removeAll()
+    peers.removeAll()
+    guard load() else { return }
+    effects.restartScans()
+    armTick()
+  }
+
+  /// Why nothing can be recorded; nil when it can.
+  var catalogFailure: StoreError? { outage.flatMap { $0.isOver ? nil : $0.error } }
 
   private func armTick() {
     guard let deadline = replicator.nextDeadline else {

@@ -155,6 +155,8 @@ final class TransferSink: Sendable {
   func recover(
     _ content: ContentID, size: UInt64, partial: PartialContent?
   ) throws -> (blocks: [UInt32]?, isWhole: Bool)? {
+    // After a failure of the catalog: this process has verified it already.
+    if replica.isVerified(content) { return (nil, true) }
     guard let partial else {
       let staged = try replica.restage(content, size: size)
       if UnitLayout(size: size).isWhole, try staged.finishWhole() { return (nil, true) }

@@ -317,6 +317,9 @@ extension Replica {
     return StagedContent(content: content, size: size, file: file, replica: self)
   }
 
+  /// Whether this process has checked the staged bytes of a content, and they are there still.
+  package func isVerified(_ content: ContentID) -> Bool { verified(content) != nil }
+
   /// Contents that lie in the staging area, with the length of their files, ascending.
   package func stagedContents() throws(DiskError) -> [(ContentID, UInt64)] {
     let staging = try staging(mounted())

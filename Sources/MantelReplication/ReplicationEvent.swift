@@ -89,8 +89,8 @@ package enum HashOutcome: Sendable {
   case notDurable
 }
 
-/// How much room the replica's filesystem has, in bytes.
-package struct DiskRoom: Hashable, Sendable {
+/// How much room a filesystem has, in bytes.
+package struct DiskSpace: Hashable, Sendable {
   package var free: UInt64
   package var total: UInt64
 
@@ -102,6 +102,19 @@ package struct DiskRoom: Hashable, Sendable {
   /// The part that landing leaves alone: min(5 %, 10 GiB).
   package var reserve: UInt64 { min(total / 20, 10 << 30) }
   package var isLow: Bool { free <= reserve }
+}
+
+/// How much room there is for copies: on the replica's filesystem, and on the catalog's, which records them.
+package struct DiskRoom: Hashable, Sendable {
+  package var replica: DiskSpace
+  package var catalog: DiskSpace
+
+  package init(replica: DiskSpace, catalog: DiskSpace) {
+    self.replica = replica
+    self.catalog = catalog
+  }
+
+  package var isLow: Bool { replica.isLow || catalog.isLow }
 }
 
 /// Everything that can happen to the household's decisions.

@@ -6,7 +6,7 @@ extension Replicator {
   /// those under way, and the part that landing leaves alone stays. True while nothing is known of the disk.
   func hasRoom(for size: UInt64) -> Bool {
     guard let room else { return true }
-    var left = room.free.subtractingReportingOverflow(room.reserve)
+    var left = room.replica.free.subtractingReportingOverflow(room.replica.reserve)
     for transfer in transfers.large.values where !left.overflow && !transfer.isReserved {
       left = left.partialValue.subtractingReportingOverflow(transfer.missing.size)
     }

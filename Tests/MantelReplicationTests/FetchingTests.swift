@@ -285,8 +285,24 @@ import Testing
   // MARK: Room
 
   private func room(for bytes: UInt64) -> DiskRoom {
-    let empty = DiskRoom(free: 0, total: 1 << 40)
-    return DiskRoom(free: empty.reserve + bytes, total: empty.total)
+    let total: UInt64 = 1 << 40
+    let reserve = DiskSpace(free: 0, total: total).reserve
+    return DiskRoom(
+      replica: DiskSpace(free: reserve + bytes, total: total), catalog: DiskSpace(free: total, total: total))
+  }
+
+  /// The catalog records what lands: where it has no room, nothing lands.
+  @Test func aFullCatalogDiskStopsFetchingToo() throws {
+    let machine = try machine(peers: 1, units: 8)
+    var full = room(for: 1 << 30)
+    full.catalog.free = full.catalog.reserve
+    try machine.send(.diskRoom(full))
+    let link = try machine.connect(0, has: photos)
+    try machine.install(0, 1, entries(machine), over: link)
+    #expect(machine.take().orders(link).isEmpty)
+    #expect(try machine.report().reasons.contains(.diskSpace))
+    try machine.send(.diskRoom(room(for: 1 << 30)))
+    #expect(machine.take().orders(link).count == photos.count)
   }
 
   @Test func aLargeContentThatDoesNotFitWaitsAloneUntilItDoes() throws {
