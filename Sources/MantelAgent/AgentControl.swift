@@ -29,6 +29,8 @@ struct AgentControl: ControlService {
   /// `status --wait` does not call a machine alone before this long after start, while somebody is being dialled.
   static let dialPatience: Duration = .seconds(30)
   static let notices: Duration = .seconds(14 * 86_400)
+  private static let shortestPoll: Duration = .milliseconds(100)
+  private static let longestPoll: Duration = .seconds(5)
 
   // MARK: Status
 
@@ -37,12 +39,15 @@ struct AgentControl: ControlService {
     let deadline = AgentClock.instant + .seconds(max(0, wait))
     await scanner.scanAll()
     while true {
+      let begun = AgentClock.instant
       let answer = try await statusNow()
       let mayBeAlone =
         AgentClock.instant - started < Self.dialPatience && (dialer.isDialling || discovery.isStarting)
       if answer.settled, !scanner.isBusy, !mayBeAlone { return answer }
       if answer.state == "attention" || AgentClock.instant >= deadline { return answer }
-      do { try await Task.sleep(for: .milliseconds(100)) } catch { return answer }
+      // Looking must not slow down what is awaited: a look takes at most a fifth of the engine's time.
+      let pause = max(Self.shortestPoll, min(Self.longestPoll, (AgentClock.instant - begun) * 4))
+      do { try await Task.sleep(for: pause) } catch { return answer }
     }
   }
 

@@ -61,6 +61,8 @@ package struct ReplicationSettings: Sendable {
   package var checkpointAge: Duration = .seconds(60)
   /// Contents whose sizes are looked up to tell how many bytes a peer lacks.
   package var sizeSample = 2_000
+  /// Contents that a peer lacks whose sizes are looked up one by one; of more the mean size is taken.
+  package var exactSizes = 200
   /// Contents that a peer may have beyond the entries of all heads known here.
   package var unlistedContents = 65_536
   /// Recent views of a library that stay servable.

@@ -89,7 +89,7 @@ extension Replicator {
     }
     if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
     let (exact, lenient) = headReasons(now: now)
-    let (missingFiles, missingBytes) = try missingHere()
+    let (missingFiles, missingBytes) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
     if fullMachines < 2 { reasons.append(.noSecondMachine) }
@@ -172,7 +172,7 @@ extension Replicator {
     return (exact, lenient)
   }
 
-  private func missingHere() throws(StoreError) -> (files: Int, bytes: UInt64) {
+  private mutating func missingHere(now: Now) throws(StoreError) -> (files: Int, bytes: UInt64) {
     var files = 0
     var bytes: UInt64 = 0
     for (owner, sets) in contents.byLibrary where owner != machine && role == .full {
@@ -180,7 +180,15 @@ extension Replicator {
         contents.index.count(of: sets.wanted) - contents.index.count(of: sets.heldWanted)
       guard count > 0 else { continue }
       files += count
-      bytes += try store.missing(in: owner, limit: 0).bytes
+      if count > settings.sizeSample,
+        let estimate = sizes.missingBytes(of: owner, files: count, now: now.instant)
+      {
+        bytes += estimate
+        continue
+      }
+      let sum = try store.missing(in: owner, limit: 0).bytes
+      sizes.summed(sum, of: owner, files: count, now: now.instant)
+      bytes += sum
     }
     return (files, bytes)
   }
@@ -239,7 +247,7 @@ extension Replicator {
   }
 
   /// What a peer lacks of the other libraries: by its live connection what it cannot serve, else by its attestation.
-  /// Bytes are summed over the first few thousand contents and scaled beyond.
+  /// Bytes of more than a few files are the library's mean size times their number.
   private mutating func lacks(
     _ peer: MachineID, link: Link?, now: Now
   ) throws(StoreError) -> (files: Int, bytes: UInt64) {
@@ -265,22 +273,38 @@ extension Replicator {
     return (files, bytes)
   }
 
-  private func size(
+  private mutating func size(
     of wanted: SetHandle, notIn held: SetHandle, _ owner: MachineID
   ) throws(StoreError) -> (files: Int, bytes: UInt64) {
     var files = 0
-    var sample: [ContentID] = []
+    var few: [ContentID] = []
     contents.index.forEach(in: [wanted], notIn: [held], from: .zero) { id in
       files += 1
-      if sample.count < settings.sizeSample { sample.append(ContentID(id)) }
+      if few.count < settings.exactSizes { few.append(ContentID(id)) }
       return true
     }
-    var bytes: UInt64 = 0
-    for content in sample {
-      bytes += try store.entries(owner, of: content).first?.entry.size ?? 0
+    if files == few.count { return (files, try totalSize(of: few, owner)) }
+    let order = libraries[owner]?.order ?? .none
+    if let mean = sizes.mean(of: owner, at: order) { return (files, UInt64(mean * Double(files))) }
+    let mean = try meanSize(of: wanted, owner)
+    sizes.sampled(mean, of: owner, at: order)
+    return (files, UInt64(mean * Double(files)))
+  }
+
+  private func meanSize(of wanted: SetHandle, _ owner: MachineID) throws(StoreError) -> Double {
+    var sample: [ContentID] = []
+    contents.index.forEach(in: [wanted], notIn: [], from: .zero) { id in
+      sample.append(ContentID(id))
+      return sample.count < settings.sizeSample
     }
-    guard files > sample.count, !sample.isEmpty else { return (files, bytes) }
-    return (files, UInt64(Double(bytes) / Double(sample.count) * Double(files)))
+    guard !sample.isEmpty else { return 0 }
+    return Double(try totalSize(of: sample, owner)) / Double(sample.count)
+  }
+
+  private func totalSize(of contents: [ContentID], _ owner: MachineID) throws(StoreError) -> UInt64 {
+    var bytes: UInt64 = 0
+    for content in contents { bytes += try store.entries(owner, of: content).first?.entry.size ?? 0 }
+    return bytes
   }
 }
 

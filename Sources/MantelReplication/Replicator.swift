@@ -34,6 +34,7 @@ package struct Replicator: ~Copyable {
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
   var room: DiskRoom?
+  var sizes = SizeEstimates()
   var lastJob: UInt64 = 0
   var lastBatch: UInt64 = 0
   var actions: [ReplicationAction] = []
