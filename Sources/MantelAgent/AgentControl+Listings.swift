@@ -50,13 +50,24 @@ extension AgentControl {
   func removeFolder(name: String) async throws(ControlError) -> FolderAnswer {
     try await answering {
       guard let folder = await engine.ask({ $0.folders.first { $0.name == name } }) else {
-        throw ControlError(
-          code: .notFound, message: "no folder is called \(name); `mantel folder list` lists them")
+        throw ControlError.noFolder(name)
       }
       let answer = try await answer(folder)
       scanner.forget(folder.id)
       try await engine.perform(.folderRemoved(folder.id))
       return answer
+    }
+  }
+
+  func acceptFolder(name: String) async throws(ControlError) -> AcceptAnswer {
+    try await answering {
+      guard let folder = await engine.ask({ $0.folders.first { $0.name == name } }) else {
+        throw ControlError.noFolder(name)
+      }
+      let held = try catalog.heldFiles(folder.id)
+      await engine.handle(.folderAccepted(folder.id))
+      scanner.scan(folder.id)
+      return AcceptAnswer(name: folder.name, accepted: held)
     }
   }
 
@@ -80,11 +91,12 @@ extension AgentControl {
         FolderAnswer(
           name: folder.name, id: folder.id.description, directory: Self.text(folder.root),
           excludes: folder.excludes,
-          state: scanner.isOffline(folder.id) ? "offline" : isScanned ? "watched" : "scanning",
+          state: await engine.ask { $0.isOffline(folder.id) }
+            ? "offline" : isScanned ? "watched" : "scanning",
           ledger: LedgerAnswer(
             seen: count?.seen ?? 0, safe: safeFiles,
             pending: (count?.pending ?? 0) + (count?.published ?? 0) - safeFiles,
-            skipped: count?.skipped ?? 0)))
+            skipped: count?.skipped ?? 0), held: try catalog.heldFiles(folder.id)))
     }
     return answers
   }
@@ -130,7 +142,7 @@ extension AgentControl {
   func answers(_ entries: [InstalledEntry], _ names: Names) async -> [FileAnswer] {
     let holders = await engine.ask { replicator in
       entries.map {
-        replicator.holders(of: $0.entry.content, in: $0.library, now: AgentClock.now)
+        replicator.holders(of: $0.entry.content, in: $0.library)
       }
     }
     return zip(entries, holders).map { installed, holders in
@@ -173,7 +185,7 @@ extension AgentControl {
       let (attested, connected) = await engine.ask { replicator in
         (
           found.entries.flatMap {
-            replicator.holders(of: content, in: $0.library, now: AgentClock.now)
+            replicator.holders(of: content, in: $0.library)
           },
           replicator.connectedHolders(of: content)
         )

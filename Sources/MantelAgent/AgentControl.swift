@@ -56,13 +56,9 @@ struct AgentControl: ControlService {
       let (report, household, role, notices) = try await snapshot()
       let peers = try await peerAnswers(report)
       let names = Dictionary(report.peers.map { ($0.machine, $0.name) }) { first, _ in first }
-      var reasons = report.reasons.map { Self.answer($0, names) }
-      for folder in await engine.ask({ $0.folders }) where scanner.isOffline(folder.id) {
-        reasons.append(
-          ReasonAnswer(
-            code: "folderOffline",
-            message: "the folder \(folder.name) is not there (not mounted?); its copies are kept"))
-      }
+      let folders = await engine.ask { $0.folders }
+      let folderNames = Dictionary(folders.map { ($0.id, $0.name) }) { first, _ in first }
+      var reasons = report.reasons.map { Self.answer($0, names, folders: folderNames) }
       let failure = await engine.catalogFailure
       if let failure {
         reasons.append(
@@ -72,11 +68,10 @@ struct AgentControl: ControlService {
       }
       let speed = rates.bytesPerSecond
       let remaining = max(report.missingBytes, report.peers.map(\.lacksBytes).max() ?? 0)
-      let isOffline = reasons.contains { $0.code == "folderOffline" }
       return StatusAnswer(
-        state: (isOffline && report.isComplete) || failure != nil ? "waiting" : report.state.rawValue,
-        complete: report.isComplete && !isOffline && failure == nil,
-        settled: report.isSettledEverywhere && !isOffline && failure == nil,
+        state: failure != nil && report.state != .attention ? "waiting" : report.state.rawValue,
+        complete: report.isComplete && failure == nil,
+        settled: report.isSettledEverywhere && failure == nil,
         machine: MachineAnswer(name: try machineName(), id: key.machine.hex),
         household: household, role: role == .full ? "full" : "source",
         ledger: LedgerAnswer(
@@ -146,7 +141,7 @@ struct AgentControl: ControlService {
   }
 
   private static func answer(
-    _ reason: StatusReason, _ names: [MachineID: String]
+    _ reason: StatusReason, _ names: [MachineID: String], folders: [FolderID: String]
   ) -> ReasonAnswer {
     func name(_ machine: MachineID) -> String { names[machine] ?? machine.short }
     switch reason {
@@ -197,8 +192,10 @@ struct AgentControl: ControlService {
         code: "removed",
         message:
           "this machine was removed from the household: nothing is copied any more, its copies stay here")
-    case .folderOffline:
-      return ReasonAnswer(code: "folderOffline", message: "a folder is not there")
+    case .folderOffline(let folder, let path):
+      return Self.answer(offline: path, folder: folders[folder] ?? "\(folder)")
+    case .massChange(let folder, let massChange, let held):
+      return Self.answer(massChange, held: held, folder: folders[folder] ?? "\(folder)")
     }
   }
 

@@ -172,6 +172,19 @@ final class Effects: Sendable {
     }
   }
 
+  /// Always answers: what cannot be looked at is not there.
+  func inspect(_ folder: FolderID, _ places: [[UInt8]], root: [UInt8]?, engine: Engine) {
+    start { [disk] in
+      guard let root else { return }
+      let found = try? await disk.run {
+        var found: [[UInt8]: [UInt8]] = [:]
+        for place in places { found[place] = try? FilesystemFacts.identity(of: place, below: root) }
+        return found
+      }
+      await engine.handle(.inspected(folder, found ?? [:]))
+    }
+  }
+
   /// Runs a walk's step on the disk pool.
   func walk<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await disk.run(body)

@@ -145,6 +145,9 @@ actor Engine {
   func stop() {
     tick?.task.cancel()
     tick = nil
+    do { try replicator.stop(now: AgentClock.now) } catch {
+      logger.error("the last minute was not kept", metadata: ["error": "\(error)"])
+    }
   }
 
   // MARK: Actions
@@ -154,6 +157,8 @@ actor Engine {
     case .link(let link, let command): send(command, to: link)
     case .look(let folder, let path): effects.look(folder, path, root: root(of: folder), engine: self)
     case .hash(let folder, let path): effects.hash(folder, path, root: root(of: folder), engine: self)
+    case .inspect(let folder, let places):
+      effects.inspect(folder, places, root: root(of: folder), engine: self)
     case .assemble(let content, let manifest): effects.assemble(content, manifest, engine: self)
     case .discardStaged(let content): effects.discard(content)
     case .file(let batch, let operations): effects.file(batch, operations, engine: self)
@@ -204,6 +209,12 @@ actor Engine {
       logger.error(
         "a peer knows a newer library of this machine than its own catalog does: nothing is published",
         metadata: ["head.epoch": "\(order.epoch)", "head.sequence": "\(order.sequence)"])
+    case .massChange(let folder, let massChange):
+      logger.warning(
+        "much of a folder was deleted or replaced: held until it is accepted",
+        metadata: [
+          "folder.id": "\(folder)", "lost": "\(massChange.contents)", "files": "\(massChange.files)",
+        ])
     }
   }
 

@@ -10,6 +10,8 @@ final class FolderScanner: Sendable {
   /// Between two rescans of everything; more often where there are no watches.
   static let interval: Duration = .seconds(3_600)
   static let intervalWithoutWatches: Duration = .seconds(600)
+  /// Between two looks for what is away.
+  static let returnInterval: Duration = .seconds(15)
 
   private let engine: Engine
   private let effects: Effects
@@ -22,7 +24,6 @@ final class FolderScanner: Sendable {
   private let state = Mutex(State())
 
   private struct State {
-    var offline: Set<FolderID> = []
     var requests = ScanRequests()
     var isWatched = true
   }
@@ -40,8 +41,6 @@ final class FolderScanner: Sendable {
       logger.warning("folders cannot be watched; they are rescanned instead", metadata: ["error": "\(error)"])
     }
   }
-
-  func isOffline(_ folder: FolderID) -> Bool { state.withLock { $0.offline.contains(folder) } }
 
   /// Asks for a walk of a folder that begins after this call.
   func scan(_ folder: FolderID) {
@@ -69,6 +68,7 @@ final class FolderScanner: Sendable {
       group.addTask { [self] in await walkRequests() }
       group.addTask { [self] in await followWatcher() }
       group.addTask { [self] in await rescanRegularly() }
+      group.addTask { [self] in await awaitReturns() }
     }
   }
 
@@ -82,6 +82,23 @@ final class FolderScanner: Sendable {
       let wait = state.withLock { $0.isWatched } ? Self.interval : Self.intervalWithoutWatches
       do { try await Task.sleep(for: wait) } catch { return }
       await scanAll()
+    }
+  }
+
+  /// Nothing tells of a mount: folders and parts of them that are away are looked for until they are back.
+  private func awaitReturns() async {
+    while !Task.isCancelled {
+      do { try await Task.sleep(for: Self.returnInterval) } catch { return }
+      for folder in await engine.ask({ $0.folders }) {
+        let away = await engine.ask { $0.awayParts(of: folder.id) }
+        let isBack = away.contains { part in
+          guard let there = try? FilesystemFacts.identity(of: part.path, below: folder.root) else {
+            return false
+          }
+          return part.filesystem.isEmpty || there == part.filesystem
+        }
+        if isBack { scan(folder.id) }
+      }
     }
   }
 
@@ -108,12 +125,10 @@ final class FolderScanner: Sendable {
   private func walk(_ id: FolderID) async {
     guard let folder = await engine.ask({ $0.folder(id) }) else { return }
     guard isThere(folder) else {
-      state.withLock { _ = $0.offline.insert(id) }
       logger.warning("a folder is offline", metadata: ["folder.id": "\(id)"])
       await engine.handle(.folderOffline(id))
       return
     }
-    state.withLock { _ = $0.offline.remove(id) }
     noteWhetherLocal(folder)
     await watcher?.watch(folder, ownPaths: ownPaths)
     await engine.handle(.scanBegan(id))
@@ -151,7 +166,7 @@ final class FolderScanner: Sendable {
         let sight = DirectorySight(
           directory: directory,
           files: listing.files.map { ($0.path, $0.stamp) },
-          skipped: listing.skipped, subdirectories: listing.subdirectories)
+          skipped: listing.skipped, subdirectories: listing.subdirectories, filesystem: listing.filesystem)
         await engine.handle(.directoryScanned(folder.id, sight))
         open.append(contentsOf: listing.subdirectories.reversed())
       } catch let error as DiskError where error.code == .notFound && !directory.isEmpty {
@@ -159,8 +174,12 @@ final class FolderScanner: Sendable {
       } catch let error as DiskError where error.code == .permission && !directory.isEmpty {
         await engine.handle(.directoryUnreadable(folder.id, directory, errno: error.errno))
       } catch {
-        isWhole = false
         logger.warning("a directory could not be read", metadata: ["error": "\(error)"])
+        if directory.isEmpty {
+          isWhole = false
+        } else {
+          await engine.handle(.directoryAway(folder.id, directory))
+        }
       }
     }
     return isWhole

@@ -51,13 +51,22 @@ package struct OfflineControl: ControlService {
   package func removeFolder(name: String) async throws(ControlError) -> FolderAnswer {
     try answering {
       guard var folder = try present().first(where: { $0.name == name }) else {
-        throw ControlError(
-          code: .notFound, message: "no folder is called \(name); `mantel folder list` lists them")
+        throw ControlError.noFolder(name)
       }
       let answer = try answer(folder)
       folder.isRemoved = true
       try catalog.putFolder(folder)
       return answer
+    }
+  }
+
+  /// The agent finds the changes when it starts, and publishes them.
+  package func acceptFolder(name: String) async throws(ControlError) -> AcceptAnswer {
+    try answering {
+      guard let folder = try present().first(where: { $0.name == name }) else {
+        throw ControlError.noFolder(name)
+      }
+      return AcceptAnswer(name: folder.name, accepted: try catalog.acceptHeldFiles(folder.id))
     }
   }
 
@@ -75,7 +84,7 @@ package struct OfflineControl: ControlService {
   private func answers(_ folders: [Folder]) throws -> [FolderAnswer] {
     let counts = try catalog.folderCounts()
     let safe = try safeFiles()
-    return folders.map { folder in
+    return try folders.map { folder in
       let count = counts.first { $0.folder == folder.id }
       let safeFiles = safe[folder.id] ?? 0
       return FolderAnswer(
@@ -84,7 +93,7 @@ package struct OfflineControl: ControlService {
         ledger: LedgerAnswer(
           seen: count?.seen ?? 0, safe: safeFiles,
           pending: (count?.pending ?? 0) + (count?.published ?? 0) - safeFiles,
-          skipped: count?.skipped ?? 0))
+          skipped: count?.skipped ?? 0), held: try catalog.heldFiles(folder.id))
     }
   }
 

@@ -64,24 +64,27 @@ extension Catalog {
     }
   }
 
-  package func attestations() throws(StoreError) -> [Signed<Attestation>] {
+  package func attestations() throws(StoreError) -> [ReceivedAttestation] {
     try read { db in
-      try db.all("SELECT bytes FROM attestation ORDER BY holder") {
-        try Signed(bytes: try $0.bytes(0))
+      try db.all("SELECT bytes, received FROM attestation ORDER BY holder") {
+        ReceivedAttestation(
+          try Signed(bytes: try $0.bytes(0)), received: AgentTime(nanoseconds: try $0.integer(1)))
       }
     }
   }
 
-  package func putAttestation(_ attestation: Signed<Attestation>) throws(StoreError) {
+  package func putAttestation(
+    _ attestation: Signed<Attestation>, received: AgentTime
+  ) throws(StoreError) {
     try write { db in
       try db.run(
         """
-        INSERT INTO attestation (holder, number, bytes) VALUES (?, ?, ?)
-        ON CONFLICT DO UPDATE SET number = excluded.number, bytes = excluded.bytes
+        INSERT INTO attestation (holder, number, bytes, received) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET number = excluded.number, bytes = excluded.bytes, received = excluded.received
         """,
         [
           .id(attestation.record.holder), .bits(attestation.record.number),
-          .bytes(attestation.bytes),
+          .bytes(attestation.bytes), .int(received.nanoseconds),
         ])
     }
   }

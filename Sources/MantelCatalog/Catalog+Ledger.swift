@@ -175,17 +175,17 @@ extension Catalog {
     try db.run(
       """
       INSERT INTO file (folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes,
-        links)
-      VALUES (?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        links, changes_since, is_accepted)
+      VALUES (?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime,
         inode = excluded.inode, device = excluded.device, status = excluded.status, reason = excluded.reason,
         errno = excluded.errno, content = excluded.content, manifest = excluded.manifest, changes = excluded.changes,
-        links = excluded.links
+        links = excluded.links, changes_since = excluded.changes_since, is_accepted = excluded.is_accepted
       """,
       [.folder(file.folder), .bytes(file.path)] + LedgerCoding.values(of: file.stamp)
         + LedgerCoding.values(of: file.status) + [
           .digest(file.content?.digest), .digest(file.manifest), .int(file.changes),
-          .bits(file.stamp.linkCount),
+          .bits(file.stamp.linkCount), .int(file.changesSince.nanoseconds), .flag(file.isAccepted),
         ])
   }
 }

@@ -23,6 +23,8 @@ enum CatalogSchema {
     migrator.registerMigration("1 libraries") { try $0.execute(sql: libraries) }
     migrator.registerMigration("1 replica") { try $0.execute(sql: replica) }
     migrator.registerMigration("2 hard links") { try $0.execute(sql: hardLinks) }
+    migrator.registerMigration("2 agent time") { try $0.execute(sql: agentTime) }
+    migrator.registerMigration("2 mass changes") { try $0.execute(sql: massChanges) }
     return migrator
   }
 
@@ -278,5 +280,35 @@ enum CatalogSchema {
   private static let hardLinks = """
     ALTER TABLE file ADD COLUMN links INTEGER NOT NULL DEFAULT 1;
     CREATE INDEX file_linked ON file (inode) WHERE links > 1;
+    """
+
+  /// Times are agent time in nanoseconds. It starts at 0 with this migration, so what was there counts from now.
+  private static let agentTime = """
+    ALTER TABLE attestation ADD COLUMN received INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE file ADD COLUMN changes_since INTEGER NOT NULL DEFAULT 0;
+    -- Until now the changes had no day.
+    UPDATE file SET changes = 0 WHERE changes <> 0;
+    """
+
+  private static let massChanges = """
+    ALTER TABLE file ADD COLUMN is_accepted INTEGER NOT NULL DEFAULT 0 CHECK (is_accepted IN (0, 1));
+    -- Held by a mass change; few, or asked about often while a person decides.
+    CREATE INDEX file_held ON file (folder) WHERE status = 0 AND reason = 6;
+
+    -- What each hour of agent time took of a folder's library, for a day.
+    CREATE TABLE folder_loss (
+      folder BLOB NOT NULL REFERENCES folder (id) ON DELETE CASCADE,
+      hour INTEGER NOT NULL CHECK (hour >= 0),
+      contents INTEGER NOT NULL CHECK (contents > 0),
+      deletions INTEGER NOT NULL CHECK (deletions >= 0),
+      PRIMARY KEY (folder, hour)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Folders whose deletions and replacements wait for the user, and the numbers that made them.
+    CREATE TABLE mass_change (
+      folder BLOB NOT NULL PRIMARY KEY REFERENCES folder (id) ON DELETE CASCADE,
+      contents INTEGER NOT NULL,
+      files INTEGER NOT NULL
+    ) STRICT;
     """
 }

@@ -5,7 +5,7 @@ internal import MantelCore
 enum LedgerCoding {
   static let columns =
     "folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes, "
-    + "links"
+    + "links, changes_since, is_accepted"
 
   static let pending: Int64 = 0
   static let published: Int64 = 1
@@ -112,6 +112,7 @@ extension Row {
     return LedgerFile(
       folder: try folder(0), path: try bytes(1), stamp: stamp, status: status,
       content: try optionalDigest(10).map { ContentID($0) }, manifest: try optionalDigest(11),
-      changes: Int(try integer(12)))
+      changes: Int(try integer(12)), changesSince: AgentTime(nanoseconds: try integer(14)),
+      isAccepted: try flag(15))
   }
 }

@@ -70,6 +70,10 @@ package struct ControlClient: ControlService {
     try await answer(.DELETE, ["folders", name])
   }
 
+  package func acceptFolder(name: String) async throws(ControlError) -> AcceptAnswer {
+    try await answer(.POST, ["folders", name, "accept"])
+  }
+
   package func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
     try await answer(
       .GET, ["files"],
@@ -202,4 +206,8 @@ extension ControlError {
     code: .notRunning,
     message: "the agent is not running: start it with `mantel run`, or for good with `mantel service install`"
   )
+
+  package static func noFolder(_ name: String) -> ControlError {
+    ControlError(code: .notFound, message: "no folder is called \(name); `mantel folder list` lists them")
+  }
 }

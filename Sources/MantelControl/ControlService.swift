@@ -34,6 +34,8 @@ package protocol ControlService: Sendable {
   func folders() async throws(ControlError) -> [FolderAnswer]
   func addFolder(_ request: FolderRequest) async throws(ControlError) -> FolderAnswer
   func removeFolder(name: String) async throws(ControlError) -> FolderAnswer
+  /// Publishes what a mass change holds of a folder.
+  func acceptFolder(name: String) async throws(ControlError) -> AcceptAnswer
   func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer>
   func locate(_ query: WhereQuery) async throws(ControlError) -> WhereAnswer
   func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer>

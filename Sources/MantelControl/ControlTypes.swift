@@ -51,22 +51,26 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
   /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
-  /// noPeerConnected, restored, folderOffline, discovery.
+  /// noPeerConnected, restored, folderOffline, massChange, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String
   package var machine: String?
   package var files: Int?
   package var bytes: UInt64?
+  /// The name of the folder that it is about.
+  package var folder: String?
 
   package init(
-    code: String, message: String, machine: String? = nil, files: Int? = nil, bytes: UInt64? = nil
+    code: String, message: String, machine: String? = nil, files: Int? = nil, bytes: UInt64? = nil,
+    folder: String? = nil
   ) {
     self.code = code
     self.message = message
     self.machine = machine
     self.files = files
     self.bytes = bytes
+    self.folder = folder
   }
 }
 
@@ -277,10 +281,12 @@ package struct FolderAnswer: Codable, Hashable, Sendable {
   /// `scanning`, `watched`, `offline`.
   package var state: String
   package var ledger: LedgerAnswer
+  /// Deletions and replacements that a mass change holds until `folder accept`.
+  package var held: Int
 
   package init(
     name: String, id: String, directory: PathText, excludes: [String], state: String,
-    ledger: LedgerAnswer
+    ledger: LedgerAnswer, held: Int = 0
   ) {
     self.name = name
     self.id = id
@@ -288,6 +294,19 @@ package struct FolderAnswer: Codable, Hashable, Sendable {
     self.excludes = excludes
     self.state = state
     self.ledger = ledger
+    self.held = held
+  }
+}
+
+/// `mantel folder accept NAME --json`.
+package struct AcceptAnswer: Codable, Hashable, Sendable {
+  package var name: String
+  /// Deletions and replacements that are published now.
+  package var accepted: Int
+
+  package init(name: String, accepted: Int) {
+    self.name = name
+    self.accepted = accepted
   }
 }
 

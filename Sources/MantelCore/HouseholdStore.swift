@@ -38,6 +38,17 @@ package struct LibraryState: Hashable, Sendable {
   }
 }
 
+/// An attestation, and when this machine received it: what its age is counted from, whatever its signer's clock says.
+package struct ReceivedAttestation: Hashable, Sendable {
+  package var attestation: Signed<Attestation>
+  package var received: AgentTime
+
+  package init(_ attestation: Signed<Attestation>, received: AgentTime) {
+    self.attestation = attestation
+    self.received = received
+  }
+}
+
 /// Single values that the catalog keeps.
 package enum StoreKey: String, Sendable, CaseIterable {
   case household
@@ -95,8 +106,8 @@ package protocol HouseholdStore: AnyObject {
   func records() throws(StoreError) -> [Signed<MachineRecord>]
   /// Replaces the machine's record; the caller has checked that the number is higher.
   func putRecord(_ record: Signed<MachineRecord>) throws(StoreError)
-  func attestations() throws(StoreError) -> [Signed<Attestation>]
-  func putAttestation(_ attestation: Signed<Attestation>) throws(StoreError)
+  func attestations() throws(StoreError) -> [ReceivedAttestation]
+  func putAttestation(_ attestation: Signed<Attestation>, received: AgentTime) throws(StoreError)
 
   // MARK: Folders and their ledger
 
@@ -116,6 +127,23 @@ package protocol HouseholdStore: AnyObject {
   func linkedFiles(inode: UInt64) throws(StoreError) -> [LedgerFile]
   /// Own files of a content, with status published or pending, for copying instead of fetching.
   func ownFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
+  /// Rows of a folder; files whose deletion is not published yet have theirs still.
+  func fileCounts(_ folder: FolderID) throws(StoreError) -> (published: Int, pending: Int)
+  /// Filesystems of directories whose filesystem is not their parent's, as recorded.
+  func directoryFilesystems(_ folder: FolderID) throws(StoreError) -> [(path: [UInt8], filesystem: [UInt8])]
+  /// Nil forgets the directory.
+  func setDirectoryFilesystem(_ folder: FolderID, _ path: [UInt8], _ filesystem: [UInt8]?) throws(StoreError)
+
+  // MARK: Mass changes
+
+  func losses() throws(StoreError) -> [FolderID: FolderLosses]
+  /// Replaces what is known of a folder's losses and keeps the rows of changes that it holds, in one transaction.
+  func setLosses(_ losses: FolderLosses, of folder: FolderID, held: [LedgerFile]) throws(StoreError)
+  /// Files of a folder whose change is `pending(.massChange)`.
+  func heldFiles(_ folder: FolderID) throws(StoreError) -> Int
+  /// The user accepts the held changes of a folder: they become `pending(.settling)` and accepted, for the next scan to
+  /// find, and the folder's losses start anew. Returns how many they are.
+  func acceptHeldFiles(_ folder: FolderID) throws(StoreError) -> Int
 
   // MARK: Libraries
 

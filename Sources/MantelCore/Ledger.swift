@@ -95,15 +95,18 @@ package struct LedgerFile: Hashable, Sendable {
   package var path: [UInt8]
   package var stamp: FileStamp
   package var status: FileStatus
-  /// The content that was last hashed, while `stamp` held.
+  /// The content that was last hashed, while `stamp` held. A deletion that a mass change holds has none.
   package var content: ContentID?
   package var manifest: Digest256?
-  /// Changes of this path in the current agent day, and when the first of them was.
+  /// Changes of this path in the agent day that began with the first of them.
   package var changes: Int
+  package var changesSince: AgentTime
+  /// The user accepted that this change retires what the library has at the path.
+  package var isAccepted: Bool
 
   package init(
     folder: FolderID, path: [UInt8], stamp: FileStamp, status: FileStatus, content: ContentID?,
-    manifest: Digest256?, changes: Int
+    manifest: Digest256?, changes: Int, changesSince: AgentTime = .zero, isAccepted: Bool = false
   ) {
     self.folder = folder
     self.path = path
@@ -112,6 +115,8 @@ package struct LedgerFile: Hashable, Sendable {
     self.content = content
     self.manifest = manifest
     self.changes = changes
+    self.changesSince = changesSince
+    self.isAccepted = isAccepted
   }
 }
 

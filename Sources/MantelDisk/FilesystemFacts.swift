@@ -11,6 +11,12 @@ package enum FilesystemFacts {
     try identity(of: Directory(root: path).file, path: path)
   }
 
+  /// The same of a directory below a root, reached without following a symlink.
+  package static func identity(of path: [UInt8], below root: [UInt8]) throws(DiskError) -> [UInt8] {
+    let top = try Directory(root: root)
+    return try identity(of: path.isEmpty ? top.file : top.directory(path).file, path: path)
+  }
+
   /// False where bytes may live on another machine or behind another program (NFS, SMB, FUSE, ...): an fsync there
   /// proves nothing.
   package static func isLocal(_ path: [UInt8]) throws(DiskError) -> Bool {

@@ -34,6 +34,9 @@ struct ControlRoutes: Sendable {
     group.delete("folders/:name") { _, context in
       try await Response.json(service.removeFolder(name: Self.name(context)))
     }
+    group.post("folders/:name/accept") { _, context in
+      try await Response.json(service.acceptFolder(name: Self.name(context)))
+    }
     group.get("files", use: files)
     group.get("where", use: locate)
     group.get("skipped") { request, _ in

@@ -53,6 +53,8 @@ package enum ReplicationAction: Sendable {
   /// Look at a file again (stat), and report what was seen.
   case look(FolderID, [UInt8])
   case hash(FolderID, [UInt8])
+  /// Look whether a folder's root (the empty path) and these directories are there; report `inspected` in any case.
+  case inspect(FolderID, [[UInt8]])
   /// Hash the staging file of a large content as a whole and report `contentAssembled`.
   case assemble(ContentID, Manifest)
   case discardStaged(ContentID)
@@ -77,4 +79,6 @@ package enum ReplicationWarning: Hashable, Sendable {
   case ownHeadAhead(HeadOrder)
   /// Two living copies of a machine; `toldBy` when it is this one.
   case clone(of: MachineID, toldBy: MachineID?)
+  /// Deletions and replacements of the folder are held from now on.
+  case massChange(FolderID, FolderLosses.MassChange)
 }

@@ -67,15 +67,19 @@ package struct DirectorySight: Sendable {
   package var skipped: [(path: [UInt8], reason: SkipReason)]
   /// Directories in it that are walked too.
   package var subdirectories: [[UInt8]]
+  /// Identity of the filesystem that the directory lies on; empty if it has none.
+  package var filesystem: [UInt8]
 
   package init(
     directory: [UInt8], files: [(path: [UInt8], stamp: FileStamp)],
-    skipped: [(path: [UInt8], reason: SkipReason)], subdirectories: [[UInt8]] = []
+    skipped: [(path: [UInt8], reason: SkipReason)], subdirectories: [[UInt8]] = [],
+    filesystem: [UInt8] = []
   ) {
     self.subdirectories = subdirectories
     self.directory = directory
     self.files = files
     self.skipped = skipped
+    self.filesystem = filesystem
   }
 }
 
@@ -122,7 +126,13 @@ package enum ReplicationEvent: Sendable {
   // Own folders
   case folderAdded(Folder)
   case folderRemoved(FolderID)
+  /// The user accepts what a mass change holds; a scan of the folder has to follow.
+  case folderAccepted(FolderID)
   case folderOffline(FolderID)
+  /// A directory is there, or may be, and its disk does not let anybody look into it.
+  case directoryAway(FolderID, [UInt8])
+  /// The filesystems found at the places that `inspect` named; what is missing, or cannot be opened, is left out.
+  case inspected(FolderID, [[UInt8]: [UInt8]])
   case scanBegan(FolderID)
   case directoryScanned(FolderID, DirectorySight)
   /// A directory is there, and permissions keep this agent from looking into it.

@@ -18,6 +18,13 @@ package struct ReplicationSettings: Sendable {
   package var moveMemory: Duration = .seconds(86_400)
   /// Before a file whose fsync failed is hashed again.
   package var syncRetry: Duration = .seconds(60)
+  /// What a folder may lose within a day of agent time before a person has to accept it.
+  var massChange = MassChangeLimit(contents: 50, share: 5, window: .agentDay)
+  /// Changes of a path in an agent day that are published at once; the k-th after them waits 2^k times the unit.
+  package var promptChanges = 3
+  package var changeDelay: Duration = .seconds(60)
+  /// Agent time that a crash may lose.
+  package var agentTimeSaved: Duration = .seconds(60)
   /// Files being hashed at once (the pool has its own number of threads).
   package var hashesInFlight = 8
   /// Pending ledger rows in memory before they are written.
@@ -55,7 +62,7 @@ package struct ReplicationSettings: Sendable {
   package var attestWhileIncomplete: Duration = .seconds(60)
   package var attestWhenComplete: Duration = .milliseconds(500)
   package var attestRenewal: Duration = .seconds(86_400)
-  /// How long an attestation counts.
+  /// How long an attestation counts, in agent time since it was received.
   package var attestationLife: Duration = .seconds(14 * 86_400)
   /// Heads younger than this do not make a machine incomplete.
   package var checkpointAge: Duration = .seconds(60)

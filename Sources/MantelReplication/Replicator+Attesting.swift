@@ -6,6 +6,10 @@ import MantelSummary
 struct Attesting: Sendable {
   /// The newest attestation of each machine, this one included.
   var newest: [MachineID: Signed<Attestation>] = [:]
+  /// When each of them was received.
+  var received: [MachineID: AgentTime] = [:]
+  /// When the first of those that count ceases to.
+  var expiry: AgentTime?
   var lastSigned: Instant?
   var lastWasComplete = false
   /// Something happened since the last one that may change it.
@@ -14,11 +18,13 @@ struct Attesting: Sendable {
 }
 
 extension Replicator {
-  mutating func loadAttestations(now: Now) throws(StoreError) {
-    for attestation in try store.attestations() {
-      attesting.newest[attestation.record.holder] = attestation
+  mutating func loadAttestations() throws(StoreError) {
+    for stored in try store.attestations() {
+      let holder = stored.attestation.record.holder
+      attesting.newest[holder] = stored.attestation
+      attesting.received[holder] = stored.received
     }
-    try recountSafe(now: now)
+    try recountSafe()
   }
 
   // MARK: Others'
@@ -30,20 +36,24 @@ extension Replicator {
     guard guests[link] == nil, holder != machine, roster.isMember(holder), roster.verify(attestation),
       attestation.record.number > attesting.newest[holder]?.record.number ?? 0
     else { return }
-    try store.putAttestation(attestation)
+    try store.putAttestation(attestation, received: agentTime)
     attesting.newest[holder] = attestation
-    try recountSafe(now: now)
+    attesting.received[holder] = agentTime
+    try recountSafe()
     sendToAll(except: link, .announceAttestation(attestation))
   }
 
   /// Own contents that some other machine's current attestation proves to be held; counted anew, because a newer
   /// statement may also take something back.
-  mutating func recountSafe(now: Now) throws(StoreError) {
+  mutating func recountSafe() throws(StoreError) {
+    attesting.expiry =
+      attesting.received.filter { $0.key != machine && isCurrent($0.key) }.values.min()
+      .map { $0 + settings.attestationLife }
     contents.index.removeAll(from: contents.safe)
     let wanted = contents.index.snapshot(of: contents.sets(of: machine).wanted)
     for (holder, signed) in attesting.newest where holder != machine {
       let attestation = signed.record
-      guard roster.isMember(holder), isCurrent(attestation, now: now),
+      guard roster.isMember(holder), isCurrent(holder),
         let mine = attestation.libraries.first(where: { $0.library == machine }), mine.listsMissing,
         let changes = try store.wantedChanges(machine, since: mine.order)
       else { continue }
@@ -62,13 +72,20 @@ extension Replicator {
     }
   }
 
-  func isCurrent(_ attestation: Attestation, now: Now) -> Bool {
-    now.wall.nanoseconds - attestation.time.nanoseconds < settings.attestationLife.inNanoseconds
+  /// By when it was received here, not by its holder's clock, which may be years off. The own one always counts.
+  func isCurrent(_ holder: MachineID) -> Bool {
+    guard holder != machine else { return true }
+    return attesting.received[holder].map { agentTime - $0 < settings.attestationLife } ?? false
+  }
+
+  /// What an attestation proved is proved no longer once it has come of age.
+  mutating func recountIfExpired() throws(StoreError) {
+    if let expiry = attesting.expiry, expiry <= agentTime { try recountSafe() }
   }
 
   /// Whether a machine proves to hold all that it owes of a library at the installed head.
-  mutating func proves(_ holder: MachineID, holds owner: MachineID, now: Now) -> Bool {
-    guard let attestation = attesting.newest[holder]?.record, isCurrent(attestation, now: now),
+  mutating func proves(_ holder: MachineID, holds owner: MachineID) -> Bool {
+    guard let attestation = attesting.newest[holder]?.record, isCurrent(holder),
       let statement = attestation.libraries.first(where: { $0.library == owner }),
       statement.missingCount == 0, let library = libraries[owner], statement.order == library.order
     else { return false }
@@ -139,7 +156,7 @@ extension Replicator {
       holder: machine, number: (last?.number ?? 0) + 1, time: now.wall, filesystem: filesystem,
       oldestReread: last?.oldestReread ?? now.wall, libraries: statements)
     guard let signed = sign(attestation) else { return }
-    try store.putAttestation(signed)
+    try store.putAttestation(signed, received: agentTime)
     attesting.newest[machine] = signed
     attesting.lastSigned = now.instant
     attesting.lastWasComplete = isComplete

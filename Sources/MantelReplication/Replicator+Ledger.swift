@@ -30,8 +30,16 @@ struct Ledger: Sendable {
   var linkedLooks: [UInt64: FileStamp] = [:]
   /// Rows of files that went before they were published, to be removed with the next write.
   var gone: [FileKey] = []
+  /// What each folder lost lately; as the catalog keeps it.
+  var losses: [FolderID: FolderLosses] = [:]
+  var places: [FolderID: FolderPlaces] = [:]
+  var inspections: [FolderID: FolderInspection] = [:]
+  /// Files that change often wait here, not among those that settle.
+  var delays = ChangeDelays()
 
-  var nextDeadline: Instant? { looks.first?.due }
+  var nextDeadline: Instant? {
+    [looks.first?.due, delays.nextDeadline].compactMap(\.self).min()
+  }
 
   /// Nothing is settling, queued or being hashed.
   var isIdle: Bool { waiting == 0 && hashing.isEmpty }
@@ -101,6 +109,9 @@ struct Ledger: Sendable {
     isQueued = isQueued.filter { $0.folder != id }
     queuedStamps = queuedStamps.filter { $0.key.folder != id }
     unproven = unproven.filter { $0.folder != id }
+    delays.forget(folder: id)
+    places[id] = nil
+    inspections[id] = nil
   }
 }
 
@@ -134,6 +145,8 @@ struct FolderScan: Sendable {
   var directories: Set<[UInt8]> = []
   /// There, and closed to this agent: what lies below is not known to be gone.
   var unreadable: Set<[UInt8]> = []
+  /// Found to be away.
+  var away: Set<[UInt8]> = []
 }
 
 extension Replicator {
@@ -142,6 +155,7 @@ extension Replicator {
   mutating func addFolder(_ folder: Folder) throws(StoreError) {
     try store.putFolder(folder)
     ledger.folders[folder.id] = folder
+    try loadPlaces(of: folder)
   }
 
   /// A removed folder's files are retired: they are excluded from now on, and nothing is dropped.
@@ -152,6 +166,9 @@ extension Replicator {
     ledger.scans[id] = nil
     ledger.scanned.remove(id)
     ledger.forget(folder: id)
+    if ledger.losses.removeValue(forKey: id) != nil {
+      try store.setLosses(FolderLosses(), of: id, held: [])
+    }
     for key in publication.ledgerRows.keys where key.folder == id {
       dropChange(key)
       publication.ledgerRows[key] = nil
@@ -173,7 +190,9 @@ extension Replicator {
   // MARK: Scans
 
   mutating func scanned(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) {
-    guard ledger.folders[id] != nil, let sight = ledger.close(sight, of: id) else { return }
+    guard ledger.folders[id] != nil, let sight = ledger.close(sight, of: id), try isPresent(id, sight) else {
+      return
+    }
     ledger.scans[id]?.directories.insert(sight.directory)
     try noteReadable(sight.directory, of: id, now: now)
     var known: [[UInt8]: LedgerFile] = [:]
@@ -207,17 +226,21 @@ extension Replicator {
 
   mutating func scanEnded(_ id: FolderID, isComplete: Bool, now: Now) throws(StoreError) {
     guard let scan = ledger.scans.removeValue(forKey: id), isComplete else { return }
+    settlePlaces(id, after: scan)
     var after: [UInt8]?
     while true {
       let page = try store.files(id, after: after, limit: 1_000)
       guard let last = page.last else { break }
       for file in page
-      where !scan.directories.contains(Self.directory(of: file.path)) && !scan.isHidden(file.path) {
+      where !scan.directories.contains(Self.directory(of: file.path)) && !scan.isHidden(file.path)
+        && !isAway(FileKey(folder: id, path: file.path))
+      {
         try vanished(file, reason: .deleted, now: now)
       }
       after = last.path
     }
     ledger.scanned.insert(id)
+    try endMassChange(of: id)
     attesting.isChanged = true
   }
 
@@ -308,6 +331,11 @@ extension Replicator {
       ledger.settled(key)
       return
     }
+    if let known, known.content != nil, known.stamp.isSame(as: stamp), try staysHeld(known) {
+      publication.deletions[key] = nil
+      ledger.settled(key)
+      return
+    }
     guard stamp.size <= Limits.contentBytes, key.path.count <= Limits.pathBytes else {
       let reason: SkipReason = stamp.size > Limits.contentBytes ? .tooLarge : .pathTooLong
       ledger.forget(key)
@@ -316,6 +344,10 @@ extension Replicator {
       return
     }
     publication.deletions[key] = nil
+    if try postpones(key, known, now: now) {
+      dropChange(key)
+      return
+    }
     if ledger.hashing.contains(key) {
       ledger.changedWhileHashing.insert(key)
       return
@@ -354,7 +386,7 @@ extension Replicator {
   }
 
   /// The first sign of a change: the bytes at this path are no longer known to be the content's.
-  private mutating func unhold(_ file: LedgerFile) throws(StoreError) {
+  mutating func unhold(_ file: LedgerFile) throws(StoreError) {
     guard let content = file.content else { return }
     let others = try publishedFiles(of: content).contains {
       ($0.folder, $0.path) != (file.folder, file.path)
@@ -379,6 +411,9 @@ extension Replicator {
   mutating func advanceLedger(now: Now) throws(StoreError) {
     if ledger.isIdle { ledger.linkedLooks.removeAll() }
     while let key = ledger.nextLook(now: now.instant) {
+      actions.append(.look(key.folder, key.path))
+    }
+    while let key = ledger.delays.nextOver(now: now.instant) {
       actions.append(.look(key.folder, key.path))
     }
     if !ledger.gone.isEmpty {
@@ -443,9 +478,11 @@ extension Replicator {
     _ key: FileKey, _ content: ContentID, _ manifest: Digest256?, _ stamp: FileStamp,
     isHeld: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
+    let (changes, since) = counted(content, known: known)
+    ledger.delays.forget(key)
     let file = LedgerFile(
       folder: key.folder, path: key.path, stamp: stamp, status: .published, content: content,
-      manifest: manifest, changes: (known?.changes ?? 0) + 1)
+      manifest: manifest, changes: changes, changesSince: since, isAccepted: known?.isAccepted ?? false)
     publication.ledgerRows[key] = file
     publication.changes[key] = OwnChange(
       content: content, size: stamp.size, mtime: stamp.mtime, manifest: manifest, isHeld: isHeld)

@@ -135,7 +135,7 @@ extension Replicator {
       libraries[member.machine] = emptyLibrary(member.machine)
     }
     // What a removed machine attested counts no more.
-    try recountSafe(now: now)
+    try recountSafe()
     attesting.isChanged = true
     // Told before connections end, so that a removed machine hears of it.
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))

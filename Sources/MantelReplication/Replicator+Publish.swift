@@ -19,6 +19,8 @@ struct OwnDeletion: Sendable {
   var becoming: LedgerFile?
   /// What was last seen of the file.
   var stamp = FileStamp.unknown
+  /// By the user, after a mass change had held it.
+  var isAccepted = false
 }
 
 /// What the next head of the own library will change, and when it is due.
@@ -72,8 +74,10 @@ extension Replicator {
   mutating func vanished(
     _ file: LedgerFile, reason: EntryState.RetireReason, becoming row: LedgerFile? = nil, now: Now
   ) throws(StoreError) {
+    if file.content == nil, try staysHeld(file) { return }
     let key = FileKey(folder: file.folder, path: file.path)
     dropChange(key)
+    ledger.delays.forget(key)
     publication.ledgerRows[key] = nil
     guard try store.liveEntry(machine, file.folder, file.path) != nil else {
       publication.deletions[key] = nil
@@ -82,8 +86,8 @@ extension Replicator {
     }
     // Until the head is out the row stays: after a crash the next scan must find this again.
     let seen = publication.deletions[key]?.seen ?? now.instant
-    publication.deletions[key] = OwnDeletion(reason: reason, seen: seen, becoming: row)
-    publication.deletions[key]?.stamp = file.stamp
+    publication.deletions[key] = OwnDeletion(
+      reason: reason, seen: seen, becoming: row, stamp: file.stamp, isAccepted: file.isAccepted)
     publication.noteDeletion(now: now, settings)
   }
 
@@ -96,13 +100,13 @@ extension Replicator {
   mutating func publishIfDue(now: Now) throws(StoreError) {
     guard !publication.isStopped else { return }
     if publication.isFirst, ledger.isIdle, publication.isIdle,
-      ledger.folders.keys.allSatisfy(ledger.scanned.contains)
+      ledger.folders.keys.allSatisfy({ ledger.scanned.contains($0) || isOffline($0) })
     {
       // Also a machine without photos says so: peers can tell "nothing" from "not yet".
       try publish(OwnUpdate(), now: now)
       return
     }
-    let deletions = ripeDeletions(now: now)
+    let deletions = confirmed(try gathered(ripeDeletions(now: now), now: now), now: now)
     let changesAreDue = publication.changesDue.map { $0 <= now.instant } ?? false
     if changesAreDue || !deletions.isEmpty {
       try publish(try ownUpdate(deleting: deletions, now: now), now: now)
@@ -138,22 +142,40 @@ extension Replicator {
     publication.deletionsDue = publication.paced(max(next ?? soonest, soonest), now: now, settings)
   }
 
-  private func ownUpdate(
+  private mutating func ownUpdate(
+    deleting deletions: [FileKey: OwnDeletion], now: Now
+  ) throws(StoreError) -> OwnUpdate {
+    var update = try draft(deleting: deletions, now: now)
+    var lost = try update.losses(store: store, library: machine)
+    // Again until nothing more is held: without a held change, what was a move may be a loss.
+    while try holdMassChanges(lost) {
+      update = try draft(deleting: deletions.filter { publication.deletions[$0.key] != nil }, now: now)
+      lost = try update.losses(store: store, library: machine)
+    }
+    try countLosses(lost)
+    let copies = knownCopies
+    try update.settleRetired(lost, now: now) { content throws(StoreError) in
+      try copies.mayExist(of: content)
+    }
+    return update
+  }
+
+  /// Everything that waits and is due, without a word on what becomes of the entries that leave.
+  private func draft(
     deleting deletions: [FileKey: OwnDeletion], now: Now
   ) throws(StoreError) -> OwnUpdate {
     var update = OwnUpdate()
     for (key, change) in publication.changes.sorted(by: { $0.key < $1.key }) {
       try update.put(
         key, change, store: store, library: machine, now: now, moveMemory: settings.moveMemory)
-      if let row = publication.ledgerRows[key] { update.files.append(row) }
+      if var row = publication.ledgerRows[key] {
+        row.isAccepted = false
+        update.files.append(row)
+      }
     }
     for (key, deletion) in deletions.sorted(by: { $0.key < $1.key })
     where publication.changes[key] == nil {
       try update.delete(key, deletion, store: store, library: machine)
-    }
-    let copies = knownCopies
-    try update.settleRetired(store: store, library: machine, now: now) { content throws(StoreError) in
-      try copies.mayExist(of: content)
     }
     return update
   }
@@ -207,6 +229,9 @@ extension Replicator {
     publication.firstChange = nil
     for content in update.vanishedContents.union(publication.doubtful).sorted() { try releaseIfGone(content) }
     publication.doubtful.removeAll()
+    for folder in Set(update.files.map(\.folder) + update.gone.map(\.folder)).sorted() {
+      try endMassChange(of: folder)
+    }
   }
 
   /// A file went: its content may have no other here any more.
@@ -249,8 +274,15 @@ struct OwnUpdate {
   /// Files whose deletion this settles, and those of them that leave no row.
   var deleted: [FileKey] = []
   var gone: [FileKey] = []
-  /// Live entries that go; what they become is told once all changes are known.
-  private var leaving: [(id: EntryID, entry: Entry, reason: EntryState.RetireReason)] = []
+  /// A live entry that goes, with the file that made it go.
+  struct Leaving {
+    var key: FileKey
+    var id: EntryID
+    var entry: Entry
+    var reason: EntryState.RetireReason
+  }
+  /// What they become is told once all changes are known.
+  private var leaving: [Leaving] = []
   var vanishedContents: Set<ContentID> = []
 
   var libraryChange: LibraryChange {
@@ -274,7 +306,7 @@ struct OwnUpdate {
       if old.entry.content == change.content {
         removed[old.id] = old.entry
       } else {
-        leaving.append((old.id, old.entry, .replaced))
+        leaving.append(Leaving(key: key, id: old.id, entry: old.entry, reason: .replaced))
       }
     }
     // The same bytes came back to a path that they had left.
@@ -295,29 +327,37 @@ struct OwnUpdate {
     deleted.append(key)
     if let row = deletion.becoming { files.append(row) } else { gone.append(key) }
     guard let old = try store.liveEntry(library, key.folder, key.path) else { return }
-    leaving.append((old.id, old.entry, deletion.reason))
+    leaving.append(Leaving(key: key, id: old.id, entry: old.entry, reason: deletion.reason))
+  }
+
+  /// Entries that leave, and whose content is live nowhere else in the library afterwards: all that is no move.
+  func losses(store: any HouseholdStore, library: MachineID) throws(StoreError) -> [Leaving] {
+    let going = Set(leaving.map(\.id))
+    let arriving = Set(added.values.lazy.filter(\.state.isLive).map(\.content))
+    var losses: [Leaving] = []
+    for loss in leaving where !arriving.contains(loss.entry.content) {
+      let staysLive = try store.entries(library, of: loss.entry.content).contains {
+        $0.entry.state.isLive && !going.contains($0.id) && removed[$0.id] == nil
+      }
+      if !staysLive { losses.append(loss) }
+    }
+    return losses
   }
 
   /// Decides what becomes of each entry that leaves: nothing when its content is live elsewhere in the library (a
   /// move), `unheld` when there never was a copy, else `retired`.
   mutating func settleRetired(
-    store: any HouseholdStore, library: MachineID, now: Now,
-    mayHaveCopy: (ContentID) throws(StoreError) -> Bool
+    _ losses: [Leaving], now: Now, mayHaveCopy: (ContentID) throws(StoreError) -> Bool
   ) throws(StoreError) {
-    let going = Set(leaving.map(\.id))
-    let arriving = Set(added.values.lazy.filter(\.state.isLive).map(\.content))
-    for (id, entry, reason) in leaving {
-      removed[id] = entry
-      vanishedContents.insert(entry.content)
-      let staysLive = try store.entries(library, of: entry.content).contains {
-        $0.entry.state.isLive && !going.contains($0.id) && removed[$0.id] == nil
-      }
-      let isMove = staysLive || arriving.contains(entry.content)
-      if isMove { continue }
-      var former = entry
+    for leaving in leaving {
+      removed[leaving.id] = leaving.entry
+      vanishedContents.insert(leaving.entry.content)
+    }
+    for loss in losses {
+      var former = loss.entry
       former.state =
-        try mayHaveCopy(entry.content)
-        ? .retired(reason, at: now.wall) : .unheld(at: now.wall)
+        try mayHaveCopy(former.content)
+        ? .retired(loss.reason, at: now.wall) : .unheld(at: now.wall)
       add(EntryID(of: former), former)
     }
   }

@@ -31,9 +31,19 @@ package enum StatusReason: Hashable, Sendable {
   case restored
   /// Another living copy of this machine was met by this peer: nothing is published until the agent is started anew.
   case clone(toldBy: MachineID)
-  case folderOffline(FolderID)
+  /// A folder, or a part of it, is not there: not mounted, something else in its place, or unreadable. Empty: all of it.
+  case folderOffline(FolderID, [UInt8])
+  /// Too much of a folder was deleted or replaced within a day: `held` changes wait for `folder accept`.
+  case massChange(FolderID, FolderLosses.MassChange, held: Int)
   /// This machine was removed from the household.
   case removed
+}
+
+extension StatusReason {
+  /// Nothing but a person's word ends it.
+  var needsDecision: Bool {
+    if case .massChange = self { true } else { false }
+  }
 }
 
 /// One other member as this machine knows it.
@@ -81,11 +91,19 @@ extension Replicator {
     if publication.isBlocked { reasons.append(.restored) }
     if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
-    if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) }) || publication.isFirst {
+    if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) && !isOffline($0) })
+      || publication.isFirst
+    {
       reasons.append(.scanning)
     }
-    if tally.pending > 0 || !publication.isIdle || !ledger.isIdle {
-      reasons.append(.pending(files: max(tally.pending, 1)))
+    for folder in ledger.folders.keys.sorted() {
+      reasons += awayParts(of: folder).map { .folderOffline(folder, $0.path) }
+    }
+    let massChanges = try heldChanges()
+    reasons += massChanges.map { .massChange($0.folder, $0.why, held: $0.files) }
+    let pending = tally.pending - massChanges.reduce(0) { $0 + $1.files }
+    if pending > 0 || !publication.isIdle || !ledger.isIdle {
+      reasons.append(.pending(files: max(pending, 1)))
     }
     if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
     let (exact, lenient) = headReasons(now: now)
@@ -110,11 +128,11 @@ extension Replicator {
   package func isSafe(_ content: ContentID) -> Bool { contents.isSafe(content) }
 
   /// Machines whose attestations prove a content of a library at the head installed here.
-  package func holders(of content: ContentID, in owner: MachineID, now: Now) -> [MachineID] {
+  package func holders(of content: ContentID, in owner: MachineID) -> [MachineID] {
     guard let order = libraries[owner]?.order else { return [] }
     return attesting.newest.keys.sorted().filter { holder in
       guard holder != machine, let attestation = attesting.newest[holder]?.record,
-        roster.isMember(holder), isCurrent(attestation, now: now),
+        roster.isMember(holder), isCurrent(holder),
         let statement = attestation.libraries.first(where: { $0.library == owner }),
         statement.order == order, statement.listsMissing
       else { return false }
@@ -196,7 +214,7 @@ extension Replicator {
   private func state(
     isComplete: Bool, _ reasons: [StatusReason], _ peers: [PeerReport]
   ) -> HouseholdState {
-    if publication.isStopped || isRemoved { return .attention }
+    if publication.isStopped || isRemoved || reasons.contains(where: \.needsDecision) { return .attention }
     if isComplete { return .complete }
     if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
     let isBusy = reasons.contains { reason in
@@ -214,7 +232,7 @@ extension Replicator {
       (records[$0]?.record.role ?? .full) == .full
     }
     guard !reachable.isEmpty else { return false }
-    for peer in reachable where !proves(peer, holds: machine, now: now) { return false }
+    for peer in reachable where !proves(peer, holds: machine) { return false }
     return true
   }
 
@@ -229,7 +247,7 @@ extension Replicator {
       for owner in libraries.keys.sorted() where owner == member.machine || record?.role != .source {
         if !roster.isListed(owner) { continue }
         if !roster.isMember(owner), libraries[owner]?.installed == nil { continue }
-        if !proves(member.machine, holds: owner, now: now) { isComplete = false }
+        if !proves(member.machine, holds: owner) { isComplete = false }
       }
       reports.append(
         PeerReport(

@@ -33,6 +33,7 @@ package struct Replicator: ~Copyable {
   var attesting = Attesting()
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
+  var countedTime: CountedTime
   var room: DiskRoom?
   var sizes = SizeEstimates()
   var lastJob: UInt64 = 0
@@ -54,6 +55,8 @@ package struct Replicator: ~Copyable {
     self.key = key
     self.settings = settings
     self.contents = ContentIndex(household: roster.household)
+    self.countedTime = CountedTime(counter: AgentTimeCounter(from: .zero, now: now), saved: .zero)
+    try loadAgentTime(now: now)
     for record in try store.records() where roster.isListed(record.record.machine) {
       records[record.record.machine] = record
     }
@@ -61,7 +64,9 @@ package struct Replicator: ~Copyable {
     try loadHoldings()
     try loadAwaitedCopies()
     try loadFilingJournal()
-    try loadAttestations(now: now)
+    try loadAttestations()
+    ledger.losses = try store.losses()
+    try loadPlaces()
     for folder in try store.folders() where folder.isRemoved {
       try retireFiles(of: folder.id, now: now)
     }
@@ -75,6 +80,7 @@ package struct Replicator: ~Copyable {
   package mutating func handle(
     _ event: ReplicationEvent, now: Now
   ) throws(StoreError) -> [ReplicationAction] {
+    try countTime(now: now)
     try take(event, now: now)
     try advance(now: now)
     defer { actions.removeAll(keepingCapacity: true) }
@@ -85,6 +91,7 @@ package struct Replicator: ~Copyable {
   package var nextDeadline: Instant? {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
+      attesting.expiry.map(countedTime.counter.soonest),
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(),
     ].compactMap(\.self).min()
@@ -94,8 +101,13 @@ package struct Replicator: ~Copyable {
     switch event {
     case .folderAdded(let folder): try addFolder(folder)
     case .folderRemoved(let id): try removeFolder(id, now: now)
-    case .folderOffline(let id): ledger.scans[id] = nil
-    case .scanBegan(let id): ledger.scans[id] = FolderScan()
+    case .folderAccepted(let id): try acceptHeldChanges(of: id)
+    case .folderOffline(let id): wentAway(id, [])
+    case .directoryAway(let id, let path): wentAway(id, path)
+    case .inspected(let id, let found): inspected(id, found, now: now)
+    case .scanBegan(let id):
+      ledger.scans[id] = FolderScan()
+      ledger.places[id]?.away.remove([])
     case .directoryScanned(let id, let sight): try scanned(id, sight, now: now)
     case .directoryUnreadable(let id, let path, let errno):
       try directoryUnreadable(id, path, errno: errno, now: now)
@@ -158,6 +170,7 @@ package struct Replicator: ~Copyable {
     try fileIfIdle(now: now)
     try fetchContents(now: now)
     takeOverIfDue(now: now)
+    try recountIfExpired()
     try attestIfDue(now: now)
   }
 

@@ -28,7 +28,7 @@ import Testing
     try catalog.putRecord(Fixture.signed(record))
     record.number = .max
     try catalog.putRecord(Fixture.signed(record))
-    try catalog.putAttestation(Fixture.signed(attestation))
+    try catalog.putAttestation(Fixture.signed(attestation), received: AgentTime(nanoseconds: 77))
     try catalog.addForgetRequest(Fixture.signed(request))
     try catalog.decideForgetRequest(bert, number: 8, .granted)
     try catalog.addForgetRequest(Fixture.signed(request))
@@ -39,7 +39,10 @@ import Testing
     #expect(try fixture.catalog.value(.machineName) == nil)
     #expect(try fixture.catalog.statements() == [statement.bytes])
     #expect(try fixture.catalog.records() == [Fixture.signed(record)])
-    #expect(try fixture.catalog.attestations() == [Fixture.signed(attestation)])
+    #expect(
+      try fixture.catalog.attestations() == [
+        ReceivedAttestation(Fixture.signed(attestation), received: AgentTime(nanoseconds: 77))
+      ])
     #expect(
       try fixture.catalog.forgetRequests()
         == [StoredForgetRequest(request: Fixture.signed(request), decision: .granted)])
@@ -97,6 +100,8 @@ import Testing
     try catalog.putFolder(Fixture.ownFolder())
     var file = Fixture.file("x", status, content: 1)
     file.manifest = Fixture.digest(5, 5)
+    file.changesSince = AgentTime(nanoseconds: 1 << 40)
+    file.isAccepted = true
     try catalog.putFiles([file])
     #expect(try catalog.file(Fixture.folder, file.path) == file)
   }
@@ -113,6 +118,45 @@ import Testing
     let found = try catalog.linkedFiles(inode: 5)
     #expect(found == Array(files[..<2]))
     #expect(found.map(\.stamp.linkCount) == [2, 2])
+  }
+
+  @Test(arguments: Home.allCases)
+  func keepsMassChangesUntilTheyAreAccepted(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    try fixture.catalog.putFolder(Fixture.ownFolder())
+    let other = FolderID(high: 17, low: 17)
+    try fixture.catalog.putFolder(Fixture.ownFolder(other, name: "Other"))
+    try fixture.catalog.putFiles([
+      Fixture.file("a"), Fixture.file("b"), Fixture.file("c", .pending(.hashing)),
+      Fixture.file("d", .skipped(.junk)),
+    ])
+    let losses = FolderLosses(
+      hours: [
+        FolderLosses.Hour(number: 3, contents: 40, deletions: 41),
+        FolderLosses.Hour(number: 5, contents: 1, deletions: 0),
+      ],
+      massChange: FolderLosses.MassChange(contents: 70, files: 80))
+    try fixture.catalog.setLosses(FolderLosses(hours: [losses.hours[0]]), of: Fixture.folder, held: [])
+    try fixture.catalog.setLosses(
+      losses, of: Fixture.folder, held: [Fixture.file("a", .pending(.massChange), content: 9)])
+    try fixture.catalog.setLosses(FolderLosses(hours: [losses.hours[1]]), of: other, held: [])
+    try fixture.reopen()
+
+    let catalog = fixture.catalog
+    #expect(try catalog.losses() == [Fixture.folder: losses, other: FolderLosses(hours: [losses.hours[1]])])
+    #expect(try catalog.heldFiles(Fixture.folder) == 1)
+    #expect(try catalog.heldFiles(other) == 0)
+    let counts = try catalog.fileCounts(Fixture.folder)
+    #expect(counts.published == 1 && counts.pending == 2)
+    #expect(try catalog.fileCounts(other) == (0, 0))
+
+    #expect(try catalog.acceptHeldFiles(Fixture.folder) == 1)
+    var accepted = Fixture.file("a", .pending(.settling), content: 9)
+    accepted.isAccepted = true
+    #expect(try catalog.file(Fixture.folder, accepted.path) == accepted)
+    #expect(try catalog.file(Fixture.folder, Array("c".utf8))?.isAccepted == false)
+    #expect(try catalog.losses() == [other: FolderLosses(hours: [losses.hours[1]])])
+    #expect(try catalog.acceptHeldFiles(Fixture.folder) == 0)
   }
 
   @Test(arguments: Home.allCases)

@@ -99,6 +99,31 @@ import Testing
     #expect(fake.calls == ["removePeer laptop", "removePeer h:1", "removePeer laptop"])
   }
 
+  @Test func acceptingAMassChangeAsksFirst() async throws {
+    let fake = FakeControl { $0.folder.held = 120 }
+    let name = fake.answers.folder.name
+    try await withFakeAgent(fake) { home in
+      #expect(await mantel("folder", "accept", name, "--home", home).code == 64)
+      #expect(await mantel("folder", "accept", name, "--home", home, answer: "n").code == 1)
+      #expect(await mantel("folder", "accept", "nothing", "--yes", "--home", home).code == 64)
+      #expect(!fake.calls.contains { $0.hasPrefix("accept") })
+      let result = await mantel("folder", "accept", name, "--home", home, answer: "y")
+      #expect(result.code == 0 && result.text == "accepted 120 files of Photos\n")
+      let json = await mantel("folder", "accept", name, "--yes", "--json", "--home", home)
+      let answer = try ControlCoding.value(AcceptAnswer.self, from: Data(json.output))
+      #expect(answer == fake.answers.acceptance)
+    }
+    #expect(fake.calls.filter { $0.hasPrefix("accept") }.count == 2)
+  }
+
+  @Test func whereNothingIsHeldThereIsNothingToAsk() async throws {
+    let fake = FakeControl { $0.acceptance.accepted = 0 }
+    try await withFakeAgent(fake) { home in
+      let result = await mantel("folder", "accept", fake.answers.folder.name, "--home", home)
+      #expect(result.code == 0 && result.text == "accepted 0 files of Photos\n")
+    }
+  }
+
   // MARK: Without an agent
 
   @Test(arguments: [
@@ -179,6 +204,9 @@ import Testing
       #expect(added.code == 0 && added.text.hasPrefix("added photos-2 "))
       #expect(await mantel("folder", "add", more + "/below", "--home", home).code == 64)
       #expect(await mantel("folder", "add", directory, "--home", home).code == 64)
+      #expect(
+        await mantel("folder", "accept", "photos", "--home", home).text == "accepted 0 files of photos\n")
+      #expect(await mantel("folder", "accept", "nothing", "--home", home).code == 64)
       #expect(await mantel("folder", "remove", "photos", "--home", home).code == 0)
       #expect(await mantel("folder", "remove", "photos", "--home", home).code == 64)
       let list = await mantel("folder", "list", "--json", "--home", home)

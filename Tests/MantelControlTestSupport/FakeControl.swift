@@ -9,6 +9,7 @@ package final class FakeControl: ControlService {
     package var invite = InviteAnswer(
       code: "1P77-HVFD-R34A-DQZT", expires: "2026-05-01T12:10:00Z", addresses: ["192.0.2.2:62683"])
     package var folder = Samples.folder()
+    package var acceptance = AcceptAnswer(name: "Photos", accepted: 120)
     package var removal = RemovalAnswer(kind: "machine", name: "laptop", admitted: ["studio"])
     package var files = [Page(items: [Samples.file()], next: nil)]
     package var whereabouts = WhereAnswer(
@@ -77,6 +78,9 @@ package final class FakeControl: ControlService {
   }
   package func removeFolder(name: String) async throws(ControlError) -> FolderAnswer {
     try answer(answers.folder, to: "removeFolder \(name)")
+  }
+  package func acceptFolder(name: String) async throws(ControlError) -> AcceptAnswer {
+    try answer(answers.acceptance, to: "acceptFolder \(name)")
   }
   package func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
     try answer(

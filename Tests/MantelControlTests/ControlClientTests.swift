@@ -18,6 +18,7 @@ import Testing
       let request = FolderRequest(directoryBase64: "L2E=", name: name, excludes: ["*.tmp", "b/**"])
       #expect(try await client.addFolder(request) == fake.answers.folder)
       #expect(try await client.removeFolder(name: "..") == fake.answers.folder)
+      #expect(try await client.acceptFolder(name: name) == fake.answers.acceptance)
       let query = FilesQuery(pattern: "*/\(name)", machine: "attic", retired: true, after: "x=/y")
       #expect(try await client.files(query).items.isEmpty)
       let whereabouts = WhereQuery(sha256: nil, fileBase64: "L2E+Yi8=")
@@ -29,6 +30,7 @@ import Testing
       fake.calls == [
         "status -", "status 5", "peers", "invite 90", "addPeer [fd00::2]:62683", "removePeer \(name)",
         "folders", #"addFolder L2E= \#(name) ["*.tmp", "b/**"]"#, "removeFolder ..",
+        "acceptFolder \(name)",
         "files */\(name) attic true x=/y", "locate - L2E+Yi8=", "skipped -", "sums - -",
       ])
   }

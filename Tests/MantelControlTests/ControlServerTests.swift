@@ -16,7 +16,7 @@ import Testing
       #expect(answer.contains("Content-Type: application/json\r\n"))
       #expect(
         answer.hasSuffix(
-          #"[{"directory":{"path":"/home/anna/Photos"},"excludes":["*.tmp"],"id":"\#(String(repeating: "d", count: 32))","ledger":{"pending":1,"safe":3,"seen":5,"skipped":1},"name":"Photos","state":"watched"}]"#
+          #"[{"directory":{"path":"/home/anna/Photos"},"excludes":["*.tmp"],"held":0,"id":"\#(String(repeating: "d", count: 32))","ledger":{"pending":1,"safe":3,"seen":5,"skipped":1},"name":"Photos","state":"watched"}]"#
             + "\n"))
     }
   }

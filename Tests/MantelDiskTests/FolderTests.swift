@@ -258,6 +258,11 @@ import Testing
     let identity = try FilesystemFacts.identity(of: scratch.root)
     #expect(!identity.isEmpty)
     #expect(try FilesystemFacts.identity(of: scratch.path("a")) == identity)
+    #expect(try FilesystemFacts.identity(of: Array("a".utf8), below: scratch.root) == identity)
+    #expect(try FilesystemFacts.identity(of: [], below: scratch.root) == identity)
+    #expect(throws: DiskError.self) {
+      try FilesystemFacts.identity(of: Array("none".utf8), below: scratch.root)
+    }
     #expect(try FilesystemFacts.isLocal(scratch.root))
     #expect(try FilesystemFacts.identity(of: Array("/proc".utf8)) != identity)
     let space = try FilesystemFacts.space(of: scratch.root)

@@ -88,7 +88,9 @@ import Testing
   }
 
   @Test func manyDeletionsOneByOneAreFewHeads() throws {
-    let desk = try SingleMachine()
+    var settings = ReplicationSettings()
+    settings.massChange.contents = 1_000
+    let desk = try SingleMachine(settings: settings)
     for number in 0..<100 { try write(desk, "\(number)") }
     try quiet(desk)
     for number in 0..<100 {

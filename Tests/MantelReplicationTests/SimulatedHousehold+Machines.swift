@@ -11,6 +11,8 @@ extension SimulatedHousehold {
       if let end = machine.links[link], end.isOpen { try obey(command, link, from: index, to: end.peer) }
     case .look(_, let path): work(at: index) { [self] in try handle(machine.look(path), at: index) }
     case .hash(_, let path): work(at: index) { [self] in try handle(machine.hash(path), at: index) }
+    case .inspect(let folder, let places):
+      work(at: index) { [self] in try handle(.inspected(folder, machine.found(places)), at: index) }
     case .assemble(let content, let manifest):
       work(at: index) { [self] in try assemble(content, manifest, at: index) }
     case .discardStaged(let content): work(at: index) { machine.replica.staged[content] = nil }
@@ -58,7 +60,7 @@ extension SimulatedHousehold {
       fault = (kind, random.below(operations.count))
     }
     let results = machine.replica.commit(
-      operations, own: machine.own, isRepeat: isRepeat, fault: fault, limit: operations.count)
+      operations, own: machine.present, isRepeat: isRepeat, fault: fault, limit: operations.count)
     machine.lastBatchOnDisk = batch
     // What is done on the disk is known here only later: the process may die between.
     work(at: index) { [self] in try handle(.filed(batch, results), at: index) }

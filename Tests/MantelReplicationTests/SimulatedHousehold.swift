@@ -185,7 +185,7 @@ final class SimulatedHousehold {
     if let running = machine.ask({ $0.filing.running }), running.id != machine.lastBatchOnDisk {
       let done = random.below(running.steps.count + 1)
       _ = machine.replica.commit(
-        running.steps.map(\.operation), own: machine.own, isRepeat: running.isRepeat,
+        running.steps.map(\.operation), own: machine.present, isRepeat: running.isRepeat,
         fault: nil, limit: done)
     }
     for event in try machine.restart(now: now) { try handle(event, at: index) }

@@ -21,12 +21,18 @@ final class SimulatedMachine {
   var replica = SimulatedReplica()
   /// The batch that was carried out last, whether or not the decisions heard of it.
   var lastBatchOnDisk: BatchID?
+  /// The folder's disk is not mounted: an empty directory is in its place.
+  var isOffline = false
   /// Links that are open or opening here.
   var links: [LinkID: LinkEnd] = [:]
   /// Contents received over the network, with repeats: what the transfer cost.
   var received: [ContentID] = []
   var warnings: [ReplicationWarning] = []
   private var nextInode: UInt64 = 1
+  /// How often the user touched each path: what was not touched has no reason to leave the library.
+  private(set) var touches: [[UInt8]: Int] = [:]
+  /// The files that the disk shows now.
+  var present: [[UInt8]: SimulatedFile] { isOffline ? [:] : own }
 
   /// A machine's side of a link.
   struct LinkEnd {
@@ -155,18 +161,19 @@ final class SimulatedMachine {
   }
 
   private func forget(_ path: [UInt8]) {
+    touches[path, default: 0] += 1
     if let file = own[path] { changed.insert(file.content) }
   }
 
   // MARK: Disks
 
   func look(_ path: [UInt8], isClosed: Bool = false) -> ReplicationEvent {
-    let sight = own[path].map { FileSight.file($0.stamp, isClosed: isClosed) } ?? .gone
+    let sight = present[path].map { FileSight.file($0.stamp, isClosed: isClosed) } ?? .gone
     return .sighted(folder.id, path, sight)
   }
 
   func hash(_ path: [UInt8]) -> ReplicationEvent {
-    guard let file = own[path] else { return .hashed(folder.id, path, .gone) }
+    guard let file = present[path] else { return .hashed(folder.id, path, .gone) }
     return .hashed(
       folder.id, path,
       .hashed(
@@ -174,8 +181,23 @@ final class SimulatedMachine {
         isHeld: true))
   }
 
+  /// What a look at the folder's places finds.
+  func found(_ places: [[UInt8]]) -> [[UInt8]: [UInt8]] {
+    isOffline ? [:] : Dictionary(places.map { ($0, []) }) { first, _ in first }
+  }
+
+  /// What watches, and a walk that the mount vanishes under, report of it.
+  func vanish() -> [ReplicationEvent] {
+    let directories = Set(own.keys.map(Replicator.directory(of:))).sorted { $0.lexicographicallyPrecedes($1) }
+    return [
+      .scanBegan(folder.id),
+      .directoryScanned(folder.id, DirectorySight(directory: [], files: [], skipped: [])),
+    ] + directories.map { .directoryGone(folder.id, $0) } + [.scanEnded(folder.id, isComplete: false)]
+  }
+
   /// What a walk of the whole folder reports.
   func scan() -> [ReplicationEvent] {
+    if isOffline { return [.folderOffline(folder.id)] }
     var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
     for path in own.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       if let file = own[path] {
@@ -191,7 +213,7 @@ final class SimulatedMachine {
 
   /// The bytes that this machine can serve of a content, from whatever file has them.
   func payload(of content: ContentID) -> Payload? {
-    if let own = own.values.first(where: { $0.content == content }) { return own.payload }
+    if let own = present.values.first(where: { $0.content == content }) { return own.payload }
     guard replica.isMounted else { return nil }
     if let file = replica.staged[content], file.blocks == nil { return file.payload }
     return replica.files.values.first { $0.content == content }?.payload

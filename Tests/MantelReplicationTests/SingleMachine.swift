@@ -20,6 +20,8 @@ final class SingleMachine {
   let peers: [DeviceKey]
   let catalog: Catalog
   let settings: ReplicationSettings
+  /// The folder's.
+  let filesystem: [UInt8]
   private(set) var statements: [SignedStatement]
   var replicator: Replicator
   var now = Now(
@@ -28,12 +30,18 @@ final class SingleMachine {
   /// Everything that was asked for since the last `take`.
   private var asked: [ReplicationAction] = []
   private var lastLink: UInt64 = 0
+  /// What is mounted where, below the folder's root (the empty path); a place that is nil is not there.
+  var places: [[UInt8]: [UInt8]?]
+  /// Whether looks at the folder are answered at once.
+  var looksAtPlaces = true
 
   /// `hasFolder`: one folder named Photos, scanned and empty.
   init(
-    peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true,
+    peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true, filesystem: [UInt8] = [],
     settings: ReplicationSettings = ReplicationSettings()
   ) throws {
+    places = [[]: filesystem]
+    self.filesystem = filesystem
     let key = DeviceKey()
     let peers = (0..<peerCount).map { _ in DeviceKey() }
     var statements = try Roster.found(
@@ -66,15 +74,25 @@ final class SingleMachine {
   var household: HouseholdID { replicator.household }
   var folder: Folder {
     Folder(
-      id: Self.folderID, name: "Photos", root: bytes("/photos"), excludes: [], filesystem: [])
+      id: Self.folderID, name: "Photos", root: bytes("/photos"), excludes: [], filesystem: filesystem)
   }
 
   // MARK: Driving
 
   @discardableResult func send(_ event: ReplicationEvent) throws -> [ReplicationAction] {
-    let actions = try replicator.handle(event, now: now)
+    var actions = try replicator.handle(event, now: now)
     asked += actions
+    for case .inspect(let folder, let places) in actions where looksAtPlaces {
+      actions += try send(.inspected(folder, found(places)))
+    }
     return actions
+  }
+
+  /// What a look at the folder finds.
+  func found(_ asked: [[UInt8]]) -> [[UInt8]: [UInt8]] {
+    var found: [[UInt8]: [UInt8]] = [:]
+    for place in asked { found[place] = places[place] ?? nil }
+    return found
   }
 
   /// What was asked for since the last call.
@@ -117,17 +135,25 @@ final class SingleMachine {
     FileStamp(size: size, mtime: mtime, ctime: ctime ?? mtime + 1, inode: inode, device: 1)
   }
 
-  /// A scan that finds exactly these files.
-  func scan(_ files: [String: FileStamp], isComplete: Bool = true) throws {
+  /// A scan that finds exactly these files; `filesystems` are those of directories that lie on another than the rest,
+  /// and that are there even if they are empty.
+  func scan(
+    _ files: [String: FileStamp], isComplete: Bool = true, filesystems: [String: [UInt8]] = [:],
+    default filesystem: [UInt8] = []
+  ) throws {
     try send(.scanBegan(Self.folderID))
     var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
+    for directory in filesystems.keys { directories[bytes(directory)] = [] }
     for (path, stamp) in files.sorted(by: { $0.key < $1.key }) {
       directories[Replicator.directory(of: bytes(path)), default: []].append((bytes(path), stamp))
     }
     for (directory, found) in directories.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       try send(
         .directoryScanned(
-          Self.folderID, DirectorySight(directory: directory, files: found, skipped: [])))
+          Self.folderID,
+          DirectorySight(
+            directory: directory, files: found, skipped: [],
+            filesystem: filesystems[String(decoding: directory, as: UTF8.self)] ?? filesystem)))
     }
     try send(.scanEnded(Self.folderID, isComplete: isComplete))
   }

@@ -5,7 +5,7 @@ import MantelControl
 struct FolderCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "folder", abstract: "The directories of this machine whose photos are backed up.",
-    subcommands: [Add.self, List.self, Remove.self])
+    subcommands: [Add.self, List.self, Remove.self, Accept.self])
 
   struct Add: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Back up a directory from now on.")
@@ -52,6 +52,36 @@ struct FolderCommand: AsyncParsableCommand {
       let answer = try await home.changing { try await $0.removeFolder(name: name) }
       try output.print(
         answer, "removed \(Printable.text(answer.name)); its photos and their copies stay where they are\n")
+    }
+  }
+
+  struct Accept: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Let a mass change pass: what was deleted or replaced is so in the library too.",
+      discussion: """
+        When much of a folder goes or changes within a day, its deletions and replacements wait, because \
+        it may be a mistake or an attack. Nothing is lost either way: the other machines keep what was \
+        deleted or replaced among their retired files.
+        """)
+    @Argument(help: "The folder's name, as `mantel folder list` prints it.")
+    var name: String
+    @OptionGroup var consent: ConsentOptions
+    @OptionGroup var home: HomeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      let folders = try await home.changing { try await $0.folders() }
+      guard let folder = folders.first(where: { $0.name == name }) else { throw ControlError.noFolder(name) }
+      if folder.held > 0 {
+        let question =
+          "retire \(Quantity.files(folder.held)) of \(Printable.text(name)) that were deleted or replaced?"
+        guard try Console.current.confirm(question, yes: consent.yes) else {
+          throw CommandFailure(.notComplete, "nothing was accepted")
+        }
+      }
+      let answer = try await home.changing { try await $0.acceptFolder(name: name) }
+      try output.print(
+        answer, "accepted \(Quantity.files(answer.accepted)) of \(Printable.text(answer.name))\n")
     }
   }
 }

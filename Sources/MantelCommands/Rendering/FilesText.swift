@@ -53,7 +53,8 @@ enum FilesText {
       [
         Printable.text(folder.name), folder.state, "\(Quantity.count(folder.ledger.seen)) seen",
         "\(Quantity.count(folder.ledger.safe)) safe", "\(Quantity.count(folder.ledger.pending)) pending",
-        "\(Quantity.count(folder.ledger.skipped)) skipped", Printable.path(folder.directory),
+        "\(Quantity.count(folder.ledger.skipped)) skipped",
+        folder.held > 0 ? "\(Quantity.count(folder.held)) held" : "", Printable.path(folder.directory),
       ]
     }
     return TextTable.lines(rows).joined(separator: "\n") + "\n"

@@ -1,0 +1,179 @@
+import MantelCatalog
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// What is not mounted is unknown, never gone.
+@Suite struct OfflineTests {
+  private let a = content("a")
+  private let b = content("b")
+  private let disk = bytes("disk")
+  private let other = bytes("other")
+
+  private func fresh(_ desk: SingleMachine, _ inode: UInt64 = 7) -> FileStamp {
+    desk.stamp(10, mtime: desk.now.wall.nanoseconds, inode: inode)
+  }
+
+  private func isLive(_ desk: SingleMachine, _ content: ContentID) throws -> Bool {
+    try desk.ownEntries(of: content).contains { $0.state.isLive }
+  }
+
+  // MARK: The gate
+
+  @Test func aDeletionWaitsForALookAtTheFolder() throws {
+    let desk = try SingleMachine()
+    try desk.publish("a", a, fresh(desk))
+    desk.looksAtPlaces = false
+    try desk.delete("a")
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    #expect(desk.take().inspections == [[[]]], "asked once")
+    try desk.send(.inspected(SingleMachine.folderID, [[]: []]))
+    #expect(try !isLive(desk, a))
+  }
+
+  /// The look began before this file was missed: it proves nothing of it.
+  @Test func aLookThatBeganEarlierProvesNothing() throws {
+    let desk = try SingleMachine()
+    try desk.write("a", a, fresh(desk))
+    try desk.publish("b", b, fresh(desk, 8))
+    desk.looksAtPlaces = false
+    try desk.delete("a")
+    try desk.sight("b", .gone)
+    try desk.pass(.milliseconds(1))
+    try desk.send(.inspected(SingleMachine.folderID, [[]: []]))
+    try desk.pass(.seconds(5))
+    #expect(try !isLive(desk, a))
+    #expect(try isLive(desk, b))
+    try desk.send(.inspected(SingleMachine.folderID, [[]: []]))
+    #expect(try !isLive(desk, b))
+  }
+
+  /// A mount that vanishes makes its files and directories go, by events, walks and hashes alike.
+  @Test(arguments: [0, 1, 2, 3]) func whatAVanishingMountTakesAlongIsNotGone(how: Int) throws {
+    let desk = try SingleMachine()
+    try desk.publish("d/a", a, fresh(desk))
+    desk.places[[]] = .some(nil)
+    switch how {
+    case 0: try desk.sight("d/a", .gone)
+    case 1: try desk.send(.directoryGone(SingleMachine.folderID, bytes("d")))
+    case 2: try desk.scan([:])
+    default:
+      try desk.sight("d/a", .file(fresh(desk, 9), isClosed: true))
+      try desk.send(.hashed(SingleMachine.folderID, bytes("d/a"), .gone))
+    }
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, [])))
+    #expect(try desk.report().state != .complete)
+    // Back, and then really deleted.
+    desk.places[[]] = []
+    try desk.scan(["d/a": desk.stamp(10)])
+    #expect(try !desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, [])))
+    try desk.scan([:])
+    try desk.pass(.seconds(100))
+    #expect(try !isLive(desk, a))
+  }
+
+  @Test func deletionsThatWaitAreDroppedWhenTheFolderGoesOffline() throws {
+    let desk = try SingleMachine()
+    try desk.publish("a", a, fresh(desk))
+    try desk.sight("a", .gone)
+    try desk.send(.folderOffline(SingleMachine.folderID))
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    #expect(try desk.report().state == .waiting)
+  }
+
+  // MARK: Parts
+
+  /// A folder whose album `m` lies on a disk of its own.
+  private func mounted() throws -> SingleMachine {
+    let desk = try SingleMachine(filesystem: disk)
+    desk.places = [[]: disk, bytes("m"): other]
+    let stamps = [desk.stamp(10), desk.stamp(10, inode: 8)]
+    try desk.scan(["a": stamps[0], "m/b": stamps[1]], filesystems: ["m": other], default: disk)
+    try desk.finishHash("a", a, stamps[0])
+    try desk.finishHash("m/b", b, stamps[1])
+    try desk.pass(.seconds(3))
+    #expect(try isLive(desk, a))
+    #expect(try isLive(desk, b))
+    return desk
+  }
+
+  @Test func mountsAreRememberedWithTheirFilesystem() throws {
+    let desk = try mounted()
+    let recorded = try desk.catalog.directoryFilesystems(SingleMachine.folderID)
+    #expect(recorded.map(\.path) == [bytes("m")])
+    #expect(recorded.map(\.filesystem) == [other])
+  }
+
+  enum Absence: CaseIterable { case unmounted, swapped, removed }
+
+  @Test(arguments: Absence.allCases, [false, true])
+  func aPartThatIsAwayIsNeverDeleted(absence: Absence, restarts: Bool) throws {
+    let desk = try mounted()
+    if restarts { try desk.restart() }
+    let there: [UInt8]? =
+      switch absence {
+      case .unmounted: disk
+      case .swapped: bytes("third")
+      case .removed: nil
+      }
+    desk.places[bytes("m")] = .some(there)
+    try desk.send(.directoryGone(SingleMachine.folderID, bytes("m")))
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, b))
+    let stamp = try #require(try desk.catalog.file(SingleMachine.folderID, bytes("a"))?.stamp)
+    try desk.scan(
+      ["a": stamp], filesystems: there.map { ["m": $0] } ?? [:], default: disk)
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    #expect(try isLive(desk, b))
+    #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, bytes("m"))))
+    // The rest of the folder is as ever.
+    try desk.scan([:], filesystems: there.map { ["m": $0] } ?? [:], default: disk)
+    try desk.pass(.seconds(100))
+    #expect(try !isLive(desk, a))
+    #expect(try isLive(desk, b))
+  }
+
+  /// A disk is mounted over a directory with photos: they are hidden, not gone.
+  @Test func aMountThatHidesFilesDeletesNothing() throws {
+    let desk = try mounted()
+    try desk.publish("d/c", content("c"), fresh(desk, 9))
+    desk.places[bytes("d")] = bytes("third")
+    let stamp = try #require(try desk.catalog.file(SingleMachine.folderID, bytes("m/b"))?.stamp)
+    try desk.scan(["m/b": stamp], filesystems: ["m": other, "d": bytes("third")], default: disk)
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, content("c")))
+    #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, bytes("d"))))
+  }
+
+  @Test func anUnreadablePartIsAwayUntilItIsReadOrGone() throws {
+    let desk = try SingleMachine()
+    try desk.publish("d/a", a, fresh(desk))
+    try desk.send(.scanBegan(SingleMachine.folderID))
+    try desk.send(
+      .directoryScanned(
+        SingleMachine.folderID, DirectorySight(directory: [], files: [], skipped: [])))
+    try desk.send(.directoryUnreadable(SingleMachine.folderID, bytes("d")))
+    try desk.send(.scanEnded(SingleMachine.folderID, isComplete: true))
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, bytes("d"))))
+    #expect(try !desk.report().reasons.contains(.scanning))
+    try desk.scan([:])
+    try desk.pass(.seconds(100))
+    #expect(try !isLive(desk, a))
+    #expect(try !desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, bytes("d"))))
+  }
+}
+
+extension [ReplicationAction] {
+  /// Places that were to be looked at.
+  fileprivate var inspections: [[[UInt8]]] {
+    compactMap { if case .inspect(_, let places) = $0 { places } else { nil } }
+  }
+}
