@@ -10,12 +10,15 @@ struct HouseholdInvariants {
   private var replicated: [Set<ContentID>]
   /// Own contents that a machine knew to be on another one, ever.
   private var wasSafe: [Set<ContentID>]
+  /// Own files that the last own head named, and how often their paths had been touched by then.
+  private var published: [[[UInt8]: (content: ContentID, touches: Int)]]
   private(set) var sawContradiction = false
 
   init(machines: Int) {
     heads = Array(repeating: [:], count: machines)
     replicated = Array(repeating: [], count: machines)
     wasSafe = Array(repeating: [], count: machines)
+    published = Array(repeating: [:], count: machines)
   }
 
   mutating func check(_ household: SimulatedHousehold, at index: Int) throws {
@@ -23,7 +26,11 @@ struct HouseholdInvariants {
     if machine.warnings.contains(where: { if case .corruptUnit = $0 { true } else { false } }) {
       sawContradiction = true
     }
+    let isPublished =
+      heads[index][machine.machine] != machine.replicator.installedHead(of: machine.machine)?.order
     try checkHeads(machine, index)
+    if isPublished { try checkPublished(machine, index) }
+    if household.steps % 16 == 0 { try checkHeldChanges(machine, index) }
     try checkReplica(machine, index, steps: household.steps)
     try checkHeld(machine, index)
     try checkSafe(household, machine, index)
@@ -43,6 +50,35 @@ struct HouseholdInvariants {
       heads[index][owner] = head.order
       guard library.entries.root == head.root else {
         try fail(index, "a head whose entries have another root")
+      }
+    }
+  }
+
+  /// What the user did not touch stays in the library, whatever mounts came and went.
+  private mutating func checkPublished(_ machine: SimulatedMachine, _ index: Int) throws {
+    var live: [[UInt8]: (content: ContentID, touches: Int)] = [:]
+    for (path, file) in machine.own {
+      let entry = try machine.catalog.liveEntry(machine.machine, machine.folder.id, path)?.entry
+      let touches = machine.touches[path] ?? 0
+      if let before = published[index][path], before.touches == touches, before.content != entry?.content {
+        try fail(index, "took \(String(decoding: path, as: UTF8.self)) from its library by itself")
+      }
+      if entry?.content == file.content { live[path] = (file.content, touches) }
+    }
+    published[index] = live
+  }
+
+  /// What a mass change holds is live in the library, and not said to be held unless it is.
+  private func checkHeldChanges(_ machine: SimulatedMachine, _ index: Int) throws {
+    for file in try machine.catalog.pendingFiles(limit: 1_000) where file.status == .pending(.massChange) {
+      guard let entry = try machine.catalog.liveEntry(machine.machine, file.folder, file.path)?.entry else {
+        try fail(index, "retired what is held")
+      }
+      let isElsewhere = try machine.ask { try !$0.publishedFiles(of: entry.content).isEmpty }
+      if machine.replicator.isHeld(entry.content), !isElsewhere, !machine.replica.has(entry.content),
+        !machine.replica.damaged.contains(entry.content)
+      {
+        try fail(index, "holds what only a held change has overwritten")
       }
     }
   }

@@ -24,6 +24,8 @@ final class HouseholdTrial {
     settings.largeAtOnce = 2
     settings.batchFiles = 8
     var random = SeededGenerator(seed: seed)
+    // So few that a household of a dozen photos can pass it.
+    if random.oneIn(2) { settings.massChange.contents = 3 }
     let count = 2 + random.below(3) + (random.oneIn(8) ? random.below(4) : 0)
     household = try SimulatedHousehold(machines: count, seed: seed, settings: settings)
     invariants = HouseholdInvariants(machines: count)
@@ -78,7 +80,7 @@ final class HouseholdTrial {
 
   private func meddle() throws {
     let index = below(count)
-    switch below(13) {
+    switch below(17) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -89,6 +91,10 @@ final class HouseholdTrial {
     case 9: if let cable = randomCable() { connect(cable) }
     case 10: try damage(index)
     case 11: household.machines[index].replica.isMounted.toggle()
+    case 12: try deleteMany(index)
+    case 13: try replaceMany(index)
+    case 14: try accept(index)
+    case 15: try unmountOrMount(index)
     default: try household.scan(index)
     }
   }
@@ -98,8 +104,12 @@ final class HouseholdTrial {
   }
 
   private func randomPath(_ index: Int) -> String? {
-    let paths = household.machines[index].own.keys.map { String(decoding: $0, as: UTF8.self) }
-    return household.random.element(of: paths.sorted())
+    household.random.element(of: paths(index))
+  }
+
+  /// What the user can get at.
+  private func paths(_ index: Int) -> [String] {
+    household.machines[index].present.keys.map { String(decoding: $0, as: UTF8.self) }.sorted()
   }
 
   private func write(_ index: Int) throws {
@@ -149,6 +159,7 @@ final class HouseholdTrial {
   private func change(
     _ index: Int, _ paths: [String], _ body: (SimulatedMachine, [String]) -> Void
   ) throws {
+    guard !household.machines[index].isOffline else { return }
     body(household.machines[index], paths)
     guard !oneIn(4) else { return }
     for path in paths {
@@ -170,11 +181,46 @@ final class HouseholdTrial {
     household.checkReplica(index)
   }
 
+  // MARK: Mass changes and mounts
+
+  /// `rm -rf` of an album, or of everything.
+  private func deleteMany(_ index: Int) throws {
+    let album = oneIn(2) ? "\(below(3))/" : ""
+    let paths = paths(index).filter { $0.hasPrefix(album) }
+    try change(index, paths) { machine, paths in paths.forEach(machine.remove) }
+  }
+
+  private func replaceMany(_ index: Int) throws {
+    for path in paths(index) {
+      photos += 1
+      try change(index, [path]) { machine, paths in
+        machine.write(paths[0], Array("encrypted \(photos) of \(seed)".utf8), mtime: mtime())
+      }
+    }
+  }
+
+  private func accept(_ index: Int) throws {
+    let machine = household.machines[index]
+    try household.handle(.folderAccepted(machine.folder.id), at: index)
+    try household.scan(index)
+  }
+
+  /// The folder's disk goes without a word, or comes back; or the agent starts to walk just then.
+  private func unmountOrMount(_ index: Int) throws {
+    let machine = household.machines[index]
+    machine.isOffline.toggle()
+    if machine.isOffline, oneIn(2) {
+      for event in machine.vanish() { try household.handle(event, at: index) }
+    }
+    if oneIn(2) { try household.scan(index) }
+  }
+
   // MARK: How it ends
 
   /// Nothing goes wrong any more, and connections that are open stay open: nobody is helped by a fresh start.
   private func comeToRest() throws {
     household.faults = nil
+    for machine in household.machines { machine.isOffline = false }
     // An owner keeps nothing of what it retired: who lacks that needs another keeper within reach.
     for right in 0..<count {
       for left in 0..<right where cables.insert([left, right]).inserted { keepConnected([left, right]) }
@@ -186,12 +232,30 @@ final class HouseholdTrial {
     }
     for wait in [Duration.seconds(30), .seconds(150), .seconds(900), .seconds(4_000)] {
       try household.run(until: household.now.instant + wait)
+      if try acceptAll() { try household.run(until: household.now.instant + .seconds(30)) }
       if try unrest() == nil { break }
       // What contradicted itself (a corrupt unit, a failed assembly) rests for up to an hour; all else is soon done.
       guard invariants.sawContradiction || wait < .seconds(900) else { break }
     }
     if let unrest = try unrest() { throw SimulationError.broken("did not come to rest: \(unrest)") }
     try invariants.checkRetired(household)
+  }
+
+  /// Somebody decides on what is held; returns whether anything was. Until then status asks for it.
+  private func acceptAll() throws -> Bool {
+    var hasAccepted = false
+    for (index, machine) in household.machines.enumerated()
+    where try machine.catalog.heldFiles(machine.folder.id) > 0 {
+      let report = try machine.ask {
+        try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.now)
+      }
+      guard report.state == .attention else {
+        throw SimulationError.broken("m\(index) holds changes and says \(report.state): \(report.reasons)")
+      }
+      try accept(index)
+      hasAccepted = true
+    }
+    return hasAccepted
   }
 
   /// What is not as it has to be at the end; nil when all is well.
