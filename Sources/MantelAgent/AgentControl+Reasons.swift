@@ -18,7 +18,8 @@ extension AgentControl {
     ReasonAnswer(
       code: "massChange",
       message:
-        "\(massChange.contents) of \(massChange.files) files of \(folder) were deleted or replaced within a day; "
+        "much of the folder \(folder) was deleted or replaced within a day (\(massChange.contents) contents, of "
+        + "\(massChange.files) files); "
         + "\(held) of these changes wait for you: `mantel folder accept \(folder)` if they are meant, "
         + "else put the files back; the other machines keep what they have of them, and new photos are still copied",
       files: held, folder: folder)

@@ -91,7 +91,9 @@ final class FolderScanner: Sendable {
       do { try await Task.sleep(for: Self.returnInterval) } catch { return }
       for folder in await engine.ask({ $0.folders }) {
         let away = await engine.ask { $0.awayParts(of: folder.id) }
+        // Not the unreadable ones: only the next scan can tell.
         let isBack = away.contains { part in
+          guard part.path.isEmpty || !part.filesystem.isEmpty else { return false }
           guard let there = try? FilesystemFacts.identity(of: part.path, below: folder.root) else {
             return false
           }

@@ -10,7 +10,7 @@ struct FolderPlaces: Sendable {
 
   enum Verdict: Equatable {
     case here
-    /// Another filesystem than its parent's, where nothing was known: a mount to be remembered.
+    /// Another filesystem than its parent's, that hides nothing known: a mount to be remembered.
     case mounted
     case away
   }
@@ -20,15 +20,15 @@ struct FolderPlaces: Sendable {
     for directory in directories { recorded[directory.path] = directory.filesystem }
   }
 
-  /// What a directory's filesystem says of it. `holdsFiles`: whether files below it are in the ledger.
+  /// What a directory's filesystem says of it. `hidesFiles`: whether files below it are known that are not there.
   func verdict(
-    _ directory: [UInt8], on filesystem: [UInt8], holdsFiles: () throws(StoreError) -> Bool
+    _ directory: [UInt8], on filesystem: [UInt8], hidesFiles: () throws(StoreError) -> Bool
   ) throws(StoreError) -> Verdict {
     let expected = expected(at: directory)
     guard !filesystem.isEmpty, !expected.isEmpty, filesystem != expected else { return .here }
     if recorded[directory] != nil { return .away }
     // A disk mounted over a directory hides its files.
-    return try holdsFiles() ? .away : .mounted
+    return try hidesFiles() ? .away : .mounted
   }
 
   /// Recorded places of which a look says that they are not there.

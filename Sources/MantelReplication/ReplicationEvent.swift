@@ -79,6 +79,7 @@ package struct DirectorySight: Sendable {
     self.directory = directory
     self.files = files
     self.skipped = skipped
+    self.subdirectories = subdirectories
     self.filesystem = filesystem
   }
 }

@@ -23,6 +23,8 @@ package struct ReplicationSettings: Sendable {
   /// Changes of a path in an agent day that are published at once; the k-th after them waits 2^k times the unit.
   package var promptChanges = 3
   package var changeDelay: Duration = .seconds(60)
+  /// Known files that are looked for where a directory lies on a filesystem that was not expected.
+  package var sampledFiles = 100
   /// Agent time that a crash may lose.
   package var agentTimeSaved: Duration = .seconds(60)
   /// Files being hashed at once (the pool has its own number of threads).

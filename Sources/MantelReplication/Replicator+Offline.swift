@@ -42,8 +42,10 @@ extension Replicator {
   mutating func isPresent(_ id: FolderID, _ sight: DirectorySight) throws(StoreError) -> Bool {
     guard let places = ledger.places[id] else { return false }
     let store = store
+    let sampled = settings.sampledFiles
     let verdict = try places.verdict(sight.directory, on: sight.filesystem) { () throws(StoreError) in
-      try !store.files(id, below: sight.directory, after: nil, limit: 1).isEmpty
+      let known = try store.files(id, below: sight.directory, after: nil, limit: sampled)
+      return known.contains { !sight.shows($0.path) }
     }
     switch verdict {
     case .away:
@@ -101,5 +103,15 @@ extension Replicator {
     for place in places.missing(found) { wentAway(id, place) }
     ledger.inspections[id] = FolderInspection(confirmed: asked, isFresh: true)
     if !publication.deletions.isEmpty { publication.deletionsDue = now.instant }
+  }
+}
+
+extension DirectorySight {
+  /// Whether the directory has the file, or the subdirectory that leads to it.
+  fileprivate func shows(_ path: [UInt8]) -> Bool {
+    let start = directory.isEmpty ? 0 : directory.count + 1
+    let child = Array(path[..<(path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex)])
+    return files.contains { $0.path == child } || subdirectories.contains(child)
+      || skipped.contains { $0.path == child }
   }
 }

@@ -151,6 +151,23 @@ import Testing
     #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, bytes("d"))))
   }
 
+  /// Watches see a new file on a mount before the first scan comes by.
+  @Test(arguments: [true, false]) func aMountWhoseFilesAreThereIsNoneThatHides(isThere: Bool) throws {
+    let desk = try SingleMachine(filesystem: disk)
+    desk.places = [[]: disk]
+    try desk.publish("m/sub/a", a, fresh(desk))
+    try desk.send(.scanBegan(SingleMachine.folderID))
+    try desk.send(
+      .directoryScanned(
+        SingleMachine.folderID,
+        DirectorySight(
+          directory: bytes("m"), files: [], skipped: [], subdirectories: isThere ? [bytes("m/sub")] : [],
+          filesystem: other)))
+    let reason = StatusReason.folderOffline(SingleMachine.folderID, bytes("m"))
+    #expect(try desk.report().reasons.contains(reason) == !isThere)
+    #expect(try desk.catalog.directoryFilesystems(SingleMachine.folderID).count == (isThere ? 1 : 0))
+  }
+
   @Test func anUnreadablePartIsAwayUntilItIsReadOrGone() throws {
     let desk = try SingleMachine()
     try desk.publish("d/a", a, fresh(desk))
