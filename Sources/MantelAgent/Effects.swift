@@ -12,6 +12,7 @@ import Synchronization
 final class Effects: Sendable {
   let replica: Replica
   let sink: TransferSink
+  let recaller = Recaller()
   let logger: Logger
   /// Where the catalog lies.
   let stateDirectory: [UInt8]
@@ -188,6 +189,11 @@ final class Effects: Sendable {
   /// Runs a walk's step on the disk pool.
   func walk<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await disk.run(body)
+  }
+
+  /// Runs what reads whole files on the hashing threads.
+  func readThrough<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await hashing.run(body)
   }
 
   // MARK: Replica

@@ -161,6 +161,7 @@ actor Engine {
       effects.inspect(folder, places, root: root(of: folder), engine: self)
     case .assemble(let content, let manifest): effects.assemble(content, manifest, engine: self)
     case .discardStaged(let content): effects.discard(content)
+    case .recalled(let id, let outcome): effects.recaller.ended(id, outcome)
     case .file(let batch, let operations): effects.file(batch, operations, engine: self)
     case .fileAgain(let batch, let operations):
       effects.file(batch, operations, isRepeat: true, engine: self)

@@ -79,6 +79,10 @@ struct ContentIndex: Sendable {
     byLibrary[library].map { index.contains(content.digest, in: $0.wanted) } ?? false
   }
 
+  func isLive(_ content: ContentID, in library: MachineID) -> Bool {
+    byLibrary[library].map { index.contains(content.digest, in: $0.live) } ?? false
+  }
+
   @discardableResult
   private mutating func set(_ id: Digest256, _ handle: SetHandle, _ isIn: Bool) -> Bool {
     isIn ? index.insert(id, into: handle) : index.remove(id, from: handle)

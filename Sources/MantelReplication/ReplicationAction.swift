@@ -58,6 +58,8 @@ package enum ReplicationAction: Sendable {
   /// Hash the staging file of a large content as a whole and report `contentAssembled`.
   case assemble(ContentID, Manifest)
   case discardStaged(ContentID)
+  /// The end of a recall, or that its bytes are here.
+  case recalled(RecallID, RecallOutcome)
   /// Run the operations as one durable batch and report `filed`.
   case file(BatchID, [FilingOperation])
   /// The same, for operations that may have been done before, in part: every file is known by its bytes alone.

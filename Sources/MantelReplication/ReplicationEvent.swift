@@ -177,6 +177,10 @@ package enum ReplicationEvent: Sendable {
   /// All staged bytes of earlier runs were reported: fetching may begin.
   case recovered
   case stagingFailed(UnitID, isNoSpace: Bool)
+  /// Somebody needs a content's bytes here for a while; answered by `ReplicationAction.recalled`.
+  case recall(RecallID, RecallOrder)
+  /// Whoever recalled has what it needs, or gives up.
+  case recallReleased(RecallID)
 
   // Replica
   case filed(BatchID, [FilingResult])

@@ -61,6 +61,16 @@ package struct ReplicationSettings: Sendable {
   package var diskFull: Duration = .seconds(30)
   /// Corrupt units of one peer after which its link is closed.
   package var corruptUnitsPerLink = 5
+  /// Contents, and bytes of them, that are recalled at once; and recalls that may wait for their turn.
+  package var recallsAtOnce = 128
+  package var recallBytes: UInt64 = 256 << 20
+  package var recallsWaiting = 4_096
+  /// Nothing of a recalled content was on its way for so long: it is given up.
+  package var recallPatience: Duration = .seconds(15)
+  /// Nothing of it came for so long, though it was on its way.
+  package var recallStall: Duration = .seconds(600)
+  /// Requests for a recalled content that may end in vain.
+  package var recallFailures = 8
   package var attestWhileIncomplete: Duration = .seconds(60)
   package var attestWhenComplete: Duration = .milliseconds(500)
   package var attestRenewal: Duration = .seconds(86_400)

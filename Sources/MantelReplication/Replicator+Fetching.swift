@@ -69,7 +69,13 @@ struct LargeTransfer: Sendable {
     lowestOpen = min(lowestOpen, block)
   }
 
-  mutating func came(_ block: UInt32) { has.insert(block) }
+  mutating func came(_ block: UInt32) {
+    has.insert(block)
+    asked.remove(block)
+  }
+
+  /// The manifest, or a block that was asked for, has not come yet.
+  var isAwaited: Bool { manifest == nil || !asked.isEmpty }
 
   var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }
 }
@@ -78,7 +84,8 @@ extension Replicator {
   /// Keeps every link's fetch queue filled with what its peer has and we lack.
   mutating func fetchContents(now: Now) throws(StoreError) {
     expireDelays(now: now)
-    guard role == .full, transfers.isRecovered, transfers.isWorthLooking, transfers.pausedUntil == nil,
+    guard role == .full || !recalls.asking.isEmpty, transfers.isRecovered, transfers.isWorthLooking,
+      transfers.pausedUntil == nil,
       !(room?.isLow ?? false)
     else { return }
     transfers.isWorthLooking = false
@@ -245,15 +252,19 @@ extension Replicator {
   private func isFetchable(_ content: ContentID, from id: LinkID) -> Bool {
     guard let link = links[id] else { return false }
     return contents.index.contains(content.digest, in: link.contents)
-      && !contents.isAvailable(content) && transfers.notBefore[content] == nil
-      && link.fetching.putOff[content] == nil
+      && (!contents.isAvailable(content) || recalls.isAfresh(content))
+      && transfers.notBefore[content] == nil && link.fetching.putOff[content] == nil
+      && recalls.mayAsk(link.machine, for: content)
   }
 
-  /// The next missing content in this link's walk: what it has to come back to, then newest first; nil at the end.
+  /// The next missing content in this link's walk: what somebody waits for, what the walk has to come back to, then newest
+  /// first; nil at the end.
   private mutating func nextCandidate(for id: LinkID) throws(StoreError) -> MissingContent? {
+    if let recalled = nextRecalled(for: id) { return recalled }
     while let content = links[id]?.fetching.walk.nextAgain() {
-      if isFetchable(content, from: id), let missing = try store.missingContent(content) { return missing }
+      if isFetchable(content, from: id), let missing = try missing(content) { return missing }
     }
+    guard role == .full else { return nil }
     if let next = links[id]?.fetching.walk.nextAhead() { return next }
     guard let walk = links[id]?.fetching.walk, !walk.isAtEnd else { return nil }
     var page = try store.missing(after: walk.cursor, limit: settings.missingPage)
@@ -262,6 +273,20 @@ extension Replicator {
     page.sort { order.isBefore($0.content, $1.content) }
     links[id]?.fetching.walk.turn(to: page, last: last)
     return links[id]?.fetching.walk.nextAhead()
+  }
+
+  /// A recalled content that is to be ordered of this link now: never one that `nextOrder` would pass over.
+  private mutating func nextRecalled(for id: LinkID) -> MissingContent? {
+    for content in recalls.asking where isFetchable(content, from: id) {
+      guard let missing = recalls.open[content]?.order.content else { continue }
+      if UnitLayout(size: missing.size).isWhole {
+        if transfers.inFlight[UnitID(content: content, part: .whole)] == nil { return missing }
+      } else if transfers.large[content] == nil, missing.manifest != nil {
+        if largeUnderWay(from: id) < settings.largeAtOnce { return missing }
+        links[id]?.fetching.hasLeftLarge = true
+      }
+    }
+    return nil
   }
 
   // MARK: What came
@@ -295,7 +320,7 @@ extension Replicator {
 
   /// Bytes that are here anyway are staged for nothing, unless the replica waits for its own copy.
   private mutating func discardUnlessAwaited(_ content: ContentID) throws(StoreError) {
-    guard try store.missingContent(content) == nil else { return becameAvailable(content) }
+    guard try missing(content) == nil else { return becameAvailable(content) }
     actions.append(.discardStaged(content))
   }
 
@@ -335,6 +360,7 @@ extension Replicator {
     } else {
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
       transfers.notBefore[content] = now.instant + settings.contradiction
+      recalls.failed(content, .damaged)
       actions.append(.discardStaged(content))
     }
   }
@@ -349,7 +375,7 @@ extension Replicator {
 
   /// Bytes that an earlier run had staged, re-hashed by the agent.
   mutating func stagedFound(_ content: ContentID, blocks: [UInt32]?) throws(StoreError) {
-    guard let missing = try store.missingContent(content) else {
+    guard let missing = try missing(content) else {
       try store.removePartial(content)
       actions.append(.discardStaged(content))
       return
@@ -402,6 +428,7 @@ extension Replicator {
 
   mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) {
     links[link]?.fetching.putOff[unit.content] = now.instant + settings.distrust
+    recalls.failed(unit.content, .damaged)
     giveBack(unit, link: link)
     guard let peer = links[link] else { return }
     links[link]?.fetching.corruptUnits += 1
@@ -425,6 +452,7 @@ extension Replicator {
     case .changed, .busy, .failed:
       transfers.notBefore[unit.content] = now.instant + settings.retry
     }
+    if outcome != .cancelled { recalls.failed(unit.content, .refused) }
     giveBack(unit, link: link)
   }
 }

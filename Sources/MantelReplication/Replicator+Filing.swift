@@ -327,9 +327,9 @@ extension Replicator {
   }
 
   /// What was fetched of a content is not needed: nobody wants it any more, or another file has brought it.
-  private mutating func dropIfUnwanted(_ content: ContentID) throws(StoreError) {
+  mutating func dropIfUnwanted(_ content: ContentID) throws(StoreError) {
     guard transfers.staged.contains(content) || transfers.large[content] != nil,
-      try store.missingContent(content) == nil
+      try missing(content) == nil
     else { return }
     transfers.staged.remove(content)
     if transfers.large[content] != nil { try abandonLarge(content) }

@@ -127,16 +127,9 @@ extension Replicator {
   /// Whether any other machine is known to hold a content of an own file.
   package func isSafe(_ content: ContentID) -> Bool { contents.isSafe(content) }
 
-  /// Machines whose attestations prove a content of a library at the head installed here.
-  package func holders(of content: ContentID, in owner: MachineID) -> [MachineID] {
-    guard let order = libraries[owner]?.order else { return [] }
-    return attesting.newest.keys.sorted().filter { holder in
-      guard holder != machine, let attestation = attesting.newest[holder]?.record,
-        roster.isMember(holder), isCurrent(holder),
-        let statement = attestation.libraries.first(where: { $0.library == owner }),
-        statement.order == order, statement.listsMissing
-      else { return false }
-      return !statement.missing.contains(content)
+  /// Machines whose current attestations name a content of a library as held, and this one if it is held here.
+  package func holders(of content: ContentID, in owner: MachineID) throws(StoreError) -> [MachineID] {
+    try lastKnownHolders(of: content, in: owner).filter { isCurrent($0)
     } + (contents.isHeld(content) ? [machine] : [])
   }
 

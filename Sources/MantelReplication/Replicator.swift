@@ -34,6 +34,7 @@ package struct Replicator: ~Copyable {
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
   var countedTime: CountedTime
+  var recalls: Recalls
   var room: DiskRoom?
   var sizes = SizeEstimates()
   var lastJob: UInt64 = 0
@@ -56,6 +57,7 @@ package struct Replicator: ~Copyable {
     self.settings = settings
     self.contents = ContentIndex(household: roster.household)
     self.countedTime = CountedTime(counter: AgentTimeCounter(from: .zero, now: now), saved: .zero)
+    self.recalls = Recalls(now: now)
     try loadAgentTime(now: now)
     for record in try store.records() where roster.isListed(record.record.machine) {
       records[record.record.machine] = record
@@ -91,7 +93,7 @@ package struct Replicator: ~Copyable {
   package var nextDeadline: Instant? {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
-      attesting.expiry.map(countedTime.counter.soonest),
+      attesting.expiry.map(countedTime.counter.soonest), recallDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(),
     ].compactMap(\.self).min()
@@ -154,6 +156,8 @@ package struct Replicator: ~Copyable {
       try stagingFailed(unit, isNoSpace: isNoSpace, now: now)
     case .filed(let batch, let results): try filed(batch, results, now: now)
     case .diskRoom(let room): measured(room)
+    case .recall(let id, let order): recall(id, order)
+    case .recallReleased(let id): try recallReleased(id)
     case .replicaFileLost(let path): try replicaFileLost(path)
     case .replicaFileTouched(let path, let content, let stamp):
       try replicaFileTouched(path, content, stamp, now: now)
@@ -168,6 +172,7 @@ package struct Replicator: ~Copyable {
     compareAgainIfDue(now: now)
     try fetchLibraries(now: now)
     try fileIfIdle(now: now)
+    try advanceRecalls(now: now)
     try fetchContents(now: now)
     takeOverIfDue(now: now)
     try recountIfExpired()

@@ -1,0 +1,60 @@
+package import MantelCore
+import MantelSummary
+
+/// What one machine's death would cost.
+extension Replicator {
+  /// Machines known to hold a content, over all libraries that name it: here by its own check, elsewhere by a current
+  /// attestation. Being able to serve it now is no promise to keep it, and does not count.
+  package func holders(of content: ContentID, now: Now) throws(StoreError) -> Set<MachineID> {
+    var holders: Set<MachineID> = contents.isHeld(content) ? [machine] : []
+    for library in Set(try store.entries(of: content).map(\.library)) {
+      holders.formUnion(self.holders(of: content, in: library, now: now))
+    }
+    return holders
+  }
+
+  /// Whether a machine is the only one that is known to hold an entry's content.
+  package func isAtRisk(
+    _ installed: InstalledEntry, with candidate: MachineID, now: Now
+  ) throws(StoreError) -> Bool {
+    let content = installed.entry.content
+    // Most are held by others that the library itself tells of: the catalog is asked about the rest.
+    guard holders(of: content, in: installed.library, now: now).allSatisfy({ $0 == candidate }) else {
+      return false
+    }
+    return try holders(of: content, now: now) == [candidate]
+  }
+}
+
+// MARK: - Drills
+
+extension Replicator {
+  /// Contents of a library that this machine is to hold copies of.
+  package mutating func drillable(of library: MachineID) -> Int {
+    contents.index.count(of: contents.sets(of: library).wanted)
+  }
+
+  /// The first live content of a library at or above an id, around the end: one that is held here, or that a connected
+  /// machine says it can send. The own library's are looked for only elsewhere.
+  package mutating func drillCandidate(
+    of library: MachineID, servedBy server: MachineID?, from start: Digest256
+  ) -> ContentID? {
+    let sets = contents.sets(of: library)
+    var handles = [sets.live]
+    if let server {
+      guard let link = links.values.first(where: { $0.machine == server }) else { return nil }
+      handles.append(link.contents)
+    } else {
+      handles = [sets.heldLive]
+    }
+    for first in [start, .zero] {
+      var found: ContentID?
+      contents.index.forEach(in: handles, notIn: [], from: first) {
+        found = ContentID($0)
+        return false
+      }
+      if found != nil { return found }
+    }
+    return nil
+  }
+}
