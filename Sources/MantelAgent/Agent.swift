@@ -40,6 +40,7 @@ package final class Agent: Sendable {
   private let discovery: DiscoveryService
   private let invitations: Invitations
   private let catalog: Catalog
+  private let jobs = Jobs()
   private let logger: Logger
 
   /// Opens the state directory and binds the port. Throws `AgentError`: not initialised, locked, or what a disk said.
@@ -84,7 +85,7 @@ package final class Agent: Sendable {
     control = AgentControl(
       home: home, replicaRoot: root, port: port, key: key, engine: engine, effects: effects,
       catalog: catalog, transport: transport, scanner: scanner, dialer: dialer,
-      discovery: discovery, invitations: invitations, rates: rates)
+      discovery: discovery, invitations: invitations, rates: rates, jobs: jobs)
     wire()
     try await announceRecord(port: port)
   }
@@ -103,6 +104,7 @@ package final class Agent: Sendable {
       transport: transport, onRosterChange: readvertise,
       onRestart: {
         Task {
+          await effects.recaller.recallAgain(engine: engine)
           await effects.findStaged(engine: engine)
           await scanner.scanAll()
         }
@@ -179,6 +181,7 @@ package final class Agent: Sendable {
 
   private func stop() {
     invitations.stop()
+    jobs.cancelAll()
     transport.shutDown()
     discovery.stop()
     dialer.stop()

@@ -283,6 +283,8 @@ struct Names: Sendable {
       machines[id] = record.record.name
       folders[id] = Dictionary(record.record.folders.map { ($0.id, $0.name) }) { first, _ in first }
     }
+    // Photos of removed folders are still there, retired, and are asked for by the name that they had.
+    for folder in try engine.catalog.folders() { folders[machine, default: [:]][folder.id] = folder.name }
     for folder in own { folders[machine, default: [:]][folder.id] = folder.name }
     count = roster.members.count
   }
@@ -290,8 +292,14 @@ struct Names: Sendable {
   func name(_ machine: MachineID) -> String { machines[machine] ?? machine.short }
 
   func folder(_ machine: MachineID, _ folder: FolderID) -> String {
-    folders[machine]?[folder] ?? folder.description
+    knownFolder(machine, folder) ?? folder.description
   }
+
+  func knownFolder(_ machine: MachineID, _ folder: FolderID) -> String? { folders[machine]?[folder] }
+
+  func folderIDs(of machine: MachineID) -> [FolderID] { Array((folders[machine] ?? [:]).keys) }
+
+  var all: [MachineID] { machines.keys.sorted() }
 
   /// machine/folder/path, as a PATTERN matches it.
   func path(of installed: InstalledEntry) -> [UInt8] {

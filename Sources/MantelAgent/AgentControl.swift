@@ -23,6 +23,7 @@ struct AgentControl: ControlService {
   let invitations: Invitations
   let rates: TransferRates
   let sessionRates = SessionRates()
+  let jobs: Jobs
   let started = AgentClock.instant
 
   static let pageItems = 500

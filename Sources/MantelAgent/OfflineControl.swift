@@ -156,6 +156,14 @@ package struct OfflineControl: ControlService {
   package func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer> {
     throw .notRunning
   }
+  package func atRisk(machine: String?, after: String?) async throws(ControlError) -> Page<FileAnswer> {
+    throw .notRunning
+  }
+  package func startJob(_ request: JobRequest) async throws(ControlError) -> JobStart { throw .notRunning }
+  package func job(id: String, after: Int, wait: Int) async throws(ControlError) -> JobAnswer {
+    throw .notRunning
+  }
+  package func cancelJob(id: String) async throws(ControlError) -> JobAnswer { throw .notRunning }
 
   // MARK: Errors
 

@@ -57,6 +57,13 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
+extension OutputOptions {
+  /// The same for what follows lines of JSON: one more line.
+  func print(line value: some Encodable, _ text: @autoclosure () -> String) throws {
+    try Console.current.print(json ? JSONText.line(value) : text())
+  }
+}
+
 /// `--yes`, wherever a command would ask.
 struct ConsentOptions: ParsableArguments {
   @Flag(help: "Answer yes to every question.")

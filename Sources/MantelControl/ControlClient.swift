@@ -21,6 +21,10 @@ import NIOHTTP1
 /// | `GET /v1/where?sha256=` or `?fileBase64=` | | `WhereAnswer` |
 /// | `GET /v1/skipped?after=` | | page of `SkippedAnswer` |
 /// | `GET /v1/sums?machine=&after=` | | page of `SumAnswer` |
+/// | `GET /v1/at-risk?machine=&after=` | | page of `FileAnswer`; one may be empty and have a next |
+/// | `POST /v1/jobs` | `JobRequest` | `JobStart` |
+/// | `GET /v1/jobs/ID?after=&wait=` | | `JobAnswer`: what is new since `after` |
+/// | `DELETE /v1/jobs/ID` | | `JobAnswer` as it is left |
 ///
 /// Names and values are percent-encoded. A page's `next` is the `after` of the following one; the last page has none. A
 /// failure is a `ControlError` as JSON: usage 400, somebody else's user 403, notFound 404, conflict 409, internalError
@@ -97,6 +101,26 @@ package struct ControlClient: ControlService {
     machine: String?, after: String?
   ) async throws(ControlError) -> Page<SumAnswer> {
     try await answer(.GET, ["sums"], [("machine", machine), ("after", after)])
+  }
+
+  package func atRisk(
+    machine: String?, after: String?
+  ) async throws(ControlError) -> Page<FileAnswer> {
+    try await answer(.GET, ["at-risk"], [("machine", machine), ("after", after)])
+  }
+
+  package func startJob(_ request: JobRequest) async throws(ControlError) -> JobStart {
+    try await answer(.POST, ["jobs"], body: request)
+  }
+
+  package func job(id: String, after: Int, wait: Int) async throws(ControlError) -> JobAnswer {
+    try await answer(
+      .GET, ["jobs", id], [("after", String(after)), ("wait", String(wait))],
+      seconds: wait + ControlLimits.answerSeconds)
+  }
+
+  package func cancelJob(id: String) async throws(ControlError) -> JobAnswer {
+    try await answer(.DELETE, ["jobs", id])
   }
 
   // MARK: Exchange

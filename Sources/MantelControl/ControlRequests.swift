@@ -29,4 +29,6 @@ package enum ControlLimits {
   package static let answerSeconds = 120
   /// How long a client waits where the agent may have to hash a large file first.
   package static let hashingSeconds = 3_600
+  /// Seconds that a poll of a job may wait for news.
+  package static let jobWaitSeconds = 30
 }

@@ -40,4 +40,10 @@ package protocol ControlService: Sendable {
   func locate(_ query: WhereQuery) async throws(ControlError) -> WhereAnswer
   func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer>
   func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer>
+  /// A page may be empty and still have a next one: it looked through a part of the libraries.
+  func atRisk(machine: String?, after: String?) async throws(ControlError) -> Page<FileAnswer>
+  func startJob(_ request: JobRequest) async throws(ControlError) -> JobStart
+  /// What is new since `after` (0 at first); waits up to `wait` seconds for something to be.
+  func job(id: String, after: Int, wait: Int) async throws(ControlError) -> JobAnswer
+  func cancelJob(id: String) async throws(ControlError) -> JobAnswer
 }

@@ -46,6 +46,17 @@ struct ControlRoutes: Sendable {
       try await Response.json(
         service.sums(machine: Self.query(request, "machine"), after: Self.query(request, "after")))
     }
+    group.get("at-risk") { request, _ in
+      try await Response.json(
+        service.atRisk(machine: Self.query(request, "machine"), after: Self.query(request, "after")))
+    }
+    group.post("jobs") { request, _ in
+      try await Response.json(service.startJob(Self.body(request)))
+    }
+    group.get("jobs/:name", use: job)
+    group.delete("jobs/:name") { _, context in
+      try await Response.json(service.cancelJob(id: Self.name(context)))
+    }
   }
 
   // MARK: Handlers
@@ -87,6 +98,23 @@ struct ControlRoutes: Sendable {
     let query = WhereQuery(
       sha256: Self.query(request, "sha256"), fileBase64: Self.query(request, "fileBase64"))
     return try await .json(service.locate(query))
+  }
+
+  @Sendable private func job(_ request: Request, _ context: ControlContext) async throws -> Response {
+    let (after, wait) = (Self.query(request, "after") ?? "0", Self.query(request, "wait") ?? "0")
+    guard let after = Int(after), after >= 0, let wait = Int(wait),
+      (0...ControlLimits.jobWaitSeconds).contains(wait)
+    else {
+      throw ControlError(
+        code: .usage,
+        message: "after is a position, and wait a number of seconds, at most \(ControlLimits.jobWaitSeconds)")
+    }
+    let id = try Self.name(context)
+    let service = service
+    let answer = try await cancelWhenGracefulShutdown {
+      try await service.job(id: id, after: after, wait: wait)
+    }
+    return try .json(answer)
   }
 
   // MARK: Parts of a request

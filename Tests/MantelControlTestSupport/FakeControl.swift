@@ -16,6 +16,11 @@ package final class FakeControl: ControlService {
       sha256: Samples.sha256, size: 461_000, names: [Samples.file()], holders: [])
     package var skipped = [Page(items: [Samples.skipped()], next: nil)]
     package var sums = [Page(items: [Samples.sum("/r/a.jpg")], next: nil)]
+    package var atRisk = [Page(items: [Samples.file()], next: nil)]
+    /// Asked in turn, before the job begins.
+    package var question: String?
+    /// Answers to polls: the one that follows the given `next`; the last again and again.
+    package var job = [Samples.job()]
     /// Thrown by every call instead of an answer.
     package var error: ControlError?
     /// `status(wait:)` with a number answers only when its task is cancelled.
@@ -95,5 +100,31 @@ package final class FakeControl: ControlService {
   }
   package func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer> {
     try answer(page(answers.sums, after: after), to: "sums \(machine ?? "-") \(after ?? "-")")
+  }
+  package func atRisk(machine: String?, after: String?) async throws(ControlError) -> Page<FileAnswer> {
+    try answer(page(answers.atRisk, after: after), to: "atRisk \(machine ?? "-") \(after ?? "-")")
+  }
+  package func startJob(_ request: JobRequest) async throws(ControlError) -> JobStart {
+    let isAsked = answers.question != nil && request.restore?.mayWriteIntoFolder == false
+    return try answer(
+      JobStart(id: isAsked ? nil : "7", question: isAsked ? answers.question : nil), to: Self.text(request))
+  }
+  package func job(id: String, after: Int, wait: Int) async throws(ControlError) -> JobAnswer {
+    let index =
+      after == 0 ? 0 : answers.job.firstIndex { $0.next == after }.map { $0 + 1 } ?? answers.job.count
+    return try answer(answers.job[min(index, answers.job.count - 1)], to: "job \(id) \(after)")
+  }
+  package func cancelJob(id: String) async throws(ControlError) -> JobAnswer {
+    try answer(answers.job[answers.job.count - 1], to: "cancelJob \(id)")
+  }
+
+  private static func text(_ request: JobRequest) -> String {
+    if let restore = request.restore {
+      return
+        "restore \(restore.pattern ?? "-") \(restore.machine ?? "-") \(restore.directoryBase64) \(restore.retired)"
+        + " \(restore.asOf ?? "-") \(restore.dryRun) \(restore.mayWriteIntoFolder)"
+    }
+    if let check = request.check { return "check \(check.directoryBase64)" }
+    return "drill \(request.drill.map { String($0.photos) } ?? "-")"
   }
 }

@@ -47,6 +47,15 @@ package enum Samples {
     return file
   }
 
+  package static func job(
+    kind: String = "restore", state: String = "done", counts: [String: FileCount] = [:],
+    items: [JobItem] = [],
+    next: Int = 0
+  ) -> JobAnswer {
+    JobAnswer(
+      kind: kind, id: "7", state: state, message: nil, total: nil, counts: counts, items: items, next: next)
+  }
+
   package static func skipped() -> SkippedAnswer {
     SkippedAnswer(
       folder: "Photos", path: PathText(path: "link", pathBase64: nil), reason: "symlink",

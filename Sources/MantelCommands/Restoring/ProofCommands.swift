@@ -1,0 +1,88 @@
+import ArgumentParser
+import MantelControl
+
+/// `mantel check`
+struct CheckCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check", abstract: "Is every file of a directory (a camera card) safe on another machine?",
+    discussion: """
+      Reads every file and looks its bytes up, whatever its name; writes nothing. Prints what is not safe. Exit \
+      code 0: there are files, and another machine holds each of them; 1: not.
+      """)
+
+  @Argument(help: "The directory.")
+  var directory: String
+  @OptionGroup var home: HomeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let request = JobRequest(
+      check: JobRequest.Check(directoryBase64: RawArguments.absoluteBase64(directory)))
+    let answer = try await home.asking { service in
+      try await JobFollower(
+        service: service, json: output.json, yes: false, text: JobText.checked, verb: "checking"
+      ).follow(request)
+    }
+    try output.print(line: answer, JobText.checkSummary(answer))
+    let isSafe = JobText.unsafeFiles(answer) == 0 && answer.files("safe") > 0
+    if !isSafe { throw ExitCode(CommandStatus.notComplete.rawValue) }
+  }
+}
+
+/// `mantel at-risk`
+struct AtRiskCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "at-risk", abstract: "What would be lost if a machine died now.",
+    discussion: """
+      Photos that only that machine is known to hold: by its own check here, elsewhere by signed statements that \
+      are not older than 14 days. Files that are not in the library yet are pending in `mantel status`. Exit code \
+      0: nothing; 1: something.
+      """)
+
+  @Option(help: "The machine (default: this one).")
+  var machine: String?
+  @OptionGroup var home: HomeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let count = try await home.asking { service in
+      try await Listing.each { after in
+        try await service.atRisk(machine: machine, after: after)
+      } print: { file in
+        Array((output.json ? try JSONText.line(file) : FilesText.line(file) + "\n").utf8)
+      }
+    }
+    guard count > 0 else {
+      if !output.json { Console.current.say("nothing would be lost") }
+      return
+    }
+    throw ExitCode(CommandStatus.notComplete.rawValue)
+  }
+}
+
+/// `mantel drill`
+struct DrillCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "drill", abstract: "Restore some random photos of each machine, and compare them.",
+    discussion: """
+      From the replica here, and over the network from every machine that is connected, into a temporary \
+      directory that goes again. Exit code 0: everything that was tried came back, and there was something to try.
+      """)
+
+  @Option(help: "Photos of each replica, and of each connected machine.")
+  var photos = 5
+  @OptionGroup var home: HomeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let answer = try await home.asking { service in
+      try await JobFollower(
+        service: service, json: output.json, yes: false, text: JobText.drilled, verb: "restoring"
+      ).follow(JobRequest(drill: JobRequest.Drill(photos: photos)))
+    }
+    if output.json { try Console.current.print(JSONText.line(answer)) }
+    let isRight =
+      answer.files("right") > 0 && answer.files("wrong") == 0 && answer.files("unavailable") == 0
+    if !isRight { throw ExitCode(CommandStatus.notComplete.rawValue) }
+  }
+}
