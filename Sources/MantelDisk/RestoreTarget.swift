@@ -70,6 +70,7 @@ package final class RestoreTarget: Sendable {
   package func existing(
     _ file: RestoreFile, shouldContinue: () -> Bool = { true }
   ) throws(DiskError) -> [UInt8]? {
+    try Self.check(file.path)
     let parent: Directory
     do throws(DiskError) {
       parent = try directory.parent(of: file.path).directory
@@ -107,6 +108,11 @@ package final class RestoreTarget: Sendable {
     syncer.watch(directory)
     defer { syncer.unwatch() }
     return batch.run(files)
+  }
+
+  /// Refuses a path that leads out of the directory.
+  fileprivate static func check(_ path: [UInt8]) throws(DiskError) {
+    guard Directory.isSafe(path) else { throw DiskError(.name, path: path, operation: "check path") }
   }
 
   private static func makeRoot(_ root: [UInt8], calls: DiskCalls) throws(DiskError) -> Directory {
@@ -195,6 +201,7 @@ private struct RestoreBatch {
   private mutating func prepare(
     _ file: RestoreFile, _ sources: [RestoreSource], number: Int
   ) throws(DiskError) -> Prepared {
+    try RestoreTarget.check(file.path)
     let parent = try makeParent(FilingBatch.parentPath(file.path))
     // On the junk list, so that a watched folder never takes it for a photo; the same in the next run, which takes the
     // place of what a crash has left of it.

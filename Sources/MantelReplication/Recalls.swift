@@ -105,7 +105,10 @@ struct Recalls: Sendable {
     open[content]?.progressedAt = now.instant
   }
 
-  mutating func failed(_ content: ContentID, _ trouble: RecallOutcome) {
+  /// A request for something of an open content ended in vain; nil: of no fault of anybody's.
+  mutating func failed(_ content: ContentID, _ trouble: RecallOutcome?, now: Now) {
+    open[content]?.quietSince = now.instant
+    guard let trouble else { return }
     open[content]?.failures += 1
     open[content]?.trouble = trouble
   }

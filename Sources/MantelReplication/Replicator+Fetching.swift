@@ -360,7 +360,7 @@ extension Replicator {
     } else {
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
       transfers.notBefore[content] = now.instant + settings.contradiction
-      recalls.failed(content, .damaged)
+      recalls.failed(content, .damaged, now: now)
       actions.append(.discardStaged(content))
     }
   }
@@ -428,7 +428,7 @@ extension Replicator {
 
   mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) {
     links[link]?.fetching.putOff[unit.content] = now.instant + settings.distrust
-    recalls.failed(unit.content, .damaged)
+    recalls.failed(unit.content, .damaged, now: now)
     giveBack(unit, link: link)
     guard let peer = links[link] else { return }
     links[link]?.fetching.corruptUnits += 1
@@ -452,7 +452,7 @@ extension Replicator {
     case .changed, .busy, .failed:
       transfers.notBefore[unit.content] = now.instant + settings.retry
     }
-    if outcome != .cancelled { recalls.failed(unit.content, .refused) }
+    recalls.failed(unit.content, outcome == .cancelled ? nil : .refused, now: now)
     giveBack(unit, link: link)
   }
 }

@@ -19,10 +19,20 @@ extension Replicator {
     try closeRecall(content)
   }
 
-  /// Begins what there is room for, notices what has come, and gives up what will not.
-  mutating func advanceRecalls(now: Now) throws(StoreError) {
+  /// Begins what there is room for, asks, notices what has come, and gives up what will not; that makes room for more.
+  mutating func fetchContentsAndRecalls(now: Now) throws(StoreError) {
     recalls.note(links.keys, now: now)
-    admitRecalls(now: now)
+    var hasGivenUp = false
+    repeat {
+      admitRecalls(now: now)
+      try fetchContents(now: now)
+      hasGivenUp = try judgeRecalls(now: now)
+    } while hasGivenUp
+  }
+
+  /// Returns whether any was given up.
+  private mutating func judgeRecalls(now: Now) throws(StoreError) -> Bool {
+    var hasGivenUp = false
     for content in recalls.asking {
       guard let recall = recalls.open[content] else { continue }
       if isHere(recall.order) {
@@ -36,7 +46,9 @@ extension Replicator {
       guard let recall = recalls.open[content], let outcome = verdict(on: recall, now: now) else { continue }
       tell(recall, outcome)
       try closeRecall(content)
+      hasGivenUp = true
     }
+    return hasGivenUp
   }
 
   private mutating func admitRecalls(now: Now) {

@@ -31,7 +31,7 @@ extension Replicator {
 
   /// A unit could not be staged.
   mutating func stagingFailed(_ unit: UnitID, isNoSpace: Bool, now: Now) throws(StoreError) {
-    recalls.failed(unit.content, isNoSpace ? .noSpace : .refused)
+    recalls.failed(unit.content, isNoSpace ? .noSpace : .refused, now: now)
     if !isNoSpace {
       transfers.notBefore[unit.content] = now.instant + settings.retry
     } else if transfers.large[unit.content] != nil, room?.isLow != true {

@@ -25,13 +25,23 @@ import Testing
       #expect(try await client.locate(whereabouts) == fake.answers.whereabouts)
       #expect(try await client.skipped(after: nil).items == fake.answers.skipped[0].items)
       #expect(try await client.sums(machine: nil, after: nil).items == fake.answers.sums[0].items)
+      #expect(try await client.atRisk(machine: name, after: "a.b").items.isEmpty)
+      let restore = RestoreRequest(
+        pattern: "*/\(name)", machine: nil, directoryBase64: "L2E=", retired: false, asOf: Samples.now,
+        dryRun: true, mayWriteIntoFolder: false)
+      #expect(try await client.startJob(JobRequest(restore: restore)) == JobStart(id: "7", question: nil))
+      let check = JobRequest.Check(directoryBase64: "L2E=")
+      #expect(try await client.startJob(JobRequest(check: check)).id == "7")
+      #expect(try await client.job(id: "7", after: 3, wait: 1) == fake.answers.job[0])
+      #expect(try await client.cancelJob(id: "..") == fake.answers.job[0])
     }
     #expect(
       fake.calls == [
         "status -", "status 5", "peers", "invite 90", "addPeer [fd00::2]:62683", "removePeer \(name)",
         "folders", #"addFolder L2E= \#(name) ["*.tmp", "b/**"]"#, "removeFolder ..",
         "acceptFolder \(name)",
-        "files */\(name) attic true x=/y", "locate - L2E+Yi8=", "skipped -", "sums - -",
+        "files */\(name) attic true x=/y", "locate - L2E+Yi8=", "skipped -", "sums - -", "atRisk \(name) a.b",
+        "restore */\(name) - L2E= false \(Samples.now) true false", "check L2E=", "job 7 3", "cancelJob ..",
       ])
   }
 

@@ -24,7 +24,8 @@ import Testing
   @Test(arguments: [
     ("/v1/nothing", "404", "notFound"), ("/", "404", "notFound"),
     ("/v1/status?wait=x", "400", "usage"), ("/v1/status?wait=-1", "400", "usage"),
-    ("/v1/status?wait=86401", "400", "usage"),
+    ("/v1/status?wait=86401", "400", "usage"), ("/v1/jobs/1?after=-1", "400", "usage"),
+    ("/v1/jobs/1?wait=31", "400", "usage"),
   ])
   func badRequestsAreErrorsInJSON(path: String, status: String, code: String) async throws {
     try await withFakeAgent(FakeControl()) { home in

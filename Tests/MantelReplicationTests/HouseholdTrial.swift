@@ -80,7 +80,7 @@ final class HouseholdTrial {
 
   private func meddle() throws {
     let index = below(count)
-    switch below(17) {
+    switch below(18) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -95,6 +95,7 @@ final class HouseholdTrial {
     case 13: try replaceMany(index)
     case 14: try accept(index)
     case 15: try unmountOrMount(index)
+    case 16: try recall(index)
     default: try household.scan(index)
     }
   }
@@ -215,6 +216,17 @@ final class HouseholdTrial {
     if oneIn(2) { try household.scan(index) }
   }
 
+  /// Somebody restores a photo of anybody, deleted ones too, sometimes from one machine alone.
+  private func recall(_ index: Int) throws {
+    let entries = try household.machines[index].catalog.entries(states: [.live, .retired], limit: 1_000)
+      .entries
+    for _ in 0...below(4) {
+      guard let installed = household.random.element(of: entries) else { return }
+      let only = oneIn(8) ? household.machines[below(count)].machine : nil
+      household.recall(RecallOrder(installed, isAfresh: only != nil || oneIn(4), only: only), at: index)
+    }
+  }
+
   // MARK: How it ends
 
   /// Nothing goes wrong any more, and connections that are open stay open: nobody is helped by a fresh start.
@@ -279,6 +291,7 @@ final class HouseholdTrial {
       }
     }
     for (index, machine) in household.machines.enumerated() {
+      if !machine.recalls.isEmpty { return "m\(index) has \(machine.recalls.count) recalls without an end" }
       // Parts of what nobody has may be completed one day.
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }
       if !idle.isEmpty { return "m\(index) keeps staged \(idle.map(\.digest.word0))" }

@@ -20,6 +20,7 @@ extension SimulatedHousehold {
       work(at: index) { [self] in try file(batch, operations, isRepeat: false, at: index) }
     case .fileAgain(let batch, let operations):
       work(at: index) { [self] in try file(batch, operations, isRepeat: true, at: index) }
+    case .recalled(let id, let outcome): try recalled(id, outcome, at: index)
     case .warn(let warning): machine.warnings.append(warning)
     case .rosterChanged, .published, .installed: break
     }
@@ -104,6 +105,8 @@ extension ReplicationEvent {
     case .replicaFileLost(let path): "lost \(String(decoding: path, as: UTF8.self))"
     case .replicaFileTouched(let path, _, _): "touched \(String(decoding: path, as: UTF8.self))"
     case .recovered: "recovered"
+    case .recall(let id, let order): "recall \(id.number) \(order.content.content.digest.word0)"
+    case .recallReleased(let id): "released \(id.number)"
     case .tick: "tick"
     default: "other"
     }

@@ -28,6 +28,9 @@ final class SimulatedMachine {
   /// Contents received over the network, with repeats: what the transfer cost.
   var received: [ContentID] = []
   var warnings: [ReplicationWarning] = []
+  /// Recalls of this process that have not ended, and all that it ever began.
+  var recalls: [RecallID: ContentID] = [:]
+  var lastRecall: UInt64 = 0
   private var nextInode: UInt64 = 1
   /// How often the user touched each path: what was not touched has no reason to leave the library.
   private(set) var touches: [[UInt8]: Int] = [:]
@@ -86,6 +89,7 @@ final class SimulatedMachine {
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
     replicator = try Self.load(key, statements, catalog, settings, now)
     links.removeAll()
+    recalls.removeAll()
     var events: [ReplicationEvent] = []
     for content in replica.staged.keys.sorted() {
       guard let file = replica.staged[content] else { continue }

@@ -394,6 +394,10 @@ extension [ReplicationAction] {
     compactMap { if case .warn(let warning) = $0 { warning } else { nil } }
   }
 
+  var recalled: [(id: RecallID, outcome: RecallOutcome)] {
+    compactMap { if case .recalled(let id, let outcome) = $0 { (id, outcome) } else { nil } }
+  }
+
   /// Own attestations that were announced, over all links.
   var attestations: [Attestation] {
     compactMap {

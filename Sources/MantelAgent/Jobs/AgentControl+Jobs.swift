@@ -103,7 +103,8 @@ extension AgentControl {
     }
     return RestoreRun.Plan(
       library: library, pattern: request.pattern.map { Glob($0) }, scope: scope,
-      layout: RestoreLayout(machine: library, pattern: request.pattern, names: names),
+      layout: RestoreLayout(
+        machine: library, pattern: request.pattern, machines: names.all.map { ($0, names.name($0)) }),
       directory: try Self.directory(request.directoryBase64),
       ownPaths: home.ownPaths(replica: replicaRoot).map(ResolvedPath.init), isDryRun: request.dryRun)
   }

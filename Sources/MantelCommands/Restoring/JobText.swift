@@ -59,7 +59,8 @@ enum JobText {
     let files = answer.files("safe") + unsafe
     guard files > 0 else { return "no files\(skipped)\n" }
     guard unsafe > 0 else {
-      return "all \(Quantity.files(files)) are safe on another machine\(skipped)\n"
+      return
+        "\(files == 1 ? "the one file is" : "all \(Quantity.files(files)) are") safe on another machine\(skipped)\n"
     }
     return "\(Quantity.count(answer.files("safe"))) of \(Quantity.files(files)) are safe on another machine,"
       + " \(Quantity.count(unsafe)) not\(skipped)\n"
