@@ -199,6 +199,14 @@ import Testing
       let result = await mantel("at-risk", "--home", home)
       #expect(result.code == 0 && result.output.isEmpty && result.messages == "nothing would be lost\n")
     }
+    let pending = FakeControl {
+      $0.atRisk = [Page(items: [], next: nil)]
+      $0.status.ledger.pending = 3
+    }
+    try await withFakeAgent(pending) { home in
+      let result = await mantel("at-risk", "--home", home)
+      #expect(result.code == 1 && result.messages.hasPrefix("3 files pending"))
+    }
   }
 
   @Test(

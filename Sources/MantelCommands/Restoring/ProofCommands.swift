@@ -35,8 +35,8 @@ struct AtRiskCommand: AsyncParsableCommand {
     commandName: "at-risk", abstract: "What would be lost if a machine died now.",
     discussion: """
       Photos that only that machine is known to hold: by its own check here, elsewhere by signed statements that \
-      are not older than 14 days. Files that are not in the library yet are pending in `mantel status`. Exit code \
-      0: nothing; 1: something.
+      are not older than 14 days. Exit code 0: nothing; 1: something, or files of this machine that are not in \
+      its library yet.
       """)
 
   @Option(help: "The machine (default: this one).")
@@ -52,11 +52,24 @@ struct AtRiskCommand: AsyncParsableCommand {
         Array((output.json ? try JSONText.line(file) : FilesText.line(file) + "\n").utf8)
       }
     }
-    guard count > 0 else {
+    let isMore = count == 0 ? try await hasUnknown() : true
+    if !isMore {
       if !output.json { Console.current.say("nothing would be lost") }
-      return
+    } else {
+      throw ExitCode(CommandStatus.notComplete.rawValue)
     }
-    throw ExitCode(CommandStatus.notComplete.rawValue)
+  }
+
+  /// Whether this machine has files of which its library says nothing yet: they are on no other machine.
+  private func hasUnknown() async throws -> Bool {
+    guard machine == nil else { return false }
+    let status = try await home.asking { try await $0.status(wait: nil) }
+    guard status.ledger.pending > 0 || status.reasons.contains(where: { $0.code == "scanning" }) else {
+      return false
+    }
+    Console.current.say(
+      "\(Quantity.files(status.ledger.pending)) pending, not looked at: see `mantel status`")
+    return true
   }
 }
 
