@@ -132,17 +132,17 @@ extension AgentControl {
         let matching = page.entries.filter { entry in
           glob?.matches(names.path(of: entry)) ?? true
         }
-        items += await answers(matching, names)
+        items += try await answers(matching, names)
         position = page.next
       } while position != nil && items.count < Self.pageItems
       return Page(items: items, next: position?.text)
     }
   }
 
-  func answers(_ entries: [InstalledEntry], _ names: Names) async -> [FileAnswer] {
-    let holders = await engine.ask { replicator in
-      entries.map {
-        replicator.holders(of: $0.entry.content, in: $0.library)
+  func answers(_ entries: [InstalledEntry], _ names: Names) async throws -> [FileAnswer] {
+    let holders = try await engine.ask { replicator in
+      try entries.map {
+        try replicator.holders(of: $0.entry.content, in: $0.library)
       }
     }
     return zip(entries, holders).map { installed, holders in
@@ -182,10 +182,10 @@ extension AgentControl {
             machine: names.name(key.machine), proof: "here",
             reread: found.replicaFiles.map(\.verified).max().map(Self.text), paths: own + replicas))
       }
-      let (attested, connected) = await engine.ask { replicator in
+      let (attested, connected) = try await engine.ask { replicator in
         (
-          found.entries.flatMap {
-            replicator.holders(of: content, in: $0.library)
+          try found.entries.flatMap {
+            try replicator.holders(of: content, in: $0.library)
           },
           replicator.connectedHolders(of: content)
         )
@@ -200,7 +200,7 @@ extension AgentControl {
       }
       return WhereAnswer(
         sha256: content.hex, size: found.entries.first?.entry.size ?? found.ownFiles.first?.stamp.size,
-        names: await answers(found.entries, names), holders: holders)
+        names: try await answers(found.entries, names), holders: holders)
     }
   }
 

@@ -5,24 +5,24 @@ import MantelSummary
 extension Replicator {
   /// Machines known to hold a content, over all libraries that name it: here by its own check, elsewhere by a current
   /// attestation. Being able to serve it now is no promise to keep it, and does not count.
-  package func holders(of content: ContentID, now: Now) throws(StoreError) -> Set<MachineID> {
+  package func holders(of content: ContentID) throws(StoreError) -> Set<MachineID> {
     var holders: Set<MachineID> = contents.isHeld(content) ? [machine] : []
     for library in Set(try store.entries(of: content).map(\.library)) {
-      holders.formUnion(self.holders(of: content, in: library, now: now))
+      holders.formUnion(try self.holders(of: content, in: library))
     }
     return holders
   }
 
   /// Whether a machine is the only one that is known to hold an entry's content.
   package func isAtRisk(
-    _ installed: InstalledEntry, with candidate: MachineID, now: Now
+    _ installed: InstalledEntry, with candidate: MachineID
   ) throws(StoreError) -> Bool {
     let content = installed.entry.content
     // Most are held by others that the library itself tells of: the catalog is asked about the rest.
-    guard holders(of: content, in: installed.library, now: now).allSatisfy({ $0 == candidate }) else {
+    guard try holders(of: content, in: installed.library).allSatisfy({ $0 == candidate }) else {
       return false
     }
-    return try holders(of: content, now: now) == [candidate]
+    return try holders(of: content) == [candidate]
   }
 }
 

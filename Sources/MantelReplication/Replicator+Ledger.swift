@@ -190,9 +190,10 @@ extension Replicator {
   // MARK: Scans
 
   mutating func scanned(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) {
-    guard ledger.folders[id] != nil, let sight = ledger.close(sight, of: id), try isPresent(id, sight) else {
+    guard ledger.folders[id] != nil, let current = ledger.close(sight, of: id), try isPresent(id, sight) else {
       return
     }
+    let sight = current
     ledger.scans[id]?.directories.insert(sight.directory)
     try noteReadable(sight.directory, of: id, now: now)
     var known: [[UInt8]: LedgerFile] = [:]

@@ -77,7 +77,7 @@ extension Replicator {
 
   /// The bytes of one more content leave the reserve of the replica's filesystem alone.
   private func hasDiskRoom(for size: UInt64) -> Bool {
-    guard let room else { return true }
+    guard let room = room?.replica else { return true }
     return room.free > room.reserve && room.free - room.reserve >= size
   }
 

@@ -149,6 +149,10 @@ extension Replicator {
     )
   }
 
+  package var attestedAt: [MachineID: WallTime] {
+    attesting.newest.mapValues(\.record.time)
+  }
+
   /// Libraries of which this machine owes something: by its role all, or its own alone.
   package var owedLibraries: [MachineID] {
     libraries.keys.sorted().filter { $0 == machine || role == .full }

@@ -175,7 +175,7 @@ import Testing
     try desk.send(
       .directoryScanned(
         SingleMachine.folderID, DirectorySight(directory: [], files: [], skipped: [])))
-    try desk.send(.directoryUnreadable(SingleMachine.folderID, bytes("d")))
+    try desk.send(.directoryAway(SingleMachine.folderID, bytes("d")))
     try desk.send(.scanEnded(SingleMachine.folderID, isComplete: true))
     try desk.pass(.seconds(100))
     #expect(try isLive(desk, a))

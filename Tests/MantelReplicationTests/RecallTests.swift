@@ -260,7 +260,8 @@ import Testing
   @Test func theReserveOfTheDiskIsLeftAlone() throws {
     let machine = try machine()
     let link = try machine.connect(has: [photo])
-    let room = DiskRoom(free: 1_050, total: 20_000)
+    let room = DiskRoom(
+      replica: DiskSpace(free: 1_050, total: 20_000), catalog: DiskSpace(free: 10_000, total: 20_000))
     try machine.send(.diskRoom(room))
     try machine.send(.recall(id, order(photo, size: 51, of: machine)))
     #expect(outcomes(machine) == [.noSpace])

@@ -142,13 +142,12 @@ extension AgentControl {
         let page = try catalog.entries(
           states: [.live, .retired], after: position, limit: Self.pageItems)
         atRisk += try await engine.ask { replicator in
-          let now = AgentClock.now
-          return try page.entries.filter { try replicator.isAtRisk($0, with: candidate, now: now) }
+          try page.entries.filter { try replicator.isAtRisk($0, with: candidate) }
         }
         looked += page.entries.count
         position = page.next
       } while position != nil && atRisk.count < Self.pageItems && looked < Self.atRiskEntries
-      return Page(items: await answers(atRisk, names), next: position?.text)
+      return Page(items: try await answers(atRisk, names), next: position?.text)
     }
   }
 }

@@ -77,7 +77,7 @@ struct CheckRun: Sendable {
 
   private func verdict(_ content: ContentID) async throws -> Verdict {
     let (holders, machine) = try await engine.ask {
-      (try $0.holders(of: content, now: AgentClock.now), $0.machine)
+      (try $0.holders(of: content), $0.machine)
     }
     if holders.contains(where: { $0 != machine }) { return .safe }
     if holders.contains(machine) { return .onlyHere }

@@ -42,8 +42,8 @@ struct ContentFinder: Sendable {
 
   /// Who is known to have it, and when that machine was last there.
   func unreachable(_ installed: InstalledEntry) async throws -> String {
-    let holders = await engine.ask {
-      $0.lastKnownHolders(of: installed.entry.content, in: installed.library)
+    let holders = try await engine.ask {
+      try $0.lastKnownHolders(of: installed.entry.content, in: installed.library)
     }
     guard !holders.isEmpty else {
       return "not reachable: no machine is known to hold it, and none that is connected has it"

@@ -220,7 +220,7 @@ struct RestoreRun: Sendable {
   /// Leaves the reserve of the target's filesystem alone. What is restored by then stays, and a second run does the rest.
   private func checkRoom(for items: [Item], on target: RestoreTarget) throws {
     let space = try target.space()
-    let room = DiskRoom(free: space.free, total: space.total)
+    let room = DiskSpace(free: space.free, total: space.total)
     let needed = items.reduce(0) { $0 + $1.file.size }
     guard room.free < room.reserve || room.free - room.reserve < needed else { return }
     throw ControlError(
