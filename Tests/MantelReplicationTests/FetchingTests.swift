@@ -171,6 +171,23 @@ import Testing
     #expect(machine.take().orders(busy).isEmpty)
   }
 
+  /// Heads come every few seconds, and a walk over all that is missing may take one.
+  @Test func aSmallHeadDoesNotMakeLinksWalkAnew() throws {
+    var settings = ReplicationSettings()
+    settings.linkUnits = 1
+    settings.missingPage = 2
+    let machine = try SingleMachine(settings: settings)
+    try machine.send(.recovered)
+    let link = try machine.connect(has: photos)
+    let named = entries(machine)
+    try machine.install(0, 1, Array(named.dropLast()), over: link)
+    let cursor = machine.replicator.links[link]?.fetching.walk.cursor
+    #expect(cursor != nil)
+    try machine.install(0, 2, named, added: [named[3]], over: link)
+    #expect(machine.replicator.links[link]?.fetching.walk.cursor == cursor)
+    #expect(Set(try bringAll(machine, link)) == Set(photos))
+  }
+
   // MARK: Large contents
 
   @Test func aManifestThatALinkLeavesBehindIsAskedForAgain() throws {
