@@ -252,7 +252,7 @@ extension Replicator {
   private func isFetchable(_ content: ContentID, from id: LinkID) -> Bool {
     guard let link = links[id] else { return false }
     return contents.index.contains(content.digest, in: link.contents)
-      && (!contents.isAvailable(content) || recalls.isAfresh(content))
+      && (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
       && transfers.notBefore[content] == nil && link.fetching.putOff[content] == nil
       && recalls.mayAsk(link.machine, for: content)
   }

@@ -11,14 +11,14 @@ final class Jobs: Sendable {
   }
   private struct State {
     var last = 0
-    var jobs: [String: Entry] = [:]
+    var jobs: [Int: Entry] = [:]
   }
   private let state = Mutex(State())
 
   /// How long a job lives on that nobody asks about.
   static let lease: Duration = .seconds(60)
-  /// Jobs that are remembered, ended ones included.
-  private static let limit = 16
+  /// Ended jobs that are remembered for whoever still reads what they said.
+  private static let endedLimit = 16
 
   /// Runs `body` in a task of its own. Throws `conflict` while another of the kind runs.
   func start(
@@ -26,12 +26,15 @@ final class Jobs: Sendable {
   ) throws(ControlError) -> String {
     let id: String? = state.withLock { state in
       state.jobs = state.jobs.filter { !$0.value.progress.isForgotten }
-      let isBusy = state.jobs.values.contains { $0.kind == kind && $0.progress.isRunning }
-      guard !isBusy, state.jobs.count < Self.limit else { return nil }
+      guard !state.jobs.values.contains(where: { $0.kind == kind && $0.progress.isRunning }) else {
+        return nil
+      }
+      let ended = state.jobs.filter { !$0.value.progress.isRunning }.keys.sorted()
+      for id in ended.dropLast(Self.endedLimit - 1) { state.jobs[id] = nil }
       state.last += 1
       let progress = JobProgress()
       let task = Task { await Self.run(progress, body) }
-      state.jobs[String(state.last)] = Entry(kind: kind, progress: progress, task: task)
+      state.jobs[state.last] = Entry(kind: kind, progress: progress, task: task)
       return String(state.last)
     }
     guard let id else {
@@ -90,7 +93,7 @@ final class Jobs: Sendable {
   }
 
   private func entry(_ id: String) throws(ControlError) -> Entry {
-    guard let entry = state.withLock({ $0.jobs[id] }) else {
+    guard let number = Int(id), let entry = state.withLock({ $0.jobs[number] }) else {
       throw ControlError(code: .notFound, message: "there is no job \(id) (any more)")
     }
     return entry
