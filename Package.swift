@@ -143,7 +143,8 @@ let package = Package(
     .testTarget(
       name: "MantelAgentTests",
       dependencies: [
-        "MantelAgent", "MantelHousehold", "MantelReplication", "MantelSession", "MantelTransport", "MantelCore",
+        "MantelAgent", "MantelHousehold", "MantelReplication", "MantelSession", "MantelTransport",
+        "MantelCore",
         "MantelTestSupport", logging, nioCore,
       ]),
     .testTarget(

@@ -190,7 +190,8 @@ extension Replicator {
   // MARK: Scans
 
   mutating func scanned(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) {
-    guard ledger.folders[id] != nil, let current = ledger.close(sight, of: id), try isPresent(id, sight) else {
+    guard ledger.folders[id] != nil, let current = ledger.close(sight, of: id), try isPresent(id, sight)
+    else {
       return
     }
     let sight = current

@@ -129,7 +129,8 @@ extension Replicator {
 
   /// Machines whose current attestations name a content of a library as held, and this one if it is held here.
   package func holders(of content: ContentID, in owner: MachineID) throws(StoreError) -> [MachineID] {
-    try lastKnownHolders(of: content, in: owner).filter { isCurrent($0)
+    try lastKnownHolders(of: content, in: owner).filter {
+      isCurrent($0)
     } + (contents.isHeld(content) ? [machine] : [])
   }
 

@@ -6,8 +6,10 @@ import Foundation
 struct BenchmarkCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mantel-benchmarks",
-    abstract: "Measures the summary: build, insert, and reconciliation against the budgets of bytes and turns.",
-    discussion: "Exit code 1: a budget of bytes or turns was not kept. Times are medians, and are never judged.")
+    abstract:
+      "Measures the summary: build, insert, and reconciliation against the budgets of bytes and turns.",
+    discussion:
+      "Exit code 1: a budget of bytes or turns was not kept. Times are medians, and are never judged.")
 
   @Option(help: "Sizes of the set, separated by commas.")
   var sizes = NumberList([1_000, 10_000, 100_000, 1_000_000])
