@@ -27,9 +27,9 @@ extension SimulatedHousehold {
       throw SimulationError.broken("m\(index): a recall that was given up, or has ended, ends")
     }
     guard outcome == .here else { return }
-    // A file that the user has just changed is found out only when it is read.
+    // A file that the user has just changed, or whose disk was just unplugged, is found out only when it is read.
     let isHere =
-      machine.payload(of: content) != nil || machine.changed.contains(content)
+      machine.has(content) || machine.changed.contains(content)
       || machine.replica.damaged.contains(content)
     guard isHere else { throw SimulationError.broken("m\(index): recalled bytes are nowhere") }
     let life = machine.life
