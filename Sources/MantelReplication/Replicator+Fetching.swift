@@ -11,6 +11,9 @@ struct Transfers: Sendable {
   var large: [ContentID: LargeTransfer] = [:]
   /// Verified contents whose bytes lie in the staging area.
   var staged: Set<ContentID> = []
+  /// Those of them that came in blocks. The catalog keeps their manifests until they are landed: by these their bytes are
+  /// known again after a restart.
+  var stagedLarge: Set<ContentID> = []
   /// Contents not to be asked for before a moment: a peer was busy, or the file was changing.
   var notBefore: [ContentID: Instant] = [:]
   /// What an earlier run had staged is known: before that it would be fetched again.
@@ -354,10 +357,11 @@ extension Replicator {
     _ content: ContentID, isIntact: Bool, now: Now
   ) throws(StoreError) {
     endLarge(content)
-    try store.removePartial(content)
     if isIntact {
+      transfers.stagedLarge.insert(content)
       becameAvailable(content)
     } else {
+      try store.removePartial(content)
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
       transfers.notBefore[content] = now.instant + settings.contradiction
       recalls.failed(content, .damaged, now: now)

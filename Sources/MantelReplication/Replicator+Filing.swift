@@ -300,7 +300,7 @@ extension Replicator {
       put: Array(outcome.put.values), removed: Array(outcome.removed), filed: filed,
       journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
     filing.running = nil
-    transfers.staged.subtract(outcome.unstaged)
+    for content in outcome.unstaged.sorted() { try forgetStaged(content) }
     for content in Set(outcome.put.values.map(\.content)).sorted() {
       makeAvailable(content)
       contents.setHeld(content, true)
@@ -331,10 +331,16 @@ extension Replicator {
     guard transfers.staged.contains(content) || transfers.large[content] != nil,
       try missing(content) == nil
     else { return }
-    transfers.staged.remove(content)
+    try forgetStaged(content)
     if transfers.large[content] != nil { try abandonLarge(content) }
     actions.append(.discardStaged(content))
     try releaseIfGone(content)
+  }
+
+  /// Nothing in the staging area is to be landed for a content any more.
+  private mutating func forgetStaged(_ content: ContentID) throws(StoreError) {
+    transfers.staged.remove(content)
+    if transfers.stagedLarge.remove(content) != nil { try store.removePartial(content) }
   }
 
   /// Files of a content that are there, as far as anybody knows.

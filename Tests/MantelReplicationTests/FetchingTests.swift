@@ -283,6 +283,18 @@ import Testing
     return (machine, link, machine.take().orders(link))
   }
 
+  /// Between the last check and the landing a crash would make the bytes unknown, were the manifest forgotten: then a
+  /// film would be fetched once more.
+  @Test func theManifestOfAFilmIsKeptUntilItIsLanded() throws {
+    let (machine, link, blocks) = try wholeFilm()
+    for block in blocks { try machine.send(.unitVerified(link, block.unit)) }
+    try machine.send(.contentAssembled(large.content, isIntact: true))
+    #expect(try machine.catalog.partial(large.content) != nil)
+    try machine.fileAll()
+    #expect(machine.isHeld(large.content))
+    #expect(try machine.catalog.partial(large.content) == nil)
+  }
+
   /// A disk that does not answer says nothing of the bytes: they are checked again, and not fetched.
   @Test func aCheckThatCouldNotBeMadeIsMadeAgain() throws {
     let (machine, link, blocks) = try wholeFilm()
