@@ -90,6 +90,16 @@ void mantel_lower_thread_priority(void) {
   syscall(SYS_ioprio_set, who_process, 0, best_effort << 13 | lowest);
 }
 
+void mantel_idle_thread_priority(void) {
+  static _Thread_local int is_lowered;
+  if (is_lowered) return;
+  is_lowered = 1;
+  // Hints too. The idle class is served when nobody else wants the disk.
+  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
+  const int who_process = 1, idle = 3;
+  syscall(SYS_ioprio_set, who_process, 0, idle << 13);
+}
+
 int32_t mantel_event_counter(void) {
   int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   return descriptor >= 0 ? descriptor : -errno;

@@ -193,24 +193,9 @@ package final class Agent: Sendable {
   private func recover() async {
     await effects.measureRoom(engine: engine)
     await effects.findStaged(engine: engine)
-    // Moves that a crash cut off are finished first: until then the catalog names paths that are on their way.
-    while await !engine.ask({ $0.isFilingIdle }) {
-      do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
-    }
-    do {
-      var after: [UInt8]?
-      while true {
-        let page = try catalog.replicaFiles(of: nil, after: after, limit: 1_000)
-        guard let last = page.last else { break }
-        await effects.checkReplica(page, engine: engine)
-        after = last.path
-      }
-    } catch {
-      logger.warning("the replica could not be checked", metadata: ["error": "\(error)"])
-    }
   }
 
-  /// Addresses change when a laptop moves; room on the disk all the time.
+  /// Addresses change when a laptop moves; room on the disk all the time, and the disk itself may come and go.
   private func refreshRegularly() async {
     while !Task.isCancelled {
       do { try await Task.sleep(for: .seconds(30)) } catch { return }

@@ -60,6 +60,7 @@ struct AgentControl: ControlService {
       let folders = await engine.ask { $0.folders }
       let folderNames = Dictionary(folders.map { ($0.id, $0.name) }) { first, _ in first }
       var reasons = report.reasons.map { Self.answer($0, names, folders: folderNames) }
+      for index in reasons.indices { reasons[index].message += try details(of: reasons[index].code) }
       let failure = await engine.catalogFailure
       if let failure {
         reasons.append(
@@ -82,7 +83,8 @@ struct AgentControl: ControlService {
         arriving: report.arriving, peers: peers, reasons: reasons, libraries: await libraryAnswers(names),
         discovery: discovery.stateText, bytesPerSecond: speed,
         etaSeconds: speed > 0 && remaining > 0 ? Double(remaining) / speed : nil,
-        notices: notices, replica: replicaRoot, listeningPort: Int(port),
+        notices: notices + [try healedNotice()].compactMap(\.self), replica: replicaRoot,
+        listeningPort: Int(port),
         time: Self.text(AgentClock.wall))
     }
   }
@@ -197,6 +199,20 @@ struct AgentControl: ControlService {
       return Self.answer(offline: path, folder: folders[folder] ?? "\(folder)")
     case .massChange(let folder, let massChange, let held):
       return Self.answer(massChange, held: held, folder: folders[folder] ?? "\(folder)")
+    case .replicaOffline:
+      return ReasonAnswer(
+        code: "replicaOffline",
+        message: "the replica is not there (not mounted?): its copies are neither checked nor counted anew")
+    case .badFiles(let files):
+      return ReasonAnswer(
+        code: "badFiles", message: "\(files) copies were found bad, and are fetched again", files: files)
+    case .suspectedRot(let files, let safe):
+      return ReasonAnswer(
+        code: "suspectedRot",
+        message:
+          "\(files) of this machine's own files have other bytes though nobody wrote to them; another machine has the "
+          + "right bytes of \(safe): bring them back with `mantel restore`, or save the file anew if it is right",
+        files: files)
     }
   }
 
@@ -238,7 +254,8 @@ struct AgentControl: ControlService {
           library: head.map { FileCount(files: peer.libraryFiles, bytes: $0.counts.bytes) },
           heldHere: peer.heldHere, receivedBytesPerSecond: speed?.received ?? 0,
           sentBytesPerSecond: speed?.sent ?? 0,
-          clockSkewSeconds: peer.clockSkew?.inSeconds, version: peer.program))
+          clockSkewSeconds: peer.clockSkew?.inSeconds, version: peer.program,
+          reread: await engine.ask { $0.rereadAt(peer.machine) }.map(Self.text)))
     }
     return answers
   }

@@ -17,7 +17,9 @@ final class Effects: Sendable {
   /// Where the catalog lies.
   let stateDirectory: [UInt8]
   let hashing: BlockingPool
-  private let disk: BlockingPool
+  let disk: BlockingPool
+  /// Re-reads, in nobody's way.
+  let scrubbing: BlockingPool
   private let filing: BlockingPool
   private let shared = Mutex(Shared())
   private let work: AsyncStream<@Sendable () async -> Void>
@@ -31,8 +33,8 @@ final class Effects: Sendable {
     var onRestart: (@Sendable () -> Void)?
     var onFailure: (@Sendable (any Error) -> Void)?
   }
-  /// Replica files that are being re-read because a peer could not be served from them.
-  let doubted = Mutex<Set<[UInt8]>>([])
+  /// The replica was not there when it was looked at last.
+  let isReplicaAway = Mutex(false)
 
   init(replica: Replica, stateDirectory: [UInt8], cores: Int, logger: Logger) {
     self.replica = replica
@@ -41,6 +43,7 @@ final class Effects: Sendable {
     hashing = BlockingPool(threads: max(1, cores), queueLimit: 64)
     disk = BlockingPool(threads: 4, queueLimit: 256)
     filing = BlockingPool(threads: 1, queueLimit: 4)
+    scrubbing = BlockingPool(threads: 1, queueLimit: 1, priority: .idle)
     sink = TransferSink(replica: replica, pool: disk)
     // Unbounded as a stream, bounded by what the decisions have under way at once.
     (work, workQueue) = AsyncStream.makeStream()
@@ -78,12 +81,12 @@ final class Effects: Sendable {
 
   /// Ends the pools' threads; after `run` has returned.
   func close() async {
-    for pool in [hashing, disk, filing] {
+    for pool in [hashing, disk, filing, scrubbing] {
       do { try await pool.close() } catch { logger.debug("pool", metadata: ["error": "\(error)"]) }
     }
   }
 
-  private func start(_ body: @escaping @Sendable () async -> Void) { workQueue.yield(body) }
+  func start(_ body: @escaping @Sendable () async -> Void) { workQueue.yield(body) }
 
   func rosterChanged(removed: Set<MachineID>) {
     let shared = shared.withLock { ($0.transport, $0.onRosterChange) }
@@ -253,17 +256,5 @@ final class Effects: Sendable {
       }
     }
     await engine.handle(.recovered)
-  }
-
-  /// Compares the replica's files with what the catalog says of them, by stat alone; what differs is re-read.
-  func checkReplica(_ files: [ReplicaFile], engine: Engine) async {
-    let doubtful: [ReplicaFile]
-    do {
-      doubtful = try await disk.run { [replica] in try replica.doubtful(among: files) }
-    } catch {
-      logger.warning("the replica cannot be checked", metadata: ["error": "\(error)"])
-      return
-    }
-    for file in doubtful { await recheck(file, engine: engine) }
   }
 }

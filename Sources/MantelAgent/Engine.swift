@@ -165,6 +165,12 @@ actor Engine {
     case .file(let batch, let operations): effects.file(batch, operations, engine: self)
     case .fileAgain(let batch, let operations):
       effects.file(batch, operations, isRepeat: true, engine: self)
+    case .reread(let target, let rate):
+      var folder: [UInt8]?
+      if case .own(let id, _) = target { folder = root(of: id) }
+      effects.reread(target, bytesPerSecond: rate, root: folder, engine: self)
+    case .setAside(let order): effects.setAside(order, engine: self)
+    case .compareReplica: effects.compareReplica(engine: self)
     case .rosterChanged:
       let gone = members.update(replicator.roster)
       effects.rosterChanged(removed: gone)
@@ -206,6 +212,14 @@ actor Engine {
       var metadata: Logger.Metadata = ["machine.id": "\(machine.short)"]
       if let peer { metadata["peer.id"] = "\(peer.short)" }
       logger.error("two copies of one machine are running", metadata: metadata)
+    case .badFile(let content, let fault):
+      logger.warning(
+        "a replica file is bad; it is set aside and made again",
+        metadata: ["content.id": "\(content.short)", "fault": "\(fault)"])
+    case .suspectedRot(let content):
+      logger.warning(
+        "a photo of this machine has other bytes though nobody wrote to it: it is not published",
+        metadata: ["content.id": "\(content.short)"])
     case .ownHeadAhead(let order):
       logger.error(
         "a peer knows a newer library of this machine than its own catalog does: nothing is published",

@@ -165,6 +165,16 @@ package struct OfflineControl: ControlService {
   }
   package func cancelJob(id: String) async throws(ControlError) -> JobAnswer { throw .notRunning }
 
+  package func startVerify(_ query: VerifyQuery) async throws(ControlError) -> VerifyAnswer {
+    throw .notRunning
+  }
+  package func verifyProgress() async throws(ControlError) -> VerifyAnswer { throw .notRunning }
+  package func stopVerify() async throws(ControlError) -> VerifyAnswer { throw .notRunning }
+  package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
+    throw .notRunning
+  }
+  package func acknowledgeBadFiles() async throws(ControlError) { throw .notRunning }
+
   // MARK: Errors
 
   private func answering<Answer>(_ body: () throws -> Answer) throws(ControlError) -> Answer {

@@ -188,7 +188,7 @@ extension Catalog {
   }
 
   /// Lets the marks of the rows that want a content follow whether the replica has it.
-  private func updateLacking(_ content: ContentID, _ db: Database) throws {
+  func updateLacking(_ content: ContentID, _ db: Database) throws {
     if try db.exists("SELECT 1 FROM replica_file WHERE content = ? LIMIT 1", [.id(content)]) {
       try db.run(
         """

@@ -171,21 +171,24 @@ extension Catalog {
     }
   }
 
-  func put(_ file: LedgerFile, _ db: Database) throws {
+  /// `verified`: when the content was hashed; nil leaves that as it is.
+  func put(_ file: LedgerFile, verified: WallTime? = nil, _ db: Database) throws {
     try db.run(
       """
       INSERT INTO file (folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes,
-        links, changes_since, is_accepted)
-      VALUES (?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        links, changes_since, is_accepted, verified)
+      VALUES (?1, coalesce(?2, x''), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, coalesce(?17, 0))
       ON CONFLICT DO UPDATE SET size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime,
         inode = excluded.inode, device = excluded.device, status = excluded.status, reason = excluded.reason,
         errno = excluded.errno, content = excluded.content, manifest = excluded.manifest, changes = excluded.changes,
-        links = excluded.links, changes_since = excluded.changes_since, is_accepted = excluded.is_accepted
+        links = excluded.links, changes_since = excluded.changes_since, is_accepted = excluded.is_accepted,
+        verified = coalesce(?17, verified)
       """,
       [.folder(file.folder), .bytes(file.path)] + LedgerCoding.values(of: file.stamp)
         + LedgerCoding.values(of: file.status) + [
           .digest(file.content?.digest), .digest(file.manifest), .int(file.changes),
           .bits(file.stamp.linkCount), .int(file.changesSince.nanoseconds), .flag(file.isAccepted),
+          verified.map { .int($0.nanoseconds) } ?? .null,
         ])
   }
 }

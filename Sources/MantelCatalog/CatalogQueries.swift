@@ -256,21 +256,6 @@ extension Catalog {
     }
   }
 
-  /// Replica files that were last hashed before a time, the longest ago first: what the scrub reads next.
-  package func replicaFiles(verifiedBefore time: WallTime, limit: Int) throws(StoreError)
-    -> [ReplicaFile]
-  {
-    try read { db in
-      try db.all(
-        """
-        SELECT \(ReplicaCoding.columns)
-        FROM replica_file r INDEXED BY replica_file_by_verified CROSS JOIN machine m ON m.ref = r.library
-        WHERE r.verified < ? ORDER BY r.verified LIMIT ?
-        """, [.int(time.nanoseconds), .int(limit)]
-      ) { try $0.replicaFile() }
-    }
-  }
-
   /// When the replica file that was not hashed for longest was; nil without any.
   package func oldestVerification() throws(StoreError) -> WallTime? {
     try read { db in

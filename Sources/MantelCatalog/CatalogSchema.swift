@@ -25,6 +25,7 @@ enum CatalogSchema {
     migrator.registerMigration("2 hard links") { try $0.execute(sql: hardLinks) }
     migrator.registerMigration("2 agent time") { try $0.execute(sql: agentTime) }
     migrator.registerMigration("2 mass changes") { try $0.execute(sql: massChanges) }
+    migrator.registerMigration("2 scrub") { try $0.execute(sql: scrub) }
     return migrator
   }
 

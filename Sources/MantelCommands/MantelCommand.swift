@@ -23,7 +23,7 @@ struct MantelCommand: AsyncParsableCommand {
         name: "Looking:",
         subcommands: [
           StatusCommand.self, ListCommand.self, WhereCommand.self, SkippedCommand.self,
-          SumsCommand.self, AtRiskCommand.self, CheckCommand.self,
+          SumsCommand.self, AtRiskCommand.self, CheckCommand.self, VerifyCommand.self,
         ]),
       CommandGroup(name: "Getting back:", subcommands: [RestoreCommand.self, DrillCommand.self]),
       CommandGroup(name: "More:", subcommands: [DemoCommand.self, VersionCommand.self]),

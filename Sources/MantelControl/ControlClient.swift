@@ -25,6 +25,11 @@ import NIOHTTP1
 /// | `POST /v1/jobs` | `JobRequest` | `JobStart` |
 /// | `GET /v1/jobs/ID?after=&wait=` | | `JobAnswer`: what is new since `after` |
 /// | `DELETE /v1/jobs/ID` | | `JobAnswer` as it is left |
+/// | `POST /v1/verify` | `VerifyQuery` | `VerifyAnswer`: begun, or how far the one is that runs |
+/// | `GET /v1/verify` | | `VerifyAnswer`; a verification that nobody asks about for a minute ends |
+/// | `DELETE /v1/verify` | | `VerifyAnswer`: ended |
+/// | `GET /v1/verify/bad?after=` | | page of `BadFileAnswer` |
+/// | `POST /v1/verify/acknowledge` | | 204: healed files are not mentioned any more |
 ///
 /// Names and values are percent-encoded. A page's `next` is the `after` of the following one; the last page has none. A
 /// failure is a `ControlError` as JSON: usage 400, somebody else's user 403, notFound 404, conflict 409, internalError
@@ -121,6 +126,26 @@ package struct ControlClient: ControlService {
 
   package func cancelJob(id: String) async throws(ControlError) -> JobAnswer {
     try await answer(.DELETE, ["jobs", id])
+  }
+
+  package func startVerify(_ query: VerifyQuery) async throws(ControlError) -> VerifyAnswer {
+    try await answer(.POST, ["verify"], body: query)
+  }
+
+  package func verifyProgress() async throws(ControlError) -> VerifyAnswer {
+    try await answer(.GET, ["verify"])
+  }
+
+  package func stopVerify() async throws(ControlError) -> VerifyAnswer {
+    try await answer(.DELETE, ["verify"])
+  }
+
+  package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
+    try await answer(.GET, ["verify", "bad"], [("after", after)])
+  }
+
+  package func acknowledgeBadFiles() async throws(ControlError) {
+    _ = try await send(.POST, ["verify", "acknowledge"])
   }
 
   // MARK: Exchange

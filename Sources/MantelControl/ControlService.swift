@@ -46,4 +46,12 @@ package protocol ControlService: Sendable {
   /// What is new since `after` (0 at first); waits up to `wait` seconds for something to be.
   func job(id: String, after: Int, wait: Int) async throws(ControlError) -> JobAnswer
   func cancelJob(id: String) async throws(ControlError) -> JobAnswer
+  /// Begins to re-read; while one verification runs, answers how far that one is.
+  func startVerify(_ query: VerifyQuery) async throws(ControlError) -> VerifyAnswer
+  /// Also tells the agent that somebody still wants to know.
+  func verifyProgress() async throws(ControlError) -> VerifyAnswer
+  func stopVerify() async throws(ControlError) -> VerifyAnswer
+  func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer>
+  /// `status` says nothing more of files that were bad and are healed.
+  func acknowledgeBadFiles() async throws(ControlError)
 }

@@ -51,7 +51,7 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
   /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
-  /// noPeerConnected, restored, folderOffline, massChange, discovery.
+  /// noPeerConnected, restored, clone, folderOffline, replicaOffline, massChange, badFiles, suspectedRot, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String
@@ -99,12 +99,14 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
   package var sentBytesPerSecond: Double
   package var clockSkewSeconds: Double?
   package var version: String?
+  /// When the copy that it has not re-read for longest was last read, by its own word.
+  package var reread: String?
 
   package init(
     name: String, id: String, role: String, state: String, complete: Bool, lacks: FileCount,
     lastSeen: String?, attested: String?, address: String?, library: FileCount?, heldHere: Int,
     receivedBytesPerSecond: Double, sentBytesPerSecond: Double, clockSkewSeconds: Double?,
-    version: String?
+    version: String?, reread: String? = nil
   ) {
     self.name = name
     self.id = id
@@ -121,6 +123,7 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
     self.sentBytesPerSecond = sentBytesPerSecond
     self.clockSkewSeconds = clockSkewSeconds
     self.version = version
+    self.reread = reread
   }
 }
 

@@ -94,7 +94,7 @@ package struct LibraryChange: Hashable, Sendable {
 /// staged, the installed one and recent older ones can each be read whole.
 ///
 /// One caller at a time. MantelCatalog is the shipped implementation.
-package protocol HouseholdStore: AnyObject {
+package protocol HouseholdStore: ScrubStore {
   // MARK: Values, roster, records
 
   func value(_ key: StoreKey) throws(StoreError) -> [UInt8]?

@@ -18,12 +18,21 @@ package final class BlockingPool: Sendable {
     var waiters: [Waiter] = []
   }
 
+  /// How much the threads may be in the way of others.
+  package enum Priority: Sendable {
+    case low
+    /// Reads only when nobody else wants the disk.
+    case idle
+  }
+
   private let pool: NIOThreadPool
+  private let priority: Priority
   private let state: Mutex<State>
 
-  package init(threads: Int, queueLimit: Int) {
+  package init(threads: Int, queueLimit: Int, priority: Priority = .low) {
     precondition(threads > 0 && queueLimit >= 0)
     pool = NIOThreadPool(numberOfThreads: threads)
+    self.priority = priority
     state = Mutex(State(free: threads + queueLimit))
     pool.start()
   }
@@ -32,8 +41,11 @@ package final class BlockingPool: Sendable {
   package func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await enter()
     defer { leave() }
-    return try await pool.runIfActive {
-      mantel_lower_thread_priority()
+    return try await pool.runIfActive { [priority] in
+      switch priority {
+      case .low: mantel_lower_thread_priority()
+      case .idle: mantel_idle_thread_priority()
+      }
       return try body()
     }
   }

@@ -51,6 +51,15 @@ package enum FileReader {
     FileObservation(path: path, status: try Directory(root: root).status(path))
   }
 
+  /// Hashes a file anew as the disk has it: clean cached pages are dropped first.
+  package static func rehash(
+    root: [UInt8], path: [UInt8], shouldContinue: () -> Bool = { true }
+  ) throws(DiskError) -> HashedFile {
+    let directory = try Directory(root: root)
+    try directory.openRegular(path).file.dropCache()
+    return try hash(in: directory, path: path, fsync: false, calls: .system, shouldContinue: shouldContinue)
+  }
+
   static func hash(
     in root: Directory, path: [UInt8], fsync: Bool, calls: DiskCalls, shouldContinue: () -> Bool = { true }
   ) throws(DiskError) -> HashedFile {

@@ -57,6 +57,22 @@ struct ControlRoutes: Sendable {
     group.delete("jobs/:name") { _, context in
       try await Response.json(service.cancelJob(id: Self.name(context)))
     }
+    addVerify(to: group)
+  }
+
+  private func addVerify(to group: RouterGroup<ControlContext>) {
+    group.post("verify") { request, _ in
+      try await Response.json(service.startVerify(Self.body(request)))
+    }
+    group.get("verify") { _, _ in try await Response.json(service.verifyProgress()) }
+    group.delete("verify") { _, _ in try await Response.json(service.stopVerify()) }
+    group.get("verify/bad") { request, _ in
+      try await Response.json(service.badFiles(after: Self.query(request, "after")))
+    }
+    group.post("verify/acknowledge") { _, _ in
+      try await service.acknowledgeBadFiles()
+      return Response(status: .noContent)
+    }
   }
 
   // MARK: Handlers

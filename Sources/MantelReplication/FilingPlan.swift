@@ -25,6 +25,8 @@ struct FilingPlan {
     var place: Place?
     /// The replica file's path before the operation, where it had one.
     var former: [UInt8]?
+    /// When bytes that are only given a name were hashed; nil for those that are hashed on their way.
+    var verified: WallTime?
 
     /// What frees a name without taking one: the moves behind it need that name.
     var onlyFrees: Bool { place == nil || FilingPlan.isParked(operation.path) }
@@ -36,8 +38,15 @@ struct FilingPlan {
   /// Files that already are what an entry asks for, to be recorded under its id.
   private(set) var staying: [(file: ReplicaFile, place: Place)] = []
   /// What later places are linked to or copied from: the first file of all, and the first of each mtime.
-  private var original: (path: [UInt8], rank: Int)?
-  private var twins: [Int64: (path: [UInt8], rank: Int)] = [:]
+  private var original: Model?
+  private var twins: [Int64: Model] = [:]
+
+  private struct Model {
+    var path: [UInt8]
+    var rank: Int
+    /// When its bytes were hashed, if that is not only now.
+    var verified: WallTime?
+  }
 
   /// `occupied`: paths that files of other contents, which move themselves, still take.
   init(
@@ -54,7 +63,7 @@ struct FilingPlan {
       }
       if file.stamp.mtime == place.mtime {
         staying.append((file, place))
-        offer(file.path, place.mtime, rank: 0)
+        offer(file.path, place.mtime, rank: 0, file.verified)
       } else {
         // Somebody touched it: it keeps its name and gets its time back.
         move(file, to: file.path, content, place)
@@ -77,14 +86,14 @@ struct FilingPlan {
           let aside = Step(
             operation: .move(
               from: file.path, path: Self.parking(content), content: content, mtime: place.mtime),
-            place: place, former: file.path)
+            place: place, former: file.path, verified: file.verified)
           leaving.append(aside)
         }
         arrive(
           .move(from: Self.parking(content), path: place.path, content: content, mtime: place.mtime), place,
-          former: Self.parking(content))
-      } else if let operation = copy(content, to: place, source: source) {
-        arrive(operation, place)
+          former: Self.parking(content), verified: file.verified)
+      } else if let (operation, verified) = copy(content, to: place, source: source) {
+        arrive(operation, place, verified: verified)
       }
       // Else nothing here has the bytes: the content is missing, and is filed once they have come.
     }
@@ -100,19 +109,22 @@ struct FilingPlan {
     leaving.append(
       Step(
         operation: .move(from: file.path, path: path, content: content, mtime: place.mtime), place: place,
-        former: file.path))
-    offer(path, place.mtime, rank: 1)
+        former: file.path, verified: file.verified))
+    offer(path, place.mtime, rank: 1, file.verified)
   }
 
-  private mutating func arrive(_ operation: FilingOperation, _ place: Place, former: [UInt8]? = nil) {
-    arriving.append(Step(operation: operation, place: place, former: former))
-    offer(place.path, place.mtime, rank: 2)
+  private mutating func arrive(
+    _ operation: FilingOperation, _ place: Place, former: [UInt8]? = nil, verified: WallTime?
+  ) {
+    arriving.append(Step(operation: operation, place: place, former: former, verified: verified))
+    offer(place.path, place.mtime, rank: 2, verified)
   }
 
   /// A file that later places may be made from; of a lower rank before one of a higher, then the first.
-  private mutating func offer(_ path: [UInt8], _ mtime: Int64, rank: Int) {
-    if original.map({ $0.rank > rank }) ?? true { original = (path, rank) }
-    if twins[mtime].map({ $0.rank > rank }) ?? true { twins[mtime] = (path, rank) }
+  private mutating func offer(_ path: [UInt8], _ mtime: Int64, rank: Int, _ verified: WallTime?) {
+    let model = Model(path: path, rank: rank, verified: verified)
+    if original.map({ $0.rank > rank }) ?? true { original = model }
+    if twins[mtime].map({ $0.rank > rank }) ?? true { twins[mtime] = model }
   }
 
   /// Where a file waits for its new name. It has a row there: after a crash, or when its name was not to be had, the
@@ -123,17 +135,24 @@ struct FilingPlan {
 
   private static let parked = Array(".mantel/trash/parked/".utf8)
 
-  private func copy(_ content: ContentID, to place: Place, source: Source?) -> FilingOperation? {
+  /// A link's bytes were hashed with its twin; all others are hashed on their way.
+  private func copy(
+    _ content: ContentID, to place: Place, source: Source?
+  ) -> (FilingOperation, verified: WallTime?)? {
     if let twin = twins[place.mtime] {
-      return .link(from: twin.path, path: place.path, content: content, mtime: place.mtime)
+      return (
+        .link(from: twin.path, path: place.path, content: content, mtime: place.mtime), twin.verified
+      )
     }
     if let original {
-      return .copy(from: original.path, path: place.path, content: content, mtime: place.mtime)
+      return (.copy(from: original.path, path: place.path, content: content, mtime: place.mtime), nil)
     }
     switch source {
-    case .staged: return .land(content, path: place.path, mtime: place.mtime)
+    case .staged: return (.land(content, path: place.path, mtime: place.mtime), nil)
     case .own(let root, let path):
-      return .copyOwn(root: root, source: path, path: place.path, content: content, mtime: place.mtime)
+      return (
+        .copyOwn(root: root, source: path, path: place.path, content: content, mtime: place.mtime), nil
+      )
     case nil: return nil
     }
   }

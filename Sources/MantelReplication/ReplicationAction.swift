@@ -64,6 +64,13 @@ package enum ReplicationAction: Sendable {
   case file(BatchID, [FilingOperation])
   /// The same, for operations that may have been done before, in part: every file is known by its bytes alone.
   case fileAgain(BatchID, [FilingOperation])
+  /// Read a file from its disk, hash it, and report `reread`; at most so many bytes a second, nil: as fast as it goes.
+  case reread(RereadTarget, bytesPerSecond: UInt64?)
+  /// Move a bad replica file out of the way, durably and without replacing anything, and report `setAside`.
+  case setAside(SetAsideOrder)
+  /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and
+  /// `replicaCompared` at the end.
+  case compareReplica
   /// Members changed: TLS contexts are rebuilt, connections of machines that are none any more end.
   case rosterChanged
   /// A head was published: `status --wait` may look again. For logs.
@@ -83,4 +90,8 @@ package enum ReplicationWarning: Hashable, Sendable {
   case clone(of: MachineID, toldBy: MachineID?)
   /// Deletions and replacements of the folder are held from now on.
   case massChange(FolderID, FolderLosses.MassChange)
+  /// A replica file is bad; it is set aside and healed.
+  case badFile(ContentID, FileFault)
+  /// An own file has other bytes though nobody wrote to it.
+  case suspectedRot(ContentID)
 }

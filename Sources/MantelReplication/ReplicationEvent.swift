@@ -185,11 +185,19 @@ package enum ReplicationEvent: Sendable {
   // Replica
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)
-  /// A replica file that is not what the catalog says: gone, or of other bytes. A claim that carries its proof: the
-  /// replica was there, and what is there was re-read.
-  case replicaFileLost([UInt8])
-  /// A replica file was re-read and has its content, under another stamp than the catalog's: somebody touched it.
-  case replicaFileTouched([UInt8], ContentID, FileStamp)
+  /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its
+  /// bytes decide.
+  case replicaFileDoubted([UInt8])
+  case replicaCompared
+  /// The replica's disk is not there. Told again and again.
+  case replicaAway
+  /// The replica's disk is back after it was not there.
+  case replicaMounted
+  case reread(RereadTarget, RereadOutcome)
+  /// What became of a bad file that lay at this path.
+  case setAside([UInt8], SetAsideOutcome)
+  case verifyWanted(VerifyRequest)
+  case verifyStopped
 
   case recordChanged(MachineRecord)
   case tick

@@ -87,5 +87,35 @@ package struct ReplicationSettings: Sendable {
   /// Recent views of a library that stay servable.
   package var servedViews = 4
 
+  /// Other bytes under a stamp that is younger than this may be a second write within a tick of the clock.
+  package var rewriteDoubt: Duration = .seconds(60)
+  /// Every file is re-read within this time.
+  package var scrubPeriod: Duration = .seconds(30 * 86_400)
+  /// What is late, after weeks without the agent, is re-read within this time.
+  package var scrubCatchUp: Duration = .seconds(86_400)
+  /// Bytes a second: the least, so that little is done soon, and the most.
+  package var scrubTrickle: UInt64 = 1_000_000
+  package var scrubLimit: UInt64 = 50_000_000
+  /// Between two looks at what there is to re-read.
+  package var scrubSurvey: Duration = .seconds(6 * 3_600)
+  /// After the start, which has better to do; and after the disk was not there.
+  package var scrubDelay: Duration = .seconds(300)
+  /// Files asked of the store at once; what was read of them is recorded at once too.
+  package var scrubPage = 128
+  /// Between two comparisons of the replica with the catalog by stat.
+  package var compareInterval: Duration = .seconds(86_400)
+  /// Replica files that wait for their bytes to decide; more are found by another comparison.
+  package var doubtedFiles = 16_384
+  /// Before that comparison.
+  package var compareAgain: Duration = .seconds(60)
+  /// A comparison waits no longer than this for filing to come to rest.
+  package var comparePatience: Duration = .seconds(3_600)
+  /// A verification that nobody asks about ends.
+  package var verifyLease: Duration = .seconds(60)
+  /// How long a verification waits for what it found bad to be healed.
+  package var verifyHealing: Duration = .seconds(120)
+  /// How often a verification walks again for files that moved while it read.
+  package var verifyWalks = 3
+
   package init() {}
 }

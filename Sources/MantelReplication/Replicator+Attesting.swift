@@ -14,7 +14,14 @@ struct Attesting: Sendable {
   var lastWasComplete = false
   /// Something happened since the last one that may change it.
   var isChanged = true
+  /// A claim has become false: that is told sooner than what is new.
+  var isRetracting = false
   var due: Instant?
+
+  mutating func retract() {
+    isChanged = true
+    isRetracting = true
+  }
 }
 
 extension Replicator {
@@ -97,12 +104,17 @@ extension Replicator {
 
   mutating func attestIfDue(now: Now) throws(StoreError) {
     guard attesting.isChanged || attesting.due != nil else { return }
+    // What cannot be seen is not attested anew: the last word on it stands until its time is over.
+    guard !scrub.isAway || attesting.isRetracting else {
+      attesting.due = nil
+      return
+    }
     let isComplete = holdsAll
     let wait: Duration
     if let last = attesting.lastSigned {
       let becameComplete = isComplete && !attesting.lastWasComplete
       let gap: Duration =
-        isComplete
+        isComplete || attesting.isRetracting
         ? settings.attestWhenComplete
         : attesting.lastWasComplete ? settings.attestWhenComplete : settings.attestWhileIncomplete
       wait =
@@ -130,13 +142,14 @@ extension Replicator {
 
   private mutating func attest(isComplete: Bool, now: Now) throws(StoreError) {
     attesting.isChanged = false
+    attesting.isRetracting = false
     attesting.due = now.instant + settings.attestRenewal
     var statements: [LibraryAttestation] = []
     for owner in libraries.keys.sorted() {
       guard let library = libraries[owner], library.installed != nil, roster.isListed(owner) else { continue }
       let sets = contents.sets(of: owner)
       let isOwn = owner == machine
-      guard isOwn || role == .full else { continue }
+      guard isOwn || (role == .full && !scrub.isAway) else { continue }
       let missing = try missing(of: owner)
       statements.append(
         LibraryAttestation(
@@ -146,7 +159,10 @@ extension Replicator {
           missing: missing.contents))
     }
     let last = attesting.newest[machine]?.record
-    guard statements != last?.libraries || isRenewalDue(now: now) else {
+    let oldestReread = try store.oldestVerification() ?? now.wall
+    let isReread =
+      oldestReread.nanoseconds - (last?.oldestReread.nanoseconds ?? 0) >= settings.attestRenewal.inNanoseconds
+    guard statements != last?.libraries || isReread || isRenewalDue(now: now) else {
       // The last one still says it; the next change is judged from here on.
       attesting.lastSigned = attesting.lastSigned ?? now.instant
       attesting.lastWasComplete = isComplete
@@ -154,7 +170,7 @@ extension Replicator {
     }
     let attestation = Attestation(
       holder: machine, number: (last?.number ?? 0) + 1, time: now.wall, filesystem: filesystem,
-      oldestReread: last?.oldestReread ?? now.wall, libraries: statements)
+      oldestReread: oldestReread, libraries: statements)
     guard let signed = sign(attestation) else { return }
     try store.putAttestation(signed, received: agentTime)
     attesting.newest[machine] = signed

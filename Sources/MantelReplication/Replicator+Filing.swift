@@ -16,9 +16,6 @@ struct FilingState: Sendable {
   var unresolved: [FilingPlan.Step] = []
   var isRepeatDue = false
   var running: FilingBatch?
-  /// Replica files that are not there any more, though others of their contents are. The catalog keeps their rows until
-  /// they are made again: after a crash they are missed again.
-  var lost: Set<[UInt8]> = []
   /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
   var resting: Set<ContentID> = []
   var retryAt: Instant?
@@ -28,6 +25,12 @@ struct FilingState: Sendable {
   var isIdle: Bool {
     running == nil && ready.isEmpty && !hasUnfiled && resting.isEmpty && unresolved.isEmpty
   }
+  /// What the catalog says of the content's files may not be true: a batch moves them, or was cut off.
+  func isUnderWay(_ content: ContentID) -> Bool {
+    running?.contents.contains(content) == true
+      || unresolved.contains { $0.operation.content == content }
+  }
+
   var nextDeadline: Instant? { [retryAt, turn].compactMap(\.self).min() }
 }
 
@@ -91,6 +94,10 @@ extension Replicator {
     filing.hasAbsent = true
     filing.ready.formUnion(transfers.staged)
     filing.ready.formUnion(transfers.large.keys)
+    // Nor what is bad here: then it is healed, and no plan is made of what is absent.
+    let owners = contents.byLibrary.keys.filter { $0 != machine }
+    filing.ready.formUnion(
+      scrub.unhealed.filter { content in !owners.contains { contents.isWanted(content, in: $0) } })
   }
 
   /// Starts the next batch as soon as the one before it has ended: group commit.
@@ -103,7 +110,8 @@ extension Replicator {
       filing.isRepeatDue = !filing.unresolved.isEmpty
     }
     filing.turn = nil
-    guard !filing.isPaused, filing.running == nil else { return }
+    // What is bad leaves its name before its copy is made again.
+    guard !filing.isPaused, filing.running == nil, scrub.settingAside.isEmpty else { return }
     if filing.isRepeatDue { return try repeatUnresolved(now: now) }
     if filing.hasAbsent {
       // A first install names a library of which nothing is here: no plan is needed to find that out.
@@ -156,7 +164,7 @@ extension Replicator {
         }
       }
       plans[content] = FilingPlan(
-        content: content, places: places, files: try presentFiles(of: content),
+        content: content, places: places, files: try store.replicaFiles(of: content),
         source: try source(of: content), occupied: occupied)
     }
     try run(plans, now: now)
@@ -278,8 +286,6 @@ extension Replicator {
   ) throws(StoreError) {
     var outcome = BatchOutcome(batch)
     for (step, result) in zip(batch.steps, results) { outcome.take(step, result, now: now) }
-    // Where bytes should have been taken from and were not: those files are not what the catalog says.
-    for (path, content) in outcome.sources { outcome.removed.formUnion(try lose(path, content)) }
     // A content of which nothing is here is filed too: it is missing, and comes back when its bytes do.
     if batch.isRepeat {
       // Since the batch was cut off another content may have got the name.
@@ -288,29 +294,32 @@ extension Replicator {
       }
     }
     let filed = batch.contents.filter { !outcome.failed.contains($0) && !batch.outdated.contains($0) }
-    for path in filing.lost {
-      guard let content = try store.replicaFile(at: path)?.content, filed.contains(content) else { continue }
-      outcome.removed.insert(path)
-      filing.lost.remove(path)
-    }
     outcome.removed.subtract(outcome.put.keys)
     filing.ready.formUnion(batch.outdated.intersection(batch.contents))
+    let put = outcome.put.values.sorted { $0.path.lexicographicallyPrecedes($1.path) }
     filing.unresolved += unresolvedSteps(of: batch, results)
     try store.commitFiling(
-      put: Array(outcome.put.values), removed: Array(outcome.removed), filed: filed,
+      put: put, removed: Array(outcome.removed), filed: filed,
       journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
     filing.running = nil
     for content in outcome.unstaged.sorted() { try forgetStaged(content) }
-    for content in Set(outcome.put.values.map(\.content)).sorted() {
+    for content in Set(put.map(\.content)).sorted() {
       makeAvailable(content)
       contents.setHeld(content, true)
     }
+    try judgeAwaiting(now: now)
+    // Where bytes should have been taken from and were not: their bytes decide, before the batch is tried again.
+    for (path, content) in outcome.sources.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
+    where try store.replicaFile(at: path)?.content == content { doubt(.replica(path)) }
     for content in outcome.failed.sorted() { try releaseIfGone(content) }
     for content in filed { try dropIfUnwanted(content) }
+    try healed(filed, now: now)
     rest(outcome, now: now)
     for source in outcome.ownSources {
       guard let folder = ledger.folders.values.first(where: { $0.root == source.root }) else { continue }
       actions.append(.look(folder.id, source.path))
+      // A look sees no rot.
+      doubt(.own(folder.id, source.path))
     }
     attesting.isChanged = true
     transfers.isWorthLooking = true
@@ -341,50 +350,6 @@ extension Replicator {
   private mutating func forgetStaged(_ content: ContentID) throws(StoreError) {
     transfers.staged.remove(content)
     if transfers.stagedLarge.remove(content) != nil { try store.removePartial(content) }
-  }
-
-  /// Files of a content that are there, as far as anybody knows.
-  private func presentFiles(of content: ContentID) throws(StoreError) -> [ReplicaFile] {
-    try store.replicaFiles(of: content).filter { !filing.lost.contains($0.path) }
-  }
-
-  /// A replica file is not what the catalog says. Returns the rows that have to go now, because no other file has the
-  /// content: then the catalog knows it to be missing.
-  private mutating func lose(_ path: [UInt8], _ content: ContentID) throws(StoreError) -> [[UInt8]] {
-    guard let file = try store.replicaFile(at: path), file.content == content else { return [] }
-    filing.lost.insert(path)
-    guard try presentFiles(of: file.content).isEmpty else { return [] }
-    let gone = try store.replicaFiles(of: file.content).map(\.path)
-    filing.lost.subtract(gone)
-    return gone
-  }
-
-  /// Somebody took a replica file away, or changed it: its content is fetched again unless another file has it.
-  mutating func replicaFileLost(_ path: [UInt8]) throws(StoreError) {
-    guard let file = try store.replicaFile(at: path) else { return }
-    let gone = try lose(path, file.content)
-    if !gone.isEmpty { try store.commitFiling(put: [], removed: gone, filed: []) }
-    try releaseIfGone(file.content)
-    filing.ready.insert(file.content)
-    filing.running?.staying.removeAll { $0.path == path }
-    filing.running?.outdated.insert(file.content)
-    attesting.isChanged = true
-    transfers.isWorthLooking = true
-  }
-
-  /// Somebody touched a replica file: it is held as before, and gets its time back.
-  mutating func replicaFileTouched(
-    _ path: [UInt8], _ content: ContentID, _ stamp: FileStamp, now: Now
-  ) throws(StoreError) {
-    // A batch may have given the name to another content since the look.
-    guard var file = try store.replicaFile(at: path), file.content == content else { return }
-    file.stamp = stamp
-    file.verified = now.wall
-    try store.commitFiling(put: [file], removed: [], filed: [])
-    filing.lost.remove(path)
-    filing.ready.insert(content)
-    filing.running?.staying.removeAll { $0.path == path }
-    filing.running?.outdated.insert(content)
   }
 }
 
@@ -417,7 +382,7 @@ struct BatchOutcome {
       guard let place = step.place, let stamp else { return }
       put[path] = ReplicaFile(
         library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
-        verified: now.wall)
+        verified: step.verified ?? now.wall)
       if case .land = step.operation { unstaged.insert(content) }
     case .sourceChanged:
       fail(step.operation)

@@ -326,7 +326,8 @@ extension Replicator {
   private mutating func seen(
     _ key: FileKey, _ stamp: FileStamp, isClosed: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
-    if let known, known.content != nil, known.stamp.isSame(as: stamp), known.status == .published,
+    if let known, known.content != nil, known.stamp.isSame(as: stamp),
+      known.status == .published || known.status == .pending(.suspectedRot),
       !isClosed, !ledger.unproven.contains(key)
     {
       publication.deletions[key] = nil
@@ -476,10 +477,22 @@ extension Replicator {
     }
   }
 
+  /// Other bytes under the stamp that was hashed before. Whoever has just written, where clocks tick coarsely, leaves that
+  /// too; a stamp that is old by now was not made by a write.
+  private func mayBeRot(
+    _ known: LedgerFile, _ key: FileKey, _ content: ContentID, _ stamp: FileStamp, now: Now
+  ) -> Bool {
+    guard let former = known.content, former != content, known.stamp.isSame(as: stamp),
+      known.status != .pending(.massChange), !ledger.unproven.contains(key)
+    else { return false }
+    return now.wall.nanoseconds - max(stamp.mtime, stamp.ctime) > settings.rewriteDoubt.inNanoseconds
+  }
+
   private mutating func accept(
     _ key: FileKey, _ content: ContentID, _ manifest: Digest256?, _ stamp: FileStamp,
     isHeld: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
+    if let known, mayBeRot(known, key, content, stamp, now: now) { return try suspect(known, now: now) }
     let (changes, since) = counted(content, known: known)
     ledger.delays.forget(key)
     let file = LedgerFile(

@@ -35,6 +35,12 @@ package enum StatusReason: Hashable, Sendable {
   case folderOffline(FolderID, [UInt8])
   /// Too much of a folder was deleted or replaced within a day: `held` changes wait for `folder accept`.
   case massChange(FolderID, FolderLosses.MassChange, held: Int)
+  /// The replica's disk is not there: what it holds of others cannot be seen.
+  case replicaOffline
+  /// Copies were found bad and are not healed.
+  case badFiles(files: Int)
+  /// Own files changed though nobody wrote to them; of so many another machine proves to have the bytes.
+  case suspectedRot(files: Int, safe: Int)
   /// This machine was removed from the household.
   case removed
 }
@@ -42,7 +48,10 @@ package enum StatusReason: Hashable, Sendable {
 extension StatusReason {
   /// Nothing but a person's word ends it.
   var needsDecision: Bool {
-    if case .massChange = self { true } else { false }
+    switch self {
+    case .massChange, .suspectedRot: true
+    default: false
+    }
   }
 }
 
@@ -99,12 +108,19 @@ extension Replicator {
     for folder in ledger.folders.keys.sorted() {
       reasons += awayParts(of: folder).map { .folderOffline(folder, $0.path) }
     }
+    if scrub.isAway { reasons.append(.replicaOffline) }
     let massChanges = try heldChanges()
     reasons += massChanges.map { .massChange($0.folder, $0.why, held: $0.files) }
-    let pending = tally.pending - massChanges.reduce(0) { $0 + $1.files }
+    let suspected = try store.suspectedCount()
+    if suspected > 0 {
+      reasons.append(.suspectedRot(files: suspected, safe: try safeSuspects()))
+    }
+    let pending = max(tally.pending - suspected - massChanges.reduce(0) { $0 + $1.files }, 0)
     if pending > 0 || !publication.isIdle || !ledger.isIdle {
       reasons.append(.pending(files: max(pending, 1)))
     }
+    let bad = try store.badFileCounts(healedSince: now.wall).unhealed
+    if bad > 0 { reasons.append(.badFiles(files: bad)) }
     if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
     let (exact, lenient) = headReasons(now: now)
     let (missingFiles, missingBytes) = try missingHere(now: now)
@@ -160,6 +176,13 @@ extension Replicator {
   }
 
   // MARK: Parts
+
+  /// How many of the suspected files (of the first of them) another machine proves to have.
+  private func safeSuspects() throws(StoreError) -> Int {
+    try store.suspectedFiles(limit: settings.sizeSample).count { file in
+      file.content.map { contents.isSafe($0) } ?? false
+    }
+  }
 
   private var isRemoved: Bool { roster.removedMember(machine) != nil }
 
@@ -218,7 +241,7 @@ extension Replicator {
     let isBusy = reasons.contains { reason in
       switch reason {
       case .scanning, .pending, .filing: true
-      case .missing, .unsafe, .headsArriving, .noHead: !links.isEmpty
+      case .missing, .unsafe, .headsArriving, .noHead, .badFiles: !links.isEmpty
       default: false
       }
     }

@@ -35,6 +35,7 @@ package struct Replicator: ~Copyable {
   var clonedPeers: Set<MachineID> = []
   var countedTime: CountedTime
   var recalls: Recalls
+  var scrub: Scrub
   var room: DiskRoom?
   var sizes = SizeEstimates()
   var lastJob: UInt64 = 0
@@ -58,6 +59,7 @@ package struct Replicator: ~Copyable {
     self.contents = ContentIndex(household: roster.household)
     self.countedTime = CountedTime(counter: AgentTimeCounter(from: .zero, now: now), saved: .zero)
     self.recalls = Recalls(now: now)
+    self.scrub = Scrub(now: now.instant, settings)
     try loadAgentTime(now: now)
     for record in try store.records() where roster.isListed(record.record.machine) {
       records[record.record.machine] = record
@@ -65,6 +67,7 @@ package struct Replicator: ~Copyable {
     try loadLibraries()
     try loadHoldings()
     try loadAwaitedCopies()
+    try loadBadFiles()
     try loadFilingJournal()
     try loadAttestations()
     ledger.losses = try store.losses()
@@ -95,7 +98,7 @@ package struct Replicator: ~Copyable {
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
-      links.values.lazy.compactMap(\.nextDeadline).min(),
+      links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
     ].compactMap(\.self).min()
   }
 
@@ -158,9 +161,20 @@ package struct Replicator: ~Copyable {
     case .diskRoom(let room): measured(room)
     case .recall(let id, let order): recall(id, order)
     case .recallReleased(let id): try recallReleased(id)
-    case .replicaFileLost(let path): try replicaFileLost(path)
-    case .replicaFileTouched(let path, let content, let stamp):
-      try replicaFileTouched(path, content, stamp, now: now)
+    default: try takeScrub(event, now: now)
+    }
+  }
+
+  private mutating func takeScrub(_ event: ReplicationEvent, now: Now) throws(StoreError) {
+    switch event {
+    case .replicaFileDoubted(let path): doubt(.replica(path))
+    case .replicaCompared: compared(now: now)
+    case .replicaAway: away(now: now)
+    case .replicaMounted: mounted(now: now)
+    case .reread(let target, let outcome): try reread(target, outcome, now: now)
+    case .setAside(let path, let outcome): try setAside(path, outcome)
+    case .verifyWanted(let request): try beginVerification(request, now: now)
+    case .verifyStopped: endVerification(.stopped)
     default: preconditionFailure("an event without a handler")
     }
   }
@@ -175,6 +189,7 @@ package struct Replicator: ~Copyable {
     try fetchContentsAndRecalls(now: now)
     takeOverIfDue(now: now)
     try recountIfExpired()
+    try scrubIfDue(now: now)
     try attestIfDue(now: now)
   }
 

@@ -110,7 +110,7 @@ import Testing
       try catalog.replicaFiles(of: Fixture.anna, after: files[0].path, limit: 9) == [files[2]])
     #expect(try catalog.replicaFiles(of: nil, limit: 9) == files)
     #expect(
-      try catalog.replicaFiles(verifiedBefore: WallTime(nanoseconds: 30), limit: 9)
+      try catalog.replicaFiles(of: nil, verifiedBefore: WallTime(nanoseconds: 30), after: nil, limit: 9).files
         == [files[1], files[2]])
     #expect(try catalog.oldestVerification() == WallTime(nanoseconds: 10))
   }

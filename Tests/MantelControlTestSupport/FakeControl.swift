@@ -21,6 +21,9 @@ package final class FakeControl: ControlService {
     package var question: String?
     /// Answers to polls: the one that follows the given `next`; the last again and again.
     package var job = [Samples.job()]
+    /// The last one is given again and again.
+    package var verify = [Samples.verify()]
+    package var badFiles = [Page(items: [Samples.badFile()], next: nil)]
     /// Thrown by every call instead of an answer.
     package var error: ControlError?
     /// `status(wait:)` with a number answers only when its task is cancelled.
@@ -97,6 +100,22 @@ package final class FakeControl: ControlService {
   }
   package func skipped(after: String?) async throws(ControlError) -> Page<SkippedAnswer> {
     try answer(page(answers.skipped, after: after), to: "skipped \(after ?? "-")")
+  }
+  package func startVerify(_ query: VerifyQuery) async throws(ControlError) -> VerifyAnswer {
+    try answer(answers.verify[0], to: "startVerify \(query.all) \(query.machine ?? "-")")
+  }
+  package func verifyProgress() async throws(ControlError) -> VerifyAnswer {
+    let asked = calls.count { $0 == "verifyProgress" } + 1
+    return try answer(answers.verify[min(asked, answers.verify.count - 1)], to: "verifyProgress")
+  }
+  package func stopVerify() async throws(ControlError) -> VerifyAnswer {
+    try answer(answers.verify[answers.verify.count - 1], to: "stopVerify")
+  }
+  package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
+    try answer(page(answers.badFiles, after: after), to: "badFiles \(after ?? "-")")
+  }
+  package func acknowledgeBadFiles() async throws(ControlError) {
+    try answer((), to: "acknowledgeBadFiles")
   }
   package func sums(machine: String?, after: String?) async throws(ControlError) -> Page<SumAnswer> {
     try answer(page(answers.sums, after: after), to: "sums \(machine ?? "-") \(after ?? "-")")

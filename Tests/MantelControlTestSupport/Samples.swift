@@ -56,6 +56,21 @@ package enum Samples {
       kind: kind, id: "7", state: state, message: nil, total: nil, counts: counts, items: items, next: next)
   }
 
+  package static func verify(_ change: (inout VerifyAnswer) -> Void = { _ in }) -> VerifyAnswer {
+    var verify = VerifyAnswer(
+      number: 1, state: "done", files: 1_200, bytes: 3_600_000_000,
+      total: FileCount(files: 1_200, bytes: 3_600_000_000), bad: 0, healed: 0, stillBad: 0, suspected: 0,
+      disk: "WDC WD40EFRX, /dev/sda1, mounted on /srv")
+    change(&verify)
+    return verify
+  }
+
+  package static func badFile() -> BadFileAnswer {
+    BadFileAnswer(
+      machine: "laptop", path: PathText(path: "/r/laptop/Photos/a.jpg", pathBase64: nil), sha256: sha256,
+      size: 2_100_000, fault: "rotten", found: now, healed: nil, aside: nil)
+  }
+
   package static func skipped() -> SkippedAnswer {
     SkippedAnswer(
       folder: "Photos", path: PathText(path: "link", pathBase64: nil), reason: "symlink",

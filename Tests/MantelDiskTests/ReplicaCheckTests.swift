@@ -17,6 +17,16 @@ import Testing
       verified: WallTime(nanoseconds: 0))
   }
 
+  /// What a re-read throws; nil if it gives bytes.
+  private func code(_ fixture: ReplicaFixture, _ file: ReplicaFile) -> DiskError.Code? {
+    do throws(DiskError) {
+      _ = try fixture.replica.reread(file.path)
+      return nil
+    } catch {
+      return error.code
+    }
+  }
+
   @Test func aTouchedFileIsIntact() throws {
     let fixture = try ReplicaFixture()
     let file = try landed(fixture)
@@ -24,11 +34,9 @@ import Testing
     let times = [timespec(tv_sec: 9, tv_nsec: 0), timespec(tv_sec: 9, tv_nsec: 0)]
     try fixture.scratch.call("replica/ben/x/a.jpg") { utimensat(AT_FDCWD, $0, times, 0) }
     #expect(try fixture.replica.doubtful(among: [file]) == [file])
-    guard case .intact(let stamp) = try fixture.replica.check(file) else {
-      Issue.record("a touched file is the same file")
-      return
-    }
-    #expect(stamp.mtime == 9_000_000_000)
+    let found = try fixture.replica.reread(file.path)
+    #expect(found.content == file.content && found.isStable)
+    #expect(found.stampAfter.mtime == 9_000_000_000)
   }
 
   @Test func otherBytesAreNotedWhateverTheirSize() throws {
@@ -37,7 +45,7 @@ import Testing
     for bytes in [sampleBytes(100, seed: 2), sampleBytes(99)] {
       try fixture.scratch.call("replica/ben/x/a.jpg") { unlink($0) }
       try fixture.scratch.write(Array("replica/ben/x/a.jpg".utf8), bytes)
-      #expect(try fixture.replica.check(file) == .other)
+      #expect(try fixture.replica.reread(file.path).content == content(bytes))
     }
   }
 
@@ -45,12 +53,12 @@ import Testing
     let fixture = try ReplicaFixture()
     let file = try landed(fixture)
     try fixture.scratch.call("replica/ben/x/a.jpg") { unlink($0) }
-    #expect(try fixture.replica.check(file) == .gone)
+    #expect(code(fixture, file) == .notFound)
     try fixture.scratch.symlink("/etc/passwd", at: "replica/ben/x/a.jpg")
-    #expect(try fixture.replica.check(file) == .gone)
+    #expect(code(fixture, file) == .notRegular)
     try fixture.scratch.call("replica/ben/x/a.jpg") { unlink($0) }
     try fixture.scratch.call("replica/ben/x") { rmdir($0) }
-    #expect(try fixture.replica.check(file) == .gone)
+    #expect(code(fixture, file) == .notFound)
   }
 
   /// An empty mount point has no marker: the files below it are not gone, they are not there to be seen.
@@ -61,7 +69,7 @@ import Testing
       withName(fixture.scratch.path("elsewhere")) { rename(old, $0) }
     }
     try fixture.scratch.call("replica") { mkdir($0, 0o700) }
-    #expect { try fixture.replica.check(file) } throws: { ($0 as? DiskError)?.code == .notMounted }
+    #expect(code(fixture, file) == .notMounted)
     #expect { try fixture.replica.doubtful(among: [file]) } throws: {
       ($0 as? DiskError)?.code == .notMounted
     }

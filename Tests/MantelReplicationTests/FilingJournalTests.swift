@@ -103,6 +103,8 @@ import Testing
     let link = try machine.connect(has: [a])
     let again = try #require(machine.take().batches.first)
     try machine.send(.filed(again.id, [.sourceChanged]))
+    let target = try #require(machine.take().rereads.first)
+    try machine.send(.reread(target, .gone))
     #expect(!machine.isHeld(a))
     #expect(machine.take().orders(link).map(\.unit.content) == [a])
   }

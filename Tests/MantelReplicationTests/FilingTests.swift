@@ -92,6 +92,11 @@ import Testing
     try machine.install(0, 2, [moved], removed: [old], added: [moved], over: link)
     let batch = try #require(machine.take().batches.first)
     try machine.send(.filed(batch.id, [.sourceChanged]))
+    guard let target = machine.take().rereads.first else {
+      Issue.record("the file is not looked at")
+      return
+    }
+    try machine.send(.reread(target, .gone))
     #expect(!machine.isHeld(a))
     #expect(machine.take().orders(link).map(\.unit.content) == [a])
   }
@@ -116,8 +121,11 @@ import Testing
     try machine.install(0, 2, [first, second], added: [second], over: link)
     let batch = try #require(machine.take().batches.first)
     let lost = try #require(try machine.catalog.replicaFiles(of: a).first).path
-    try machine.send(.replicaFileLost(lost))
+    try machine.lose(lost)
     try machine.send(.filed(batch.id, [failure(.io)]))
+    // It may have moved: a second look, once the batch has ended.
+    #expect(machine.take().rereads == [.replica(lost), .replica(lost)])
+    try machine.send(.reread(.replica(lost), .gone))
     #expect(try machine.catalog.replicaFiles(of: a).isEmpty)
     #expect(!machine.isHeld(a))
   }
@@ -133,12 +141,12 @@ import Testing
     try machine.fileAll()
     let path = try #require(try machine.catalog.replicaFiles(of: a).first).path
     for _ in 0..<2 {
-      try machine.send(.replicaFileLost(path))
+      try machine.lose(path)
       #expect(machine.isHeld(a), "the other file has the bytes")
       #expect(machine.take().batches.flatMap(\.operations).map(\.path) == [path])
       try machine.restart()
     }
-    try machine.send(.replicaFileLost(path))
+    try machine.lose(path)
     try machine.fileAll()
     #expect(try machine.catalog.replicaFiles(of: a).count == 2)
   }
@@ -168,8 +176,9 @@ import Testing
     let (machine, link) = try machine([a])
     try machine.fileAll()
     let file = try #require(try machine.catalog.replicaFiles(of: a).first)
+    try machine.send(.replicaFileDoubted(file.path))
     try machine.send(
-      .replicaFileTouched(file.path, a, machine.stamp(10, mtime: 99, inode: file.stamp.inode)))
+      .reread(.replica(file.path), .read(a, machine.stamp(10, mtime: 99, inode: file.stamp.inode))))
     #expect(machine.isHeld(a) && machine.isAvailable(a))
     let actions = machine.take()
     #expect(actions.orders(link).isEmpty)
@@ -180,12 +189,36 @@ import Testing
   }
 
   /// The look was at a name that a batch has given to another content since.
-  @Test func aTouchOfAnotherContentIsNotBelieved() throws {
+  @Test func aLookAtAnotherContentIsNotBelieved() throws {
     let (machine, _) = try machine([a])
     try machine.fileAll()
     let file = try #require(try machine.catalog.replicaFiles(of: a).first)
-    try machine.send(.replicaFileTouched(file.path, b, machine.stamp(11)))
-    #expect(try machine.catalog.replicaFiles(of: a).map(\.stamp) == [file.stamp])
+    try machine.send(.replicaFileDoubted(file.path))
+    var other = file
+    other.content = b
+    try machine.catalog.commitFiling(put: [other], removed: [], filed: [])
+    try machine.send(.reread(.replica(file.path), .read(a, machine.stamp(11))))
+    #expect(try machine.catalog.replicaFiles(of: b).map(\.stamp) == [file.stamp])
+  }
+
+  /// The batch had moved the file on when its old name was looked at.
+  @Test func aFileThatABatchMovesIsNotTakenForLost() throws {
+    let (machine, link) = try machine([a])
+    try machine.fileAll()
+    let file = try #require(try machine.catalog.replicaFiles(of: a).first)
+    let moved = machine.entry("moved.jpg", a)
+    try machine.install(
+      0, 2, [moved], removed: [machine.entry("\(a.digest.word0).jpg", a)], added: [moved], over: link)
+    let batch = try #require(machine.take().batches.first)
+    try machine.lose(file.path)
+    #expect(machine.isHeld(a))
+    let path = batch.operations[0].path
+    _ = machine.take()
+    try machine.send(.filed(batch.id, [.done(path: path, file.stamp)]))
+    #expect(machine.take().rereads == [.replica(path)])
+    try machine.send(.reread(.replica(path), .read(a, file.stamp)))
+    #expect(machine.isHeld(a))
+    #expect(try machine.report().reasons.contains(.badFiles(files: 1)) == false)
   }
 
   @Test func bothCopiesLostAreMissing() throws {
@@ -197,7 +230,13 @@ import Testing
     try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
     try machine.fileAll()
     _ = machine.take()
-    for file in try machine.catalog.replicaFiles(of: a) { try machine.send(.replicaFileLost(file.path)) }
+    let files = try machine.catalog.replicaFiles(of: a)
+    for file in files { try machine.lose(file.path) }
+    // The copy of the one that was made of the other meanwhile comes to nothing.
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.filed(batch.id, [.sourceChanged]))
+    #expect(machine.take().rereads == [.replica(files[1].path)])
+    try machine.send(.reread(.replica(files[1].path), .gone))
     #expect(!machine.isHeld(a))
     #expect(machine.take().orders(link).map(\.unit.content) == [a])
   }

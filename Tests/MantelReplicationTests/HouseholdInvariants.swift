@@ -76,7 +76,7 @@ struct HouseholdInvariants {
       }
       let isElsewhere = try machine.ask { try !$0.publishedFiles(of: entry.content).isEmpty }
       if machine.replicator.isHeld(entry.content), !isElsewhere, !machine.replica.has(entry.content),
-        !machine.replica.damaged.contains(entry.content)
+        !machine.replica.damaged.contains(entry.content), !machine.isExcused(entry.content)
       {
         try fail(index, "holds what only a held change has overwritten")
       }
@@ -85,15 +85,17 @@ struct HouseholdInvariants {
 
   /// What was copied stays, and every file that the catalog names has its bytes.
   private mutating func checkReplica(_ machine: SimulatedMachine, _ index: Int, steps: Int) throws {
-    let present = Set(machine.replica.files.values.map(\.content))
+    let present = Set(machine.replica.files.values.map { $0.sound?.content ?? $0.content })
     let gone = replicated[index].subtracting(present).subtracting(machine.replica.damaged)
+      .subtracting(machine.replica.rotted)
     guard gone.isEmpty else { try fail(index, "\(gone.count) contents went from the replica") }
     replicated[index].formUnion(present)
     // Where nothing is under way, the catalog says what lies in the replica.
     let isAtRest = machine.ask { $0.filing.running == nil && $0.filing.unresolved.isEmpty }
     guard isAtRest, steps.isMultiple(of: 16) else { return }
     for row in try machine.catalog.replicaFiles(of: nil, after: nil, limit: 100_000) {
-      guard let file = machine.replica.files[row.path], file.content != row.content else { continue }
+      guard let file = machine.replica.files[row.path], (file.sound ?? file.payload).content != row.content
+      else { continue }
       try fail(index, "takes a file for another: \(String(decoding: row.path, as: UTF8.self))")
     }
   }
@@ -104,17 +106,22 @@ struct HouseholdInvariants {
     machine.ask { replicator in
       replicator.contents.index.forEach(in: [replicator.contents.held], notIn: [], from: .zero) {
         let content = ContentID($0)
-        if !Self.isThere(content, machine) { unheld.append(content) }
+        if !Self.isThere(content, machine, isStrict: true) { unheld.append(content) }
         return true
       }
     }
     guard unheld.isEmpty else { try fail(index, "holds \(unheld.count) contents that are nowhere") }
   }
 
-  /// Whether a machine has a content in a file, or somebody took it away behind the agent's back.
-  private static func isThere(_ content: ContentID, _ machine: SimulatedMachine) -> Bool {
-    machine.replica.has(content) || machine.own.values.contains { $0.content == content }
+  /// Whether a machine has a content in a file, or somebody took it away behind the agent's back. `isStrict`: and a
+  /// file that has rotted counts only until the agent has read it.
+  private static func isThere(
+    _ content: ContentID, _ machine: SimulatedMachine, isStrict: Bool = false
+  ) -> Bool {
+    let hasRotted = machine.replica.rotted.contains(content) || machine.rotted.contains(content)
+    return machine.replica.has(content) || machine.own.values.contains { $0.content == content }
       || machine.replica.damaged.contains(content) || machine.changed.contains(content)
+      || (hasRotted && (!isStrict || machine.isExcused(content)))
   }
 
   /// What another machine had is never given up: it ends retired, not unheld. A copy that somebody took away, or that
@@ -126,7 +133,10 @@ struct HouseholdInvariants {
         if case .unheld = $0.state { true } else { false }
       }.map(\.content)
       let given = wasSafe[index].intersection(unheld).filter { content in
-        !others.contains { $0.changed.contains(content) || $0.replica.damaged.contains(content) }
+        !others.contains {
+          $0.changed.contains(content) || $0.replica.damaged.contains(content)
+            || $0.replica.rotted.contains(content) || $0.rotted.contains(content)
+        }
       }
       guard given.isEmpty else { try fail(index, "gave up \(given.count) contents that others had") }
     }
@@ -149,6 +159,12 @@ struct HouseholdInvariants {
   private func checkStatus(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
   ) throws {
+    for (path, file) in machine.own where file.sound != nil {
+      let entries = try machine.ask { try $0.store.entries(machine.machine, of: file.content) }
+      guard entries.isEmpty else {
+        try fail(index, "published what has rotted: \(String(decoding: path, as: UTF8.self))")
+      }
+    }
     let report = try machine.trueReport(now: household.now)
     guard report.isComplete else { return }
     let published = try machine.catalog.folderCounts().reduce(0) { $0 + $1.published }

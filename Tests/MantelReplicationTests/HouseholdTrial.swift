@@ -23,6 +23,13 @@ final class HouseholdTrial {
     settings.reconsidered = 5
     settings.largeAtOnce = 2
     settings.batchFiles = 8
+    settings.scrubPage = 3
+    // A month in less than a minute.
+    settings.scrubPeriod = .seconds(40)
+    settings.scrubCatchUp = .seconds(2)
+    settings.scrubDelay = .seconds(1)
+    settings.scrubSurvey = .seconds(4)
+    settings.compareInterval = .seconds(30)
     var random = SeededGenerator(seed: seed)
     // So few that a household of a dozen photos can pass it.
     if random.oneIn(2) { settings.massChange.contents = 3 }
@@ -80,7 +87,7 @@ final class HouseholdTrial {
 
   private func meddle() throws {
     let index = below(count)
-    switch below(18) {
+    switch below(20) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -90,12 +97,13 @@ final class HouseholdTrial {
     case 7, 8: if let cable = randomCable() { household.cut(cable[0], cable[1]) }
     case 9: if let cable = randomCable() { connect(cable) }
     case 10: try damage(index)
-    case 11: household.machines[index].replica.isMounted.toggle()
+    case 11: try unplugOrPlug(index)
     case 12: try deleteMany(index)
     case 13: try replaceMany(index)
     case 14: try accept(index)
     case 15: try unmountOrMount(index)
     case 16: try recall(index)
+    case 17, 18: rot(index)
     default: try household.scan(index)
     }
   }
@@ -182,7 +190,37 @@ final class HouseholdTrial {
     household.checkReplica(index)
   }
 
+  /// The disk changes a byte: nobody is told, and `stat` sees nothing. Found when the file is read again.
+  private func rot(_ index: Int) {
+    let machine = household.machines[index]
+    let paths = (oneIn(3) ? Array(machine.own.keys) : Array(machine.replica.files.keys))
+    let sorted = paths.sorted { $0.lexicographicallyPrecedes($1) }
+    guard let path = household.random.element(of: sorted) else { return }
+    if machine.own[path] != nil { machine.rot(path) } else { machine.replica.rot(path) }
+  }
+
+  /// The user brings back what was found rotten in the own folder.
+  private func restoreSuspected() throws {
+    for index in 0..<count {
+      let machine = household.machines[index]
+      for path in machine.suspected {
+        guard let file = machine.own[path], let sound = file.sound else { continue }
+        machine.write(
+          String(decoding: path, as: UTF8.self), sound.bytes, size: sound.size, mtime: file.mtime)
+      }
+      try household.scan(index)
+    }
+  }
+
   // MARK: Mass changes and mounts
+
+  /// Somebody pulls the replica's disk, or puts it back; mostly the agent notices.
+  private func unplugOrPlug(_ index: Int) throws {
+    let machine = household.machines[index]
+    machine.replica.isMounted.toggle()
+    guard !oneIn(4) else { return }
+    try household.handle(machine.replica.isMounted ? .replicaMounted : .replicaAway, at: index)
+  }
 
   /// `rm -rf` of an album, or of everything.
   private func deleteMany(_ index: Int) throws {
@@ -239,12 +277,15 @@ final class HouseholdTrial {
     }
     for index in 0..<count {
       household.machines[index].replica.isMounted = true
+      try household.handle(.replicaMounted, at: index)
       try household.scan(index)
       household.checkReplica(index)
     }
-    for wait in [Duration.seconds(30), .seconds(150), .seconds(900), .seconds(4_000)] {
+    for wait in [Duration.seconds(30), .seconds(50), .seconds(150), .seconds(900), .seconds(4_000)] {
       try household.run(until: household.now.instant + wait)
       if try acceptAll() { try household.run(until: household.now.instant + .seconds(30)) }
+      try restoreSuspected()
+      try household.run(until: household.now.instant + .seconds(10))
       if try unrest() == nil { break }
       // What contradicted itself (a corrupt unit, a failed assembly) rests for up to an hour; all else is soon done.
       guard invariants.sawContradiction || wait < .seconds(900) else { break }
@@ -273,6 +314,9 @@ final class HouseholdTrial {
   /// What is not as it has to be at the end; nil when all is well.
   private func unrest() throws -> String? {
     let lost = lost
+    for (index, machine) in household.machines.enumerated() where machine.unnoticed > 0 {
+      return "m\(index) has \(machine.unnoticed) rotten files that nobody has found"
+    }
     for (index, machine) in household.machines.enumerated() {
       for (owner, other) in household.machines.enumerated() {
         let here = machine.replicator.installedHead(of: other.machine)
@@ -296,11 +340,14 @@ final class HouseholdTrial {
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }
       if !idle.isEmpty { return "m\(index) keeps staged \(idle.map(\.digest.word0))" }
       let report = try machine.trueReport(now: household.now)
-      // What nobody has is missing on every machine, and that is all that may be said.
+      // What nobody has is missing on every machine, maybe because it went bad, and that is all that may be said.
       let isOnlyLost =
         !lost.isEmpty
         && report.reasons.allSatisfy {
-          if case .missing = $0 { true } else { false }
+          switch $0 {
+          case .missing, .badFiles: true
+          default: false
+          }
         }
       if !report.isComplete, !isOnlyLost { return "m\(index) says \(report.reasons)" }
       guard lost.isEmpty else { continue }

@@ -53,6 +53,14 @@ struct SimulatedFile: Equatable {
   var payload: Payload
   var mtime: Int64
   var inode: UInt64
+  /// What the file had before the disk changed it, unseen by `stat`.
+  var sound: Payload?
+
+  mutating func rot() {
+    guard sound == nil else { return }
+    sound = payload
+    payload = Payload(payload.bytes + Array("rot".utf8), size: payload.size)
+  }
 
   var bytes: [UInt8] { payload.bytes }
   var content: ContentID { payload.content }

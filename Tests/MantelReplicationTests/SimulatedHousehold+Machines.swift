@@ -21,6 +21,13 @@ extension SimulatedHousehold {
     case .fileAgain(let batch, let operations):
       work(at: index) { [self] in try file(batch, operations, isRepeat: true, at: index) }
     case .recalled(let id, let outcome): try recalled(id, outcome, at: index)
+    case .reread(let target, _): work(at: index) { [self] in try reread(target, at: index) }
+    case .setAside(let order): work(at: index) { [self] in try setAside(order, at: index) }
+    case .compareReplica:
+      work(at: index) { [self] in
+        for event in try machine.doubtfulFiles() { try handle(event, at: index) }
+        try handle(.replicaCompared, at: index)
+      }
     case .warn(let warning): machine.warnings.append(warning)
     case .rosterChanged, .published, .installed: break
     }
@@ -49,6 +56,28 @@ extension SimulatedHousehold {
     else { return try handle(.contentAssembled(content, isIntact: false), at: index) }
     machine.replica.staged[content]?.blocks = nil
     work(at: index) { [self] in try handle(.contentAssembled(content, isIntact: true), at: index) }
+  }
+
+  private func reread(_ target: RereadTarget, at index: Int) throws {
+    if let faults, random.oneIn(faults.reading) {
+      return try handle(.reread(target, random.oneIn(3) ? .unavailable : .unsettled), at: index)
+    }
+    let machine = machines[index]
+    let file = machine.file(target)
+    let outcome = machine.reread(target)
+    // Between the read and its report the file may change its name.
+    work(at: index) { [self] in
+      if let file { machine.notice(file, target) }
+      try handle(.reread(target, outcome), at: index)
+    }
+  }
+
+  private func setAside(_ order: SetAsideOrder, at index: Int) throws {
+    guard machines[index].replica.isMounted, !(faults.map { random.oneIn($0.filing) } ?? false) else {
+      return try handle(.setAside(order.path, .failed), at: index)
+    }
+    let outcome = machines[index].replica.setAside(order)
+    work(at: index) { [self] in try handle(.setAside(order.path, outcome), at: index) }
   }
 
   private func file(
@@ -102,8 +131,10 @@ extension ReplicationEvent {
     case .sighted(_, let path, _): "sighted \(String(decoding: path, as: UTF8.self))"
     case .hashed(_, let path, _): "hashed \(String(decoding: path, as: UTF8.self))"
     case .directoryScanned(_, let sight): "scanned \(sight.files.count)"
-    case .replicaFileLost(let path): "lost \(String(decoding: path, as: UTF8.self))"
-    case .replicaFileTouched(let path, _, _): "touched \(String(decoding: path, as: UTF8.self))"
+    case .reread(let target, let outcome): "reread \(target) \(outcome)"
+    case .setAside(let path, let outcome): "aside \(String(decoding: path, as: UTF8.self)) \(outcome)"
+    case .replicaFileDoubted(let path): "doubted \(String(decoding: path, as: UTF8.self))"
+    case .replicaCompared: "compared with the disk"
     case .recovered: "recovered"
     case .recall(let id, let order): "recall \(id.number) \(order.content.content.digest.word0)"
     case .recallReleased(let id): "released \(id.number)"

@@ -30,7 +30,7 @@ extension SimulatedHousehold {
     // A file that the user has just changed, or whose disk was just unplugged, is found out only when it is read.
     let isHere =
       machine.has(content) || machine.changed.contains(content)
-      || machine.replica.damaged.contains(content)
+      || machine.replica.damaged.contains(content) || machine.isExcused(content)
     guard isHere else { throw SimulationError.broken("m\(index): recalled bytes are nowhere") }
     let life = machine.life
     later(within: 3_000) { [self] in try report(.recallReleased(id), at: index, life: life) }

@@ -225,7 +225,9 @@ extension SimulatedHousehold {
     if let faults, random.oneIn(faults.refusal) {
       outcome = random.element(of: [.busy, .failed, .changed, .notHeld, .cancelled]) ?? .failed
     }
-    guard outcome == .complete, let payload = machines[server].payload(of: order.unit.content),
+    let sound = machines[server].payload(of: order.unit.content)
+    guard outcome == .complete,
+      let payload = sound ?? machines[server].rottenPayload(of: order.unit.content),
       payload.layout.range(of: order.unit.part) != nil
     else {
       return send(link, to: index) { [self] in
@@ -234,7 +236,7 @@ extension SimulatedHousehold {
           .unitEnded(link, order.unit, outcome == .complete ? .notHeld : outcome), at: index)
       }
     }
-    let isCorrupt = faults.map { random.oneIn($0.corruptUnit) } ?? false
+    let isCorrupt = (faults.map { random.oneIn($0.corruptUnit) } ?? false) || sound == nil
     send(link, to: index) { [self] in
       guard machines[index].links[link]?.units.removeValue(forKey: order.unit) != nil else { return }
       machines[index].received.append(order.unit.content)

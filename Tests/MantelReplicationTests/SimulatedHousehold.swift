@@ -20,6 +20,8 @@ final class SimulatedHousehold {
     var staging: UInt64 = 60
     /// A batch of replica files fails, at one operation or as a whole.
     var filing: UInt64 = 8
+    /// A file cannot be read again just now.
+    var reading: UInt64 = 10
   }
 
   private struct Pending {

@@ -23,6 +23,10 @@ final class SimulatedMachine {
   var lastBatchOnDisk: BatchID?
   /// The folder's disk is not mounted: an empty directory is in its place.
   var isOffline = false
+  /// Contents of own files that have rotted, ever.
+  private(set) var rotted: Set<ContentID> = []
+  /// Rotten files that the agent has read since, by their numbers: no claim may rest on them any more.
+  private var noticed: Set<UInt64> = []
   /// Links that are open or opening here.
   var links: [LinkID: LinkEnd] = [:]
   /// Contents received over the network, with repeats: what the transfer cost.
@@ -107,16 +111,27 @@ final class SimulatedMachine {
     return events + [.recovered]
   }
 
-  /// What a comparison of the replica with the catalog reports; what differs by its stamp is re-read.
+  /// What a comparison of the replica with the catalog reports.
   func doubtfulFiles() throws -> [ReplicationEvent] {
     guard replica.isMounted else { return [] }
     return try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).compactMap { row in
-      guard let file = replica.files[row.path], file.content == row.content else {
-        return .replicaFileLost(row.path)
-      }
-      guard file.mtime != row.stamp.mtime else { return nil }
-      return .replicaFileTouched(row.path, file.content, file.stamp)
+      guard let stamp = replica.files[row.path]?.stamp else { return .replicaFileDoubted(row.path) }
+      let isSame = stamp.mtime == row.stamp.mtime && stamp.size == row.stamp.size
+      return isSame ? nil : .replicaFileDoubted(row.path)
     }
+  }
+
+  /// The file that a read finds now.
+  func file(_ target: RereadTarget) -> SimulatedFile? {
+    switch target {
+    case .replica(let path): replica.isMounted ? replica.files[path] : nil
+    case .own(_, let path): present[path]
+    }
+  }
+
+  func reread(_ target: RereadTarget) -> RereadOutcome {
+    if case .replica = target, !replica.isMounted { return .unavailable }
+    return file(target).map { .read($0.content, $0.stamp) } ?? .gone
   }
 
   /// All entries of an installed library, in any state.
@@ -152,8 +167,54 @@ final class SimulatedMachine {
       payload: Payload(bytes, size: size), mtime: mtime, inode: nextInode)
   }
 
+  /// The disk changes a byte of an own file; of one that was never hashed, nobody could ever tell.
+  func rot(_ path: [UInt8]) {
+    let row = try? catalog.file(folder.id, path)
+    guard let file = own[path], row?.status == .published, row?.content == file.content,
+      row?.stamp == file.stamp
+    else { return }
+    if let file = own[path] { rotted.insert(file.sound?.content ?? file.content) }
+    own[path]?.rot()
+  }
+
+  /// Own files that were found rotten and wait for their user.
+  var suspected: [[UInt8]] {
+    own.keys.filter { path in
+      let row = try? catalog.file(folder.id, path)
+      return own[path]?.sound != nil && row?.status == .pending(.suspectedRot)
+    }.sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
+  /// The agent was told what a file has, if the file is still what the catalog means.
+  func notice(_ file: SimulatedFile, _ target: RereadTarget) {
+    guard let sound = file.sound else { return }
+    switch target {
+    case .replica(let path):
+      let row = try? catalog.replicaFile(at: path)
+      if row?.content == sound.content, row?.stamp.inode == file.inode { noticed.insert(file.inode) }
+    case .own(_, let path):
+      let row = try? catalog.file(folder.id, path)
+      if own[path]?.inode == file.inode, row?.status == .published { noticed.insert(file.inode) }
+    }
+  }
+
+  /// A file of the content has rotted, and the agent cannot know.
+  func isExcused(_ content: ContentID) -> Bool {
+    (Array(replica.files.values) + Array(own.values)).contains {
+      $0.sound?.content == content && !noticed.contains($0.inode)
+    }
+  }
+
+  /// Rotten files, here or in the replica, that nobody has found.
+  var unnoticed: Int {
+    own.count { $0.value.sound != nil } - suspected.count
+      + replica.files.count { $0.value.sound != nil && (try? catalog.replicaFile(at: $0.key)) != .some(nil) }
+  }
+
   func rename(_ from: String, _ to: String) {
-    guard from != to, let file = own[Array(from.utf8)] else { return }
+    guard from != to, var file = own[Array(from.utf8)] else { return }
+    // Under a new name it is hashed for the first time: nobody can tell what it once was.
+    file.sound = nil
     remove(from)
     forget(Array(to.utf8))
     own[Array(to.utf8)] = file
@@ -166,7 +227,9 @@ final class SimulatedMachine {
 
   private func forget(_ path: [UInt8]) {
     touches[path, default: 0] += 1
-    if let file = own[path] { changed.insert(file.content) }
+    guard let file = own[path] else { return }
+    changed.insert(file.content)
+    if let sound = file.sound { changed.insert(sound.content) }
   }
 
   // MARK: Disks
@@ -221,6 +284,15 @@ final class SimulatedMachine {
     guard replica.isMounted else { return nil }
     if let file = replica.staged[content], file.blocks == nil { return file.payload }
     return replica.files.values.first { $0.content == content }?.payload
+  }
+
+  /// What this machine sends for a content out of a file that has rotted, and that it takes for good.
+  func rottenPayload(of content: ContentID) -> Payload? {
+    let files =
+      replica.isMounted
+      ? replica.files.filter { (try? catalog.replicaFile(at: $0.key))?.content == content } : [:]
+    let own = present.filter { (try? catalog.file(folder.id, $0.key))?.status == .published }
+    return (files.map(\.value) + own.map(\.value)).compactMap(\.sound).first { $0.content == content }
   }
 
   /// Whether a content lies on the machine's disks, whatever its catalog says.

@@ -1,5 +1,7 @@
 import MantelCore
 
+@testable import MantelReplication
+
 /// The replica and the staging area of a simulated machine: what `Replica.commit` promises, on dictionaries.
 struct SimulatedReplica {
   private(set) var files: [[UInt8]: SimulatedFile] = [:]
@@ -8,6 +10,10 @@ struct SimulatedReplica {
   private(set) var damaged: Set<ContentID> = []
   /// Somebody unplugs the disk: nothing is written or read, and nothing may be concluded.
   var isMounted = true
+  /// Contents of files that have rotted, ever.
+  private(set) var rotted: Set<ContentID> = []
+  /// Bad files that were set aside.
+  private(set) var quarantine: [[UInt8]: SimulatedFile] = [:]
   private var nextInode: UInt64 = 1 << 32
 
   /// How operations fail, while faults are on.
@@ -25,11 +31,27 @@ struct SimulatedReplica {
 
   /// Somebody removes a file of the replica by hand.
   mutating func damage(_ path: [UInt8]) {
-    if let file = files.removeValue(forKey: path) { damaged.insert(file.content) }
+    // What has rotted and is then taken away was both: the catalog knows of neither.
+    if let file = files.removeValue(forKey: path) { damaged.insert(file.sound?.content ?? file.content) }
   }
 
   /// Somebody touches a file of the replica: the same bytes at another time.
   mutating func touch(_ path: [UInt8], mtime: Int64) { files[path]?.mtime = mtime }
+
+  /// The disk changes a byte.
+  mutating func rot(_ path: [UInt8]) {
+    guard let file = files[path] else { return }
+    rotted.insert(file.sound?.content ?? file.content)
+    files[path]?.rot()
+  }
+
+  mutating func setAside(_ order: SetAsideOrder) -> SetAsideOutcome {
+    if files[order.path]?.inode == order.inode, let file = files.removeValue(forKey: order.path) {
+      quarantine[order.target] = file
+      return .done(order.target)
+    }
+    return quarantine[order.target]?.inode == order.inode ? .done(order.target) : .gone
+  }
 
   mutating func stageBlock(_ index: UInt32, of payload: Payload) {
     var file = staged[payload.content] ?? StagedFile(payload: payload, blocks: [])
@@ -88,15 +110,18 @@ struct SimulatedReplica {
       staged[content] = nil
       return put(file.payload, path, mtime)
     case .move(let from, let path, let content, let mtime):
+      // What has rotted is moved as it is.
       guard let file = files[from], !isRepeat || file.content == content else {
         return existing(path, content, mtime)
       }
       files[from] = nil
-      return put(file.payload, path, mtime)
+      return put(file.payload, path, mtime, moved: file)
     case .link(let from, let path, let content, let mtime):
       guard let file = files[from], !isRepeat || file.content == content else {
         return existing(path, content, mtime)
       }
+      // Links share their rot; here each file has its own.
+      guard file.sound == nil else { return .sourceChanged }
       return put(file.payload, path, mtime)
     case .copy(let from, let path, let content, let mtime):
       guard let file = files[from] else { return existing(path, content, mtime) }
@@ -116,7 +141,9 @@ struct SimulatedReplica {
   }
 
   /// Nothing is ever replaced: equal bytes are adopted, and other bytes keep their name.
-  private mutating func put(_ payload: Payload, _ path: [UInt8], _ mtime: Int64) -> FilingResult {
+  private mutating func put(
+    _ payload: Payload, _ path: [UInt8], _ mtime: Int64, moved: SimulatedFile? = nil
+  ) -> FilingResult {
     for name in Self.names(path) {
       if let there = files[name] {
         guard there.payload == payload else { continue }
@@ -124,7 +151,8 @@ struct SimulatedReplica {
         return .adopted(path: name, files[name]?.stamp ?? there.stamp)
       }
       nextInode += 1
-      let file = SimulatedFile(payload: payload, mtime: mtime, inode: nextInode)
+      let file = SimulatedFile(
+        payload: payload, mtime: mtime, inode: moved?.inode ?? nextInode, sound: moved?.sound)
       files[name] = file
       return .done(path: name, file.stamp)
     }

@@ -305,6 +305,12 @@ final class SingleMachine {
 
   // MARK: Filing
 
+  /// Somebody has taken a replica file away, and it is looked for.
+  func lose(_ path: [UInt8]) throws {
+    try send(.replicaFileDoubted(path))
+    try send(.reread(.replica(path), .gone))
+  }
+
   /// Answers every batch that was asked for as a disk without faults would; returns the operations.
   @discardableResult func fileAll() throws -> [FilingOperation] {
     var done: [FilingOperation] = []

@@ -31,6 +31,8 @@ int32_t mantel_statfs(int32_t descriptor, struct mantel_filesystem *result);
 int32_t mantel_filesystem_uuid(int32_t descriptor, uint8_t uuid[16]);
 // Lowers CPU and I/O priority of the calling thread, once.
 void mantel_lower_thread_priority(void);
+// The lowest CPU priority and the idle I/O class for the calling thread, once.
+void mantel_idle_thread_priority(void);
 // A non-blocking, close-on-exec event counter, for waking a poll.
 int32_t mantel_event_counter(void);
 // Hands the clean cached pages of a file back, so that the next read comes from the disk.

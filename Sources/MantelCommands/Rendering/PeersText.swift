@@ -53,6 +53,7 @@ enum PeersText {
       ["machine", Printable.text(peer.name)], ["id", peer.id], ["role", peer.role],
       ["state", peer.state], ["holds", StatusText.holdings(peer, now: now)],
       ["last seen", seen(peer, now)], ["last proof", Quantity.age(peer.attested, now: now) ?? none],
+      ["all re-read since", Quantity.age(peer.reread, now: now) ?? none],
       ["its photos", library ?? "not known yet"], ["of them here", Quantity.files(peer.heldHere)],
       ["receiving", Quantity.rate(peer.receivedBytesPerSecond)],
       ["sending", Quantity.rate(peer.sentBytesPerSecond)],
