@@ -33,7 +33,7 @@ extension Replicator {
   }
 
   /// The steps of a batch whose end is not known, though it was reported: something failed after the name may have
-  /// changed. Only of steps that take a name away; what was made at a new name is made again, or adopted.
+  /// changed. Only of steps that use up what they are made from; what else was made at a new name is made again, or adopted.
   func unresolvedSteps(of batch: FilingBatch, _ results: [FilingResult]) -> [FilingPlan.Step] {
     zip(batch.steps, results).compactMap { step, result in
       guard case .failed(let failure) = result, [.sync, .io, .other].contains(failure.code) else {
@@ -41,7 +41,9 @@ extension Replicator {
       }
       switch step.operation {
       case .move, .remove: return step
-      case .land, .link, .copy, .copyOwn: return nil
+      // Its staged bytes may lie under the name by now, and nowhere else.
+      case .land: return failure.code == .sync ? step : nil
+      case .link, .copy, .copyOwn: return nil
       }
     }
   }
