@@ -302,7 +302,11 @@ extension Replicator {
       put: put, removed: Array(outcome.removed), filed: filed,
       journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
     filing.running = nil
-    for content in outcome.unstaged.sorted() { try forgetStaged(content) }
+    for content in outcome.unstaged.sorted() {
+      // While a batch is repeated its contents are fetched too: what came is not needed where the file was found.
+      if batch.isRepeat, transfers.staged.contains(content) { actions.append(.discardStaged(content)) }
+      try forgetStaged(content)
+    }
     for content in Set(put.map(\.content)).sorted() {
       makeAvailable(content)
       contents.setHeld(content, true)
