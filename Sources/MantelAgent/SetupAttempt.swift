@@ -60,12 +60,16 @@ struct SetupAttempt: Sendable {
     guard fsync(directory) == 0 else { throw Self.failure("fsync", home.state) }
   }
 
-  /// Takes back what this attempt made, unless it came to its end.
+  /// Takes back what this attempt made, its catalog too: there was none when it took the lock.
   func undo() {
-    guard !home.isInitialised else { return }
-    // What stays behind after a failure is taken for what it is by the next attempt.
+    // The catalog first: a key alone is what a later attempt takes for the rest of this one.
+    let catalog = ["", "-wal", "-shm"].map { home.catalogPath + $0 }
+    let files = FileManager.default
+    for path in catalog + [home.keyPath] where files.fileExists(atPath: path) {
+      do { try files.removeItem(atPath: path) } catch { return }
+    }
+    // What stays of the draft is taken for what it is by the next attempt.
     try? removeDraft()
-    try? FileManager.default.removeItem(atPath: home.keyPath)
   }
 
   private var draft: String { home.catalogPath + ".new" }

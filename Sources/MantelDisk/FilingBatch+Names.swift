@@ -68,7 +68,7 @@ extension FilingBatch {
         // Other names share this file's mtime: the moved one becomes a file of its own.
         if from == path { throw .disk(DiskError(.exists, path: path, operation: "move")) }
         let outcome = try placeCopy(of: source, at: path, content: content, mtime: mtime)
-        try remove(from)
+        if outcome.path != from { try remove(from) }
         return outcome
       }
       try dress(source.file, mtime: mtime)
@@ -76,12 +76,13 @@ extension FilingBatch {
     }
     if from == path { return .placed(path: path) }
     let (directory, leaf) = try disk { () throws(DiskError) in try root.parent(of: from) }
-    let outcome = try name(path, content: content, mtime: mtime, source: source.status.stamp) {
+    let outcome = try name(path, content: content, mtime: mtime, source: source.status.stamp, own: from) {
       batch, parent, newLeaf in
       batch.calls.renameWithoutReplacing(directory, leaf, parent, newLeaf)
     } discard: { batch in
       _ = batch.calls.unlink(directory.descriptor, leaf, false)
     }
+    if outcome.path == from { return outcome }
     movedOn.insert(from)
     left(from)
     return outcome
@@ -130,9 +131,10 @@ extension FilingBatch {
   // MARK: Names
 
   /// Tries the path, then its suffixed names, until `take` succeeds or a file of the same bytes is there already;
-  /// then `discard` removes the source. A name that the filesystem cannot hold is escaped.
+  /// then `discard` removes the source. A name that the filesystem cannot hold is escaped. A source that has one of
+  /// these names itself (`own`) stays: renamed onto itself it would be taken for a twin, and removed.
   private mutating func name(
-    _ path: [UInt8], content: ContentID, mtime: Int64, source: FileStamp,
+    _ path: [UInt8], content: ContentID, mtime: Int64, source: FileStamp, own: [UInt8]? = nil,
     take: (FilingBatch, Directory, [UInt8]) -> Int, discard: (FilingBatch) -> Void
   ) throws(Stop) -> Outcome {
     let (parent, parentPath) = try makeParent(Self.parentPath(path))
@@ -141,13 +143,23 @@ extension FilingBatch {
       for attempt in 0..<SuffixedName.attempts {
         let leaf = SuffixedName.candidate(form, content, attempt: attempt)
         let candidate = Self.path(parentPath, leaf)
+        if candidate == own {
+          touched.insert(parentPath)
+          return .placed(path: candidate)
+        }
         refusal = take(self, parent, leaf)
         if refusal >= 0 {
           touched.insert(parentPath)
           return .placed(path: candidate)
         }
         guard refusal == -Int(EEXIST) else { break }
-        let isSame = (try? parent.entryStatus(leaf, path: candidate).stamp.inode) == source.inode
+        let there = try? parent.entryStatus(leaf, path: candidate)
+        let isSame = there?.stamp.inode == source.inode
+        if isSame, own != nil, there?.linkCount == 1 {
+          // Names that differ in case alone, where case does not count.
+          touched.insert(parentPath)
+          return .placed(path: candidate)
+        }
         let isTaken =
           isSame ? true : try adopt(parent, leaf, content: content, size: source.size, mtime: mtime)
         guard isTaken else { continue }

@@ -63,6 +63,14 @@ struct FilingBatch {
     case adopted(path: [UInt8])
     case removed(path: [UInt8])
     case ended(FilingResult)
+
+    /// Where the file is by now; nil when that is not known.
+    var path: [UInt8]? {
+      switch self {
+      case .placed(let path), .adopted(let path): path
+      case .removed, .ended: nil
+      }
+    }
   }
   /// Where an operation that is still to come will have put a file: for copies made before it.
   enum Source {

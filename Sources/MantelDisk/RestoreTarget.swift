@@ -204,8 +204,9 @@ private struct RestoreBatch {
     try RestoreTarget.check(file.path)
     let parent = try makeParent(FilingBatch.parentPath(file.path))
     // On the junk list, so that a watched folder never takes it for a photo; the same in the next run, which takes the
-    // place of what a crash has left of it.
-    let name = Array(".mantel-restore-\(file.content.hex)-\(number).part".utf8)
+    // place of what a crash has left of it. Of this path alone: equal files are written side by side.
+    let path = Digest256(hashing: file.path).hex.prefix(16)
+    let name = Array(".mantel-restore-\(file.content.hex)-\(path)-\(number).part".utf8)
     var failure = DiskError(.changed, path: file.path, operation: "restore")
     for source in sources {
       do throws(DiskError) {

@@ -100,6 +100,23 @@ import Testing
     #expect(fixture.replica.commit([move])[0] == .sourceChanged)
   }
 
+  /// Another content has the name that a file is to have, and the next best one is the file's own.
+  @Test func aMoveThatEndsAtItsOwnNameLosesNothing() throws {
+    let fixture = try ReplicaFixture()
+    try fixture.scratch.write("replica/m/f/a.jpg", "other")
+    let mine = Array("mine!".utf8)
+    let own = "m/f/a (\(content(mine).short)).jpg"
+    #expect(try fixture.land("m/f/a.jpg", mine).landedPath == own)
+    let move = FilingOperation.move(
+      from: Array(own.utf8), path: Array("m/f/a.jpg".utf8), content: content(mine), mtime: 9)
+    for _ in 0..<2 {
+      #expect(fixture.replica.commit([move])[0].landedPath == own)
+      #expect(try fixture.bytes(own) == mine)
+    }
+    #expect(try fixture.replica.stamp(path: Array(own.utf8)).mtime == 9)
+    #expect(try fixture.bytes("m/f/a.jpg") == Array("other".utf8))
+  }
+
   /// A batch that let two files change their names was cut off after its last step: done again by the names, it would
   /// take each for the other.
   @Test func aRepeatTrustsNoNames() throws {

@@ -188,7 +188,9 @@ private struct RestoreFixture {
   @Test func whatACrashHasLeftIsCleanedUpByTheNextRun() throws {
     let fixture = try RestoreFixture()
     let photo = try fixture.file("a.jpg", "a")
-    try fixture.scratch.write("restored/here/.mantel-restore-\(photo.file.content.hex)-0.part", "half")
+    let path = Digest256(hashing: Array("a.jpg".utf8)).hex.prefix(16)
+    try fixture.scratch.write(
+      "restored/here/.mantel-restore-\(photo.file.content.hex)-\(path)-0.part", "half")
     #expect(try fixture.write(photo) == ["a.jpg"])
     #expect(try fixture.names() == ["a.jpg"])
   }

@@ -270,6 +270,26 @@ import Testing
     #expect(machine.take().orders(link).count == 1)
   }
 
+  /// Its room was there when it was admitted, and is gone when somebody who has it comes.
+  @Test func aFilmThatFitsNoMoreIsNotAskedFor() throws {
+    let machine = try machine()
+    let film = Payload(Array("film".utf8), size: UInt64(Limits.wholeUnitBytes) + 1)
+    func room(_ free: UInt64) -> DiskRoom {
+      let space = DiskSpace(free: free, total: 100 << 20)
+      return DiskRoom(replica: space, catalog: space)
+    }
+    try machine.send(.diskRoom(room(50 << 20)))
+    let missing = MissingContent(
+      content: film.content, size: film.size, manifest: film.manifestHash, mtime: 1,
+      library: machine.machine)
+    try machine.send(.recall(id, RecallOrder(missing)))
+    try machine.send(.diskRoom(room(6 << 20)))
+    let link = try machine.connect(has: [film.content])
+    #expect(machine.take().orders(link).isEmpty)
+    try machine.send(.diskRoom(room(50 << 20)))
+    #expect(machine.take().orders(link).map(\.unit.part) == [.manifest])
+  }
+
   @Test func aDiskThatIsFullIsTheReason() throws {
     let machine = try machine()
     let link = try machine.connect(has: [photo])

@@ -285,8 +285,13 @@ extension Replicator {
       if UnitLayout(size: missing.size).isWhole {
         if transfers.inFlight[UnitID(content: content, part: .whole)] == nil { return missing }
       } else if transfers.large[content] == nil, missing.manifest != nil {
-        if largeUnderWay(from: id) < settings.largeAtOnce { return missing }
-        links[id]?.fetching.hasLeftLarge = true
+        if !hasRoom(for: missing.size) {
+          leaveForRoom(missing, id)
+        } else if largeUnderWay(from: id) < settings.largeAtOnce {
+          return missing
+        } else {
+          links[id]?.fetching.hasLeftLarge = true
+        }
       }
     }
     return nil
