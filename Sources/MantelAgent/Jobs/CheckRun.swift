@@ -56,9 +56,12 @@ struct CheckRun: Sendable {
     let directory = directory
     let hashed: HashedFile
     do {
-      hashed = try await effects.readThrough {
-        try FileReader.hash(root: directory, path: file.path, fsync: false)
+      hashed = try await effects.readThrough { [effects] in
+        try FileReader.hash(root: directory, path: file.path, fsync: false) { effects.isRunning }
       }
+    } catch let error as DiskError where error.code == .cancelled {
+      // The agent ends: this says nothing of the file.
+      throw CancellationError()
     } catch let error as DiskError {
       return try await say(
         "unreadable", file.path, size: file.stamp.size, content: nil, "cannot be read: \(error)", progress)

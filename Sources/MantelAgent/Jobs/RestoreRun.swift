@@ -125,7 +125,9 @@ struct RestoreRun: Sendable {
         continue
       }
       do {
-        let found = try await effects.readThrough { try target.existing(item.file) }
+        let found = try await effects.readThrough { [effects] in
+          try target.existing(item.file) { effects.isRunning }
+        }
         if found == nil {
           absent.append(item)
         } else {
