@@ -1,5 +1,6 @@
 import MantelCore
 import Testing
+import MantelTestSupport
 
 @testable import MantelReplication
 

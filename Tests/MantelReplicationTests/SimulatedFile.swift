@@ -1,29 +1,6 @@
 import MantelCore
 import MantelSummary
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-
-  /// True once in `n` times.
-  mutating func oneIn(_ n: UInt64) -> Bool { next() % n == 0 }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-
-  mutating func element<Value>(of values: [Value]) -> Value? {
-    values.isEmpty ? nil : values[below(values.count)]
-  }
-}
-
 /// What is in a file: a few bytes, and for a large file a size that nobody has to store. Its blocks follow from both.
 struct Payload: Hashable {
   let bytes: [UInt8]

@@ -1,4 +1,5 @@
 import MantelCore
+import MantelTestSupport
 
 @testable import MantelReplication
 

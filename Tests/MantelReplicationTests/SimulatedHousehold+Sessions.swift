@@ -1,5 +1,6 @@
 import MantelCore
 import MantelSummary
+import MantelTestSupport
 
 @testable import MantelReplication
 

@@ -1,6 +1,7 @@
 import MantelCatalog
 import MantelCore
 import MantelSummary
+import MantelTestSupport
 
 @testable import MantelHousehold
 @testable import MantelReplication
