@@ -50,7 +50,7 @@ package final class Agent: Sendable {
     self.logger = logger
     lock = try StateLock(home)
     let key = try DeviceKey.load(from: home.keyPath)
-    let catalog = try Catalog(path: home.catalogPath, machine: key.machine)
+    let catalog = try Catalog.open(home, machine: key.machine)
     self.catalog = catalog
     let root = try Setup.replicaRoot(catalog, home)
     let replica = try Replica.open(root: Array(root.utf8), machine: key.machine, create: false)
@@ -62,7 +62,8 @@ package final class Agent: Sendable {
     engine = try Engine(
       catalog: catalog, members: MemberList(), effects: effects, logger: logger
     ) {
-      try Setup.replicator(catalog: catalog, key: key, filesystem: filesystem)
+      try Setup.replicator(
+        catalog: catalog, key: key, filesystem: filesystem, guarded: effects.guardedHead())
     }
     invitations = Invitations(key: key, logger: logger)
     let rates = TransferRates()
@@ -92,9 +93,10 @@ package final class Agent: Sendable {
 
   private func wire() {
     let (discovery, dialer, scanner, logger) = (discovery, dialer, scanner, logger)
-    let (effects, engine) = (effects, engine)
+    let (effects, engine, catalog) = (effects, engine, catalog)
     let readvertise: @Sendable () -> Void = {
       Task {
+        await effects.keepHousehold(from: catalog)
         await discovery.advertise()
         dialer.reconsider()
       }
@@ -109,6 +111,7 @@ package final class Agent: Sendable {
           await scanner.scanAll()
         }
       },
+      onRescan: { Task { await scanner.scanAll() } },
       onFailure: { error in
         logger.critical("the agent cannot go on", metadata: ["error": "\(error)"])
         // A supervisor starts it again; what was announced is durable.
@@ -175,6 +178,7 @@ package final class Agent: Sendable {
       try await group.waitForAll()
     }
     await engine.stop()
+    await effects.keepHousehold(from: catalog)
     await effects.close()
     logger.notice("agent stopped")
   }
@@ -193,6 +197,7 @@ package final class Agent: Sendable {
   private func recover() async {
     await effects.measureRoom(engine: engine)
     await effects.findStaged(engine: engine)
+    await effects.keepHousehold(from: catalog)
   }
 
   /// Addresses change when a laptop moves; room on the disk all the time, and the disk itself may come and go.
@@ -203,6 +208,7 @@ package final class Agent: Sendable {
         logger.warning("the machine record could not be renewed", metadata: ["error": "\(error)"])
       }
       await effects.measureRoom(engine: engine)
+      await effects.keepHousehold(from: catalog)
       await discovery.advertise()
     }
   }

@@ -178,11 +178,15 @@ struct AgentControl: ControlService {
       return ReasonAnswer(code: "diskSpace", message: "the replica's disk is full up to its reserve")
     case .noPeerConnected:
       return ReasonAnswer(code: "noPeerConnected", message: "no other machine is connected now")
-    case .restored:
+    case .restored(let waitingFor):
+      let machines = waitingFor.map { name($0) }.joined(separator: ", ")
       return ReasonAnswer(
         code: "restored",
-        message: "other machines know a newer library of this machine than it does itself: its state was "
-          + "restored from a backup, or cloned; nothing is published")
+        message:
+          "this machine's state was restored from a backup, or lost: nothing is published until it has learned "
+          + (machines.isEmpty
+            ? "from the others what it had published"
+            : "what it had published from \(machines) (`peers remove` those that will not come back)"))
     case .clone(let peer):
       return ReasonAnswer(
         code: "clone",

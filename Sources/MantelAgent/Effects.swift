@@ -31,10 +31,13 @@ final class Effects: Sendable {
     var transport: Transport?
     var onRosterChange: (@Sendable () -> Void)?
     var onRestart: (@Sendable () -> Void)?
+    var onRescan: (@Sendable () -> Void)?
     var onFailure: (@Sendable (any Error) -> Void)?
   }
   /// The replica was not there when it was looked at last.
   let isReplicaAway = Mutex(false)
+  let guarding = Mutex(GuardWriting())
+  var machine: MachineID { replica.marker.machine }
 
   init(replica: Replica, stateDirectory: [UInt8], cores: Int, logger: Logger) {
     self.replica = replica
@@ -51,12 +54,14 @@ final class Effects: Sendable {
 
   func wire(
     transport: Transport, onRosterChange: @escaping @Sendable () -> Void,
-    onRestart: @escaping @Sendable () -> Void, onFailure: @escaping @Sendable (any Error) -> Void
+    onRestart: @escaping @Sendable () -> Void, onRescan: @escaping @Sendable () -> Void,
+    onFailure: @escaping @Sendable (any Error) -> Void
   ) {
     shared.withLock {
       $0.transport = transport
       $0.onRosterChange = onRosterChange
       $0.onRestart = onRestart
+      $0.onRescan = onRescan
       $0.onFailure = onFailure
     }
   }
@@ -97,6 +102,8 @@ final class Effects: Sendable {
     shared.1?()
   }
 
+  /// Walks all folders.
+  func rescan() { shared.withLock { $0.onRescan }?() }
   func restartScans() { shared.withLock { $0.onRestart }?() }
   func fail(_ error: any Error) { shared.withLock { $0.onFailure }?(error) }
 

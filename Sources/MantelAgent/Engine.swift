@@ -171,6 +171,8 @@ actor Engine {
       effects.reread(target, bytesPerSecond: rate, root: folder, engine: self)
     case .setAside(let order): effects.setAside(order, engine: self)
     case .compareReplica: effects.compareReplica(engine: self)
+    case .keepGuard(let head): effects.keepGuard(head, engine: self)
+    case .rescan: effects.rescan()
     case .rosterChanged:
       let gone = members.update(replicator.roster)
       effects.rosterChanged(removed: gone)
@@ -222,8 +224,12 @@ actor Engine {
         metadata: ["content.id": "\(content.short)"])
     case .ownHeadAhead(let order):
       logger.error(
-        "a peer knows a newer library of this machine than its own catalog does: nothing is published",
+        "this machine has published more than its catalog knows: nothing is published before the rest was learned",
         metadata: ["head.epoch": "\(order.epoch)", "head.sequence": "\(order.sequence)"])
+    case .ownHistoryResumed(let epoch):
+      logger.notice(
+        "this machine's library has caught up with what it had published, and goes on",
+        metadata: ["head.epoch": "\(epoch)"])
     case .massChange(let folder, let massChange):
       logger.warning(
         "much of a folder was deleted or replaced: held until it is accepted",

@@ -56,7 +56,7 @@ enum FolderRules {
   }
 
   /// One lies in the other, symbolic links resolved.
-  private static func overlaps(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+  static func overlaps(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     let (left, right) = (resolved(left), resolved(right))
     return left.starts(with: right) || right.starts(with: left)
   }

@@ -62,8 +62,9 @@ package struct Home: Sendable {
   /// Throws `AgentError` with the ways on unless `init` or `join` was done here.
   package func requireInitialised() throws {
     guard !isInitialised else { return }
-    let isKeyLost = FileManager.default.fileExists(atPath: catalogPath)
-    throw isKeyLost ? AgentError.keyLost(self) : AgentError.notInitialised
+    if FileManager.default.fileExists(atPath: catalogPath) { throw AgentError.keyLost(self) }
+    throw FileManager.default.fileExists(atPath: keyPath)
+      ? AgentError.catalogLost(self) : AgentError.notInitialised
   }
 
   /// Makes the directories, readable by their owner only.

@@ -25,7 +25,7 @@ package struct OfflineControl: ControlService {
     self.home = home
     lock = try StateLock(home)
     key = try DeviceKey.load(from: home.keyPath)
-    catalog = try Catalog(path: home.catalogPath, machine: key.machine)
+    catalog = try Catalog.open(home, machine: key.machine)
   }
 
   // MARK: Folders

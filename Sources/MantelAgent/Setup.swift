@@ -176,9 +176,9 @@ package enum Setup {
     try catalog.value(.replicaRoot).map { String(decoding: $0, as: UTF8.self) } ?? home.defaultReplica
   }
 
-  /// The decisions, loaded from the catalog.
+  /// The decisions, loaded from the catalog; `guarded` is what the replica's guard file says.
   static func replicator(
-    catalog: Catalog, key: DeviceKey, filesystem: FolderID
+    catalog: Catalog, key: DeviceKey, filesystem: FolderID, guarded: Signed<Head>? = nil
   ) throws -> Replicator {
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
     guard try catalog.value(.household) != nil else {
@@ -187,7 +187,8 @@ package enum Setup {
     let role = try catalog.value(.role).map { String(decoding: $0, as: UTF8.self) }
     return try Replicator(
       machine: key.machine, roster: Roster(stored: statements),
-      role: role == "source" ? .source : .full, filesystem: filesystem, store: catalog, key: key,
+      role: role == "source" ? .source : .full, filesystem: filesystem, guarded: guarded,
+      store: catalog, key: key,
       now: AgentClock.now)
   }
 }

@@ -5,8 +5,7 @@ import MantelHousehold
 
 /// One attempt to found or join: the lock of the state directory, and a key and a catalog that are made for it.
 ///
-/// The catalog is filled under another name and appears whole: a state directory has no catalog, or one that names its
-/// household. What others have made there is never removed; what an attempt made goes when it fails.
+/// What others have made there is never removed; what an attempt made goes when it fails.
 struct SetupAttempt: Sendable {
   let key: DeviceKey
   private let home: Home
@@ -44,21 +43,7 @@ struct SetupAttempt: Sendable {
   }
 
   /// Makes the catalog, filled by `fill`; durable when this returns.
-  func makeCatalog(_ fill: (Catalog) throws -> Void) throws {
-    try removeDraft()
-    do {
-      let catalog = try Catalog(path: draft, machine: key.machine)
-      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: draft)
-      try fill(catalog)
-      // Its log goes into the file, which can then have another name.
-      try catalog.close()
-    }
-    guard rename(draft, home.catalogPath) == 0 else { throw Self.failure("rename", home.catalogPath) }
-    let directory = open(home.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw Self.failure("open", home.state) }
-    defer { Glibc.close(directory) }
-    guard fsync(directory) == 0 else { throw Self.failure("fsync", home.state) }
-  }
+  func makeCatalog(_ fill: (Catalog) throws -> Void) throws { try draft.make(fill) }
 
   /// Takes back what this attempt made, its catalog too: there was none when it took the lock.
   func undo() {
@@ -69,23 +54,22 @@ struct SetupAttempt: Sendable {
       do { try files.removeItem(atPath: path) } catch { return }
     }
     // What stays of the draft is taken for what it is by the next attempt.
-    try? removeDraft()
+    try? draft.remove()
   }
 
-  private var draft: String { home.catalogPath + ".new" }
-
-  private func removeDraft() throws {
-    for path in [draft, draft + "-wal", draft + "-shm"] where FileManager.default.fileExists(atPath: path) {
-      try FileManager.default.removeItem(atPath: path)
-    }
-  }
-
-  private static func failure(_ operation: String, _ path: String) -> AgentError {
-    AgentError(.internalError, "\(operation) \(path): \(String(cString: strerror(errno)))")
-  }
+  private var draft: CatalogDraft { CatalogDraft(home: home, machine: key.machine) }
 }
 
 extension AgentError {
+  /// A key without a catalog: the catalog was lost, or an attempt to found or join ended early.
+  static func catalogLost(_ home: Home) -> AgentError {
+    AgentError(
+      .notInitialised,
+      "the catalog of this machine (\(home.catalogPath)) is gone: `mantel replica adopt DIR`, with the directory of its "
+        + "copies, rebuilds it; if this machine never belonged to a household, `mantel init` or `mantel join` begins anew"
+    )
+  }
+
   /// The key of the household's member is gone, and its catalog is not.
   static func keyLost(_ home: Home) -> AgentError {
     AgentError(

@@ -45,6 +45,17 @@ package final class Catalog: HouseholdStore, Sendable {
     }
   }
 
+  /// A copy of this moment, in memory: for simulation, of a state that is restored from a backup.
+  package func copied() throws(StoreError) -> Catalog {
+    do {
+      let copy = try DatabaseQueue(configuration: Self.configuration)
+      try database.backup(to: copy)
+      return try Catalog(database: copy, machine: machine)
+    } catch {
+      throw StoreError(mapping: error)
+    }
+  }
+
   private init(database: any DatabaseWriter, machine: MachineID) throws {
     try database.writeWithoutTransaction { db in
       try Self.refuseForeign(db)

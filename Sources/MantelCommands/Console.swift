@@ -71,3 +71,13 @@ extension Console {
     }
   }
 }
+
+/// One line that is overwritten, on a terminal only.
+enum Progress {
+  static func show(_ line: String) {
+    guard Console.current.isMessageTerminal else { return }
+    Console.current.writeMessage(Array("\r\(line)\u{1b}[K".utf8))
+  }
+
+  static func clear() { show("") }
+}

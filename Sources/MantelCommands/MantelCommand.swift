@@ -18,7 +18,8 @@ struct MantelCommand: AsyncParsableCommand {
       CommandGroup(
         name: "Setting up:", subcommands: [InitCommand.self, JoinCommand.self, InviteCommand.self]),
       CommandGroup(name: "The agent:", subcommands: [RunCommand.self, ServiceCommand.self]),
-      CommandGroup(name: "Household:", subcommands: [FolderCommand.self, PeersCommand.self]),
+      CommandGroup(
+        name: "Household:", subcommands: [FolderCommand.self, PeersCommand.self, ReplicaCommand.self]),
       CommandGroup(
         name: "Looking:",
         subcommands: [

@@ -24,8 +24,10 @@ struct HomeOptions: ParsableArguments {
     do {
       return try await body(try ControlClient(socket: home.socket))
     } catch let error as ControlError where error.code == .notRunning && !home.isInitialised {
-      throw ControlError(
-        code: .notRunning, message: "no agent is running, and \(AgentError.notInitialised.message)")
+      do { try home.requireInitialised() } catch let reason as AgentError {
+        throw ControlError(code: .notRunning, message: "no agent is running, and \(reason.message)")
+      }
+      throw error
     }
   }
 

@@ -13,6 +13,12 @@ package struct HeadOrder: Hashable, Comparable, Sendable {
   /// Before any head.
   package static let none = HeadOrder(epoch: 0, sequence: 0)
 
+  /// The place of the head after this one, in this epoch or a later one.
+  package func next(in epoch: UInt64) -> HeadOrder {
+    epoch > self.epoch
+      ? HeadOrder(epoch: epoch, sequence: 1) : HeadOrder(epoch: self.epoch, sequence: sequence + 1)
+  }
+
   package static func < (left: Self, right: Self) -> Bool {
     left.epoch != right.epoch ? left.epoch < right.epoch : left.sequence < right.sequence
   }

@@ -40,10 +40,8 @@ package final class Replica: Sendable {
   static let stagingPath = Array(".mantel/staging".utf8)
   static let trashPath = Array(".mantel/trash".utf8)
   private static let markerName = Array("marker".utf8)
-  private static let guardName = Array("guard".utf8)
   /// Descriptors of verified contents that are kept for their fsync; more are synced by syncfs anyway.
   private static let keptFilesLimit = 256
-  private static let guardLimit = 64 << 10
 
   private init(root: [UInt8], marker: ReplicaMarker, calls: DiskCalls) {
     self.root = root
@@ -146,18 +144,6 @@ package final class Replica: Sendable {
       observations.append(FileObservation(path: below, status: try directory.entryStatus(name, path: below)))
     }
     return observations
-  }
-
-  // MARK: Guard
-
-  /// The bytes that were last kept by `setGuardBytes`; nil if none were.
-  package func guardBytes() throws(DiskError) -> [UInt8]? {
-    try Self.readSmall(mounted(), Self.guardName, limit: Self.guardLimit)
-  }
-
-  /// Replaces the guard file, durably: after a crash it has the old bytes or the new ones.
-  package func setGuardBytes(_ bytes: [UInt8]) throws(DiskError) {
-    try Self.writeSmall(mounted(), Self.guardName, bytes, calls: calls)
   }
 }
 
@@ -308,8 +294,7 @@ extension Replica {
   }
 
   /// The bytes of a file in `.mantel`; nil if there is none.
-  private static func readSmall(_ root: Directory, _ name: [UInt8], limit: Int) throws(DiskError) -> [UInt8]?
-  {
+  static func readSmall(_ root: Directory, _ name: [UInt8], limit: Int) throws(DiskError) -> [UInt8]? {
     do throws(DiskError) {
       let path = directoryName + [UInt8(ascii: "/")] + name
       let (file, status) = try root.openRegular(path)
@@ -323,7 +308,7 @@ extension Replica {
     }
   }
 
-  private static func writeSmall(
+  static func writeSmall(
     _ root: Directory, _ name: [UInt8], _ bytes: [UInt8], calls: DiskCalls
   ) throws(DiskError) {
     let control = try root.directory(directoryName)

@@ -71,6 +71,10 @@ package enum ReplicationAction: Sendable {
   /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and
   /// `replicaCompared` at the end.
   case compareReplica
+  /// Have the guard file name this head (nil: no head), unless it names a newer one: then report `guardFound`.
+  case keepGuard(Signed<Head>?)
+  /// Walk all folders.
+  case rescan
   /// Members changed: TLS contexts are rebuilt, connections of machines that are none any more end.
   case rosterChanged
   /// A head was published: `status --wait` may look again. For logs.
@@ -86,6 +90,8 @@ package enum ReplicationWarning: Hashable, Sendable {
   case corruptUnit(peer: MachineID, ContentID)
   case filingFailed(FilingFailure)
   case ownHeadAhead(HeadOrder)
+  /// The own library has caught up with what it once published, and goes on in this epoch.
+  case ownHistoryResumed(epoch: UInt64)
   /// Two living copies of a machine; `toldBy` when it is this one.
   case clone(of: MachineID, toldBy: MachineID?)
   /// Deletions and replacements of the folder are held from now on.

@@ -193,6 +193,8 @@ package enum ReplicationEvent: Sendable {
   case replicaAway
   /// The replica's disk is back after it was not there.
   case replicaMounted
+  /// The replica's guard file names a newer head of this machine's library than the one that it was to keep.
+  case guardFound(Signed<Head>)
   case reread(RereadTarget, RereadOutcome)
   /// What became of a bad file that lay at this path.
   case setAside([UInt8], SetAsideOutcome)

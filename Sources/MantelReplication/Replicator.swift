@@ -42,9 +42,10 @@ package struct Replicator: ~Copyable {
   var lastBatch: UInt64 = 0
   var actions: [ReplicationAction] = []
 
-  /// Loads everything from the store. `room` is nil until the disk was looked at.
+  /// Loads everything from the store. `room` is nil until the disk was looked at; `guarded` is what the replica's guard
+  /// file says was published last, nil when it cannot be read.
   package init(
-    machine: MachineID, roster: Roster, role: Role, filesystem: FolderID,
+    machine: MachineID, roster: Roster, role: Role, filesystem: FolderID, guarded: Signed<Head>? = nil,
     store: any HouseholdStore, key: DeviceKey,
     settings: ReplicationSettings = ReplicationSettings(), now: Now
   ) throws(StoreError) {
@@ -79,6 +80,9 @@ package struct Replicator: ~Copyable {
     lastBatch = UInt64(clamping: now.instant.nanoseconds)
     lookForUnfiled()
     publication.isFirst = libraries[machine]?.installed == nil
+    try loadEpoch(now: now)
+    if let guarded { try found(guarded: guarded) }
+    actions.append(.keepGuard(libraries[machine]?.installed))
   }
 
   /// Takes an event in and returns what has to be done now.
@@ -171,6 +175,7 @@ package struct Replicator: ~Copyable {
     case .replicaCompared: compared(now: now)
     case .replicaAway: away(now: now)
     case .replicaMounted: mounted(now: now)
+    case .guardFound(let head): try found(guarded: head)
     case .reread(let target, let outcome): try reread(target, outcome, now: now)
     case .setAside(let path, let outcome): try setAside(path, outcome)
     case .verifyWanted(let request): try beginVerification(request, now: now)
@@ -182,6 +187,7 @@ package struct Replicator: ~Copyable {
   /// What follows from the state alone, whatever the event was.
   private mutating func advance(now: Now) throws(StoreError) {
     try advanceLedger(now: now)
+    try endRecoveryIfDone(now: now)
     try publishIfDue(now: now)
     compareAgainIfDue(now: now)
     try fetchLibraries(now: now)

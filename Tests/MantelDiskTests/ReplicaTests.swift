@@ -95,12 +95,20 @@ extension FilingResult {
     _ = try Replica.open(root: scratch.path("a/b/c"), machine: machine, create: true)
   }
 
-  @Test func guardSurvivesReopening() throws {
+  @Test(arguments: KeptFile.allCases) func whatIsKeptSurvivesReopening(file: KeptFile) throws {
     let fixture = try ReplicaFixture()
-    #expect(try fixture.replica.guardBytes() == nil)
-    try fixture.replica.setGuardBytes([1, 2, 3])
-    try fixture.replica.setGuardBytes([4])
-    #expect(try fixture.reopened().guardBytes() == [4])
+    #expect(try fixture.replica.kept(file) == nil)
+    try fixture.replica.keep(file, [1, 2, 3])
+    try fixture.replica.keep(file, [4])
+    #expect(try fixture.reopened().kept(file) == [4])
+    #expect(try Replica.kept(file, in: fixture.replica.root) == [4])
+    try fixture.replica.syncAll()
+  }
+
+  @Test(arguments: KeptFile.allCases) func whatIsTooLargeToBeKeptIsNotRead(file: KeptFile) throws {
+    let fixture = try ReplicaFixture()
+    try fixture.replica.keep(file, [UInt8](repeating: 7, count: file.limit + 1))
+    #expect { try fixture.replica.kept(file) } throws: { ($0 as? DiskError)?.code == .tooLarge }
   }
 }
 

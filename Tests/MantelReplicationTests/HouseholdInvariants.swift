@@ -12,6 +12,8 @@ struct HouseholdInvariants {
   private var wasSafe: [Set<ContentID>]
   /// Own files that the last own head named, and how often their paths had been touched by then.
   private var published: [[[UInt8]: (content: ContentID, touches: Int)]]
+  /// The root of each own head, by its place in the order.
+  private var roots: [[HeadOrder: Digest256]]
   private(set) var sawContradiction = false
 
   init(machines: Int) {
@@ -19,6 +21,13 @@ struct HouseholdInvariants {
     replicated = Array(repeating: [], count: machines)
     wasSafe = Array(repeating: [], count: machines)
     published = Array(repeating: [:], count: machines)
+    roots = Array(repeating: [:], count: machines)
+  }
+
+  /// The machine's catalog went back in time, or is a new one.
+  mutating func forgive(_ index: Int) {
+    heads[index] = [:]
+    published[index] = [:]
   }
 
   mutating func check(_ household: SimulatedHousehold, at index: Int) throws {
@@ -48,6 +57,11 @@ struct HouseholdInvariants {
       let before = heads[index][owner] ?? .none
       guard head.order >= before else { try fail(index, "went back from \(before) to \(head.order)") }
       heads[index][owner] = head.order
+      if owner == machine.machine {
+        guard roots[index].updateValue(head.root, forKey: head.order) ?? head.root == head.root else {
+          try fail(index, "published two heads at \(head.order)")
+        }
+      }
       guard library.entries.root == head.root else {
         try fail(index, "a head whose entries have another root")
       }

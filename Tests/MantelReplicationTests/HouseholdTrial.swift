@@ -88,7 +88,7 @@ final class HouseholdTrial {
 
   private func meddle() throws {
     let index = below(count)
-    switch below(20) {
+    switch below(22) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -105,6 +105,8 @@ final class HouseholdTrial {
     case 15: try unmountOrMount(index)
     case 16: try recall(index)
     case 17, 18: rot(index)
+    case 19: try household.machines[index].keepBackup()
+    case 20: try loseCatalog(index)
     default: try household.scan(index)
     }
   }
@@ -210,6 +212,20 @@ final class HouseholdTrial {
           String(decoding: path, as: UTF8.self), sound.bytes, size: sound.size, mtime: file.mtime)
       }
       try household.scan(index)
+    }
+  }
+
+  /// The state directory is lost, or an old backup takes its place.
+  private func loseCatalog(_ index: Int) throws {
+    guard oneIn(2), household.machines[index].isGuarded else { return }
+    let isLost = oneIn(2)
+    try household.crash(index) { [self] machine in
+      invariants.forgive(index)
+      if isLost {
+        try machine.loseCatalog(now: household.now)
+      } else {
+        _ = try machine.restoreBackup()
+      }
     }
   }
 

@@ -216,8 +216,9 @@ import Testing
     #expect(desk.take().published.isEmpty)
     #expect(ticks < 20)
     let report = try desk.report()
-    #expect(report.state == .attention)
-    #expect(report.reasons.contains(.restored))
+    // On its way: the peer that showed it is asked for it.
+    #expect(report.state == .copying)
+    #expect(report.reasons.contains(.restored(waitingFor: [])))
   }
 
   @Test func aHeadCoversExactlyItsEntries() throws {

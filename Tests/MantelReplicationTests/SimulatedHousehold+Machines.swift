@@ -29,6 +29,8 @@ extension SimulatedHousehold {
         for event in try machine.doubtfulFiles() { try handle(event, at: index) }
         try handle(.replicaCompared, at: index)
       }
+    case .keepGuard(let head): work(at: index) { [self] in try keepGuard(head, at: index) }
+    case .rescan: work(at: index) { [self] in try scan(index) }
     case .warn(let warning): machine.warnings.append(warning)
     case .rosterChanged, .published, .installed: break
     }
@@ -57,6 +59,16 @@ extension SimulatedHousehold {
     else { return try handle(.contentAssembled(content, isIntact: false), at: index) }
     machine.replica.staged[content]?.blocks = nil
     work(at: index) { [self] in try handle(.contentAssembled(content, isIntact: true), at: index) }
+  }
+
+  private func keepGuard(_ head: Signed<Head>?, at index: Int) throws {
+    let machine = machines[index]
+    guard machine.replica.isMounted else { return }
+    if let there = machine.replica.guarded, there != head, there.record.order >= head?.record.order ?? .none {
+      try handle(.guardFound(there), at: index)
+    } else if let head {
+      machine.replica.guarded = head
+    }
   }
 
   private func reread(_ target: RereadTarget, at index: Int) throws {
@@ -137,6 +149,7 @@ extension ReplicationEvent {
     case .replicaFileDoubted(let path): "doubted \(String(decoding: path, as: UTF8.self))"
     case .replicaCompared: "compared with the disk"
     case .recovered: "recovered"
+    case .guardFound(let head): "guard \(head.record.order)"
     case .recall(let id, let order): "recall \(id.number) \(order.content.content.digest.word0)"
     case .recallReleased(let id): "released \(id.number)"
     case .tick: "tick"

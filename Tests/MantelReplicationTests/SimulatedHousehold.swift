@@ -179,8 +179,9 @@ final class SimulatedHousehold {
     }
   }
 
-  /// SIGKILL and start: what was in memory or on the wire is gone. A batch that was running may have come far.
-  func crash(_ index: Int) throws {
+  /// SIGKILL and start: what was in memory or on the wire is gone. A batch that was running may have come far. `loss`:
+  /// what happens to the catalog before the start.
+  func crash(_ index: Int, loss: (SimulatedMachine) throws -> Void = { _ in }) throws {
     let machine = machines[index]
     for link in machine.links.keys.sorted() { cut(link) }
     // An agent does not start without its replica.
@@ -191,6 +192,7 @@ final class SimulatedHousehold {
         running.steps.map(\.operation), own: machine.present, isRepeat: running.isRepeat,
         fault: nil, limit: done)
     }
+    try loss(machine)
     for event in try machine.restart(now: now) { try handle(event, at: index) }
     try scan(index)
     checkReplica(index)

@@ -8,8 +8,10 @@ import MantelSummary
 /// One machine of the simulation: the shipped decisions over the shipped catalog (in memory), a folder and a replica.
 final class SimulatedMachine {
   let key: DeviceKey
-  let catalog: Catalog
+  var catalog: Catalog
   let folder: Folder
+  /// The catalog as it was once, somewhere else.
+  var backup: Catalog?
   private let settings: ReplicationSettings
   private(set) var replicator: Replicator
   /// Counts the processes of this machine: work of an earlier one reports to nobody.
@@ -68,12 +70,12 @@ final class SimulatedMachine {
 
   private static func load(
     _ key: DeviceKey, _ statements: [SignedStatement], _ catalog: Catalog, _ settings: ReplicationSettings,
-    _ now: Now
+    _ now: Now, guarded: Signed<Head>? = nil
   ) throws -> Replicator {
     try Replicator(
       machine: key.machine, roster: Roster(statements), role: .full,
-      filesystem: FolderID(high: key.machine.digest.word0, low: 0), store: catalog, key: key,
-      settings: settings, now: now)
+      filesystem: FolderID(high: key.machine.digest.word0, low: 0), guarded: guarded, store: catalog,
+      key: key, settings: settings, now: now)
   }
 
   var machine: MachineID { key.machine }
@@ -91,7 +93,8 @@ final class SimulatedMachine {
   func restart(now: Now) throws -> [ReplicationEvent] {
     life += 1
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
-    replicator = try Self.load(key, statements, catalog, settings, now)
+    replicator = try Self.load(
+      key, statements, catalog, settings, now, guarded: replica.isMounted ? replica.guarded : nil)
     links.removeAll()
     recalls.removeAll()
     var events: [ReplicationEvent] = []

@@ -10,6 +10,8 @@ struct SimulatedReplica {
   private(set) var damaged: Set<ContentID> = []
   /// Somebody unplugs the disk: nothing is written or read, and nothing may be concluded.
   var isMounted = true
+  /// The guard file.
+  var guarded: Signed<Head>?
   /// Contents of files that have rotted, ever.
   private(set) var rotted: Set<ContentID> = []
   /// Bad files that were set aside.
@@ -43,6 +45,11 @@ struct SimulatedReplica {
     guard let file = files[path] else { return }
     rotted.insert(file.sound?.content ?? file.content)
     files[path]?.rot()
+  }
+
+  /// The files are hashed for the first time again: nobody can tell what they once were.
+  mutating func forgetWhatRotted() {
+    for path in files.keys { files[path]?.sound = nil }
   }
 
   mutating func setAside(_ order: SetAsideOrder) -> SetAsideOutcome {

@@ -121,10 +121,11 @@ final class SingleMachine {
   }
 
   /// Kills the process and starts it on the same catalog.
-  func restart() throws {
+  func restart(guarded: Signed<Head>? = nil) throws {
     replicator = try Replicator(
       machine: machine, roster: replicator.roster, role: replicator.role,
-      filesystem: FolderID(high: 1, low: 1), store: catalog, key: key, settings: settings, now: now)
+      filesystem: FolderID(high: 1, low: 1), guarded: guarded, store: catalog, key: key, settings: settings,
+      now: now)
     asked.removeAll()
   }
 
@@ -211,7 +212,8 @@ final class SingleMachine {
 
   /// Opens a link to a peer that has these contents, and answers the comparison of holdings.
   @discardableResult func connect(
-    _ peer: Int = 0, has contents: [ContentID] = [], compares: Bool = true
+    _ peer: Int = 0, has contents: [ContentID] = [], heads: [MachineID: HeadOrder] = [:],
+    compares: Bool = true
   ) throws -> LinkID {
     lastLink += 1
     let link = LinkID(lastLink)
@@ -220,7 +222,7 @@ final class SingleMachine {
       .linkOpened(
         link,
         LinkOpening(
-          machine: peers[peer].machine, heads: [:], holdingsCount: UInt64(contents.count) + 1_000_000,
+          machine: peers[peer].machine, heads: heads, holdingsCount: UInt64(contents.count) + 1_000_000,
           holdingsRoot: .zero, rosterHash: replicator.roster.hash, time: now.wall, isDialer: true)))
     guard compares, let (job, mine) = actions.compared(link) else { return link }
     var mineOnly: [Digest256] = []

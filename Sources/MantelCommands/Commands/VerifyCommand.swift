@@ -72,16 +72,6 @@ struct VerifyCommand: AsyncParsableCommand {
   }
 }
 
-/// One line that is overwritten, on a terminal only.
-enum Progress {
-  static func show(_ line: String) {
-    guard Console.current.isMessageTerminal else { return }
-    Console.current.writeMessage(Array("\r\(line)\u{1b}[K".utf8))
-  }
-
-  static func clear() { show("") }
-}
-
 extension CommandStatus {
   /// Of `mantel verify`.
   init(_ answer: VerifyAnswer) {

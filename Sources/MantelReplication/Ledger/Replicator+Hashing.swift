@@ -73,9 +73,11 @@ extension Replicator {
   private func mayBeRot(
     _ known: LedgerFile, _ key: FileKey, _ content: ContentID, _ stamp: FileStamp, now: Now
   ) -> Bool {
-    guard let former = known.content, former != content, known.stamp.isSame(as: stamp),
+    guard let former = known.content, former != content, known.stamp.mayBe(stamp),
       known.status != .pending(.massChange), !ledger.unproven.contains(key)
     else { return false }
+    // Its ctime is of today, because the file was restored; its time of modification is its owner's.
+    if known.stamp.isOfEntry { return true }
     return now.wall.nanoseconds - max(stamp.mtime, stamp.ctime) > settings.rewriteDoubt.inNanoseconds
   }
 
@@ -83,7 +85,10 @@ extension Replicator {
     _ key: FileKey, _ content: ContentID, _ manifest: Digest256?, _ stamp: FileStamp,
     isHeld: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
-    if let known, mayBeRot(known, key, content, stamp, now: now) { return try suspect(known, now: now) }
+    if var known, mayBeRot(known, key, content, stamp, now: now) {
+      known.stamp = stamp
+      return try suspect(known, now: now)
+    }
     let (changes, since) = counted(content, known: known)
     ledger.delays.forget(key)
     let file = LedgerFile(

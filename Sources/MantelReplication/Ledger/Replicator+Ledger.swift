@@ -363,7 +363,7 @@ extension Replicator {
     let isSettled =
       isClosed || first != nil
       // An old file that a scan meets for the first time settled long ago, by either clock's word.
-      || (known == nil
+      || ((known?.stamp.isOfEntry ?? true)
         && now.wall.nanoseconds - max(stamp.mtime, stamp.ctime)
           > settings.settle.inNanoseconds * 5)
     if let known, known.status == .published {

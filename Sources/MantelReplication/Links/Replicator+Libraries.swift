@@ -97,12 +97,7 @@ extension Replicator {
     }
     let order = head.record.order
     links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)
-    if owner == machine {
-      guard order > libraries[machine]?.order ?? .none else { return }
-      publication.isBlocked = true
-      actions.append(.warn(.ownHeadAhead(order)))
-      return
-    }
+    if owner == machine { return received(own: head, from: link) }
     if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
     guard order > libraries[owner]?.newestOrder ?? .none else { return }
     // An owner that publishes again and again is no reason to be complete: it counts from the first.
@@ -114,12 +109,12 @@ extension Replicator {
 
   /// Starts a fetch for every library of which a link has a newer head.
   mutating func fetchLibraries(now: Now) throws(StoreError) {
-    for owner in libraries.keys.sorted() where owner != machine {
+    for owner in libraries.keys.sorted() {
       for (link, refused) in libraries[owner]?.refused ?? [:] where refused.until <= now.instant {
         libraries[owner]?.refused[link] = nil
       }
       guard let library = libraries[owner], library.fetch == nil, let newest = library.newest,
-        newest.record.order > library.order
+        newest.record.order > library.order, mayFetch(owner, upTo: newest.record.order)
       else { continue }
       let target = newest.record.order
       let servers = links.keys.sorted().filter {

@@ -22,6 +22,7 @@ extension Replicator {
       machine: opening.machine, heads: opening.heads, contents: set,
       comparison: HoldingsComparison(mine: prepared?.compared, settled: settled), peerTime: opening.time,
       openedAt: now)
+    hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.
@@ -150,7 +151,8 @@ extension Replicator {
     _ record: Signed<MachineRecord>, from link: LinkID
   ) throws(StoreError) {
     let subject = record.record.machine
-    guard guests[link] == nil, subject != machine, roster.isListed(subject), roster.verify(record),
+    // The own one comes from a peer after a loss of the catalog, and tells which number the next one must pass.
+    guard guests[link] == nil, roster.isListed(subject), roster.verify(record),
       record.record.number > records[subject]?.record.number ?? 0
     else { return }
     try keep(record)

@@ -40,12 +40,14 @@ extension Replicator {
     _ attestation: Signed<Attestation>, from link: LinkID, now: Now
   ) throws(StoreError) {
     let holder = attestation.record.holder
-    guard guests[link] == nil, holder != machine, roster.isMember(holder), roster.verify(attestation),
+    guard guests[link] == nil, roster.isMember(holder), roster.verify(attestation),
       attestation.record.number > attesting.newest[holder]?.record.number ?? 0
     else { return }
     try store.putAttestation(attestation, received: agentTime)
     attesting.newest[holder] = attestation
     attesting.received[holder] = agentTime
+    // Of a time that this machine's catalog has forgotten: what is true now is said under a higher number.
+    if holder == machine { return attesting.retract() }
     try recountSafe()
     sendToAll(except: link, .announceAttestation(attestation))
   }

@@ -27,8 +27,9 @@ package enum StatusReason: Hashable, Sendable {
   case diskSpace
   /// Nobody is connected.
   case noPeerConnected
-  /// A peer knows a newer own library than this machine: its catalog was restored, or this is a clone.
-  case restored
+  /// This machine has published more than its catalog knows: it was restored from a backup, or lost. Nothing is published
+  /// before a member, one of these, has shown the newest head.
+  case restored(waitingFor: [MachineID])
   /// Another living copy of this machine was met by this peer: nothing is published until the agent is started anew.
   case clone(toldBy: MachineID)
   /// A folder, or a part of it, is not there: not mounted, something else in its place, or unreadable. Empty: all of it.
@@ -97,7 +98,7 @@ extension Replicator {
     tally: LedgerCounts, publishedUnsafe: Int, now: Now
   ) throws(StoreError) -> StatusReport {
     var reasons: [StatusReason] = []
-    if publication.isBlocked { reasons.append(.restored) }
+    if publication.recovery != nil { reasons.append(.restored(waitingFor: unheard)) }
     if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
     if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) && !isOffline($0) })
@@ -235,7 +236,10 @@ extension Replicator {
   private func state(
     isComplete: Bool, _ reasons: [StatusReason], _ peers: [PeerReport]
   ) -> HouseholdState {
-    if publication.isStopped || isRemoved || reasons.contains(where: \.needsDecision) { return .attention }
+    if publication.cloneToldBy != nil || isRemoved || reasons.contains(where: \.needsDecision) {
+      return .attention
+    }
+    if publication.recovery != nil { return libraries[machine]?.fetch == nil ? .waiting : .copying }
     if isComplete { return .complete }
     if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
     let isBusy = reasons.contains { reason in

@@ -38,13 +38,15 @@ struct Publication: Sendable {
   var recent: [Instant] = []
   /// No head was ever published: an empty one goes out once the first scan is through.
   var isFirst = false
-  /// A peer showed a head of ours that we do not know: our catalog was restored, or this is a clone.
-  var isBlocked = false
+  /// A head of ours was shown that we do not know: our catalog was restored, or lost.
+  var recovery: OwnRecovery?
+  /// The epoch that heads belong to from now on; one that is not above the installed head's changes nothing.
+  var epoch: UInt64 = 1
   /// Who met another living copy of this machine, if anyone did since the start.
   var cloneToldBy: MachineID?
 
   /// Nothing may be published now.
-  var isStopped: Bool { isBlocked || cloneToldBy != nil }
+  var isStopped: Bool { recovery != nil || cloneToldBy != nil }
   var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
   var isIdle: Bool { changes.isEmpty && deletions.isEmpty }
 
@@ -87,7 +89,9 @@ extension Replicator {
     // Until the head is out the row stays: after a crash the next scan must find this again.
     let seen = publication.deletions[key]?.seen ?? now.instant
     publication.deletions[key] = OwnDeletion(
-      reason: reason, seen: seen, becoming: row, stamp: file.stamp, isAccepted: file.isAccepted)
+      // Nobody saw it go: it is not here after a loss of the catalog.
+      reason: file.stamp.isOfEntry ? .missing : reason, seen: seen, becoming: row, stamp: file.stamp,
+      isAccepted: file.isAccepted)
     publication.noteDeletion(now: now, settings)
   }
 
@@ -195,7 +199,7 @@ extension Replicator {
     var counts = library.installed?.record.counts ?? LibraryCounts()
     for entry in update.removed.values { counts.count(entry, by: -1) }
     for entry in update.added.values { counts.count(entry, by: 1) }
-    let order = HeadOrder(epoch: max(library.order.epoch, 1), sequence: library.order.sequence + 1)
+    let order = library.order.next(in: publication.epoch)
     let head = Head(
       library: machine, signer: machine, order: order, root: view.root, counts: counts,
       time: now.wall)
@@ -206,6 +210,7 @@ extension Replicator {
     publication.recent.append(now.instant)
     try settle(update, now: now)
     libraries[machine]?.newest = signed
+    actions.append(.keepGuard(signed))
     try installed(machine, signed, view, wasEmpty: wasEmpty, now: now)
     actions.append(.published(order))
   }

@@ -264,6 +264,7 @@ extension Replicator {
     scrub.compareDue = now.instant
     if scrub.isResting { scrub.surveyDue = now.instant }
     attesting.isChanged = true
+    actions.append(.keepGuard(libraries[machine]?.installed))
   }
 
   /// A file is not what it was taken for, it seems: its bytes decide.

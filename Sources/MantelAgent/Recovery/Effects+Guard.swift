@@ -1,0 +1,81 @@
+import MantelCatalog
+import MantelCore
+import MantelDisk
+import MantelReplication
+
+/// The guard file: the last head that this machine published, kept beside the copies, so that a catalog from an old backup
+/// is known for what it is.
+extension Effects {
+  /// What the guard file says; nil when there is none, or it cannot be read now. Blocks.
+  func guardedHead() -> Signed<Head>? {
+    do {
+      return try replica.kept(.guard).map { try Signed<Head>(bytes: $0) }
+    } catch {
+      logger.warning("the replica's guard file cannot be read", metadata: ["error": "\(error)"])
+      return nil
+    }
+  }
+
+  /// Writes the newest head that it was given, one write at a time. A guard that names a newer one stays, and is
+  /// reported. What fails is written with the next head, or when the replica is back.
+  func keepGuard(_ head: Signed<Head>?, engine: Engine) {
+    let isWriting = guarding.withLock { state in
+      defer { state.isWriting = true }
+      state.next = .some(head)
+      return state.isWriting
+    }
+    guard !isWriting else { return }
+    start { [self] in
+      while let next = guarding.withLock({ $0.take() }) {
+        guard let newer = await write(guard: next) else { continue }
+        await engine.handle(.guardFound(newer))
+      }
+    }
+  }
+
+  /// The head that the guard names if it is another, and not older; else the guard names this one, if the disk let it.
+  private func write(guard head: Signed<Head>?) async -> Signed<Head>? {
+    do {
+      return try await disk.run { [self] in
+        let there = try replica.kept(.guard).flatMap { try? Signed<Head>(bytes: $0) }
+        guard there != head else { return nil }
+        let order = head?.record.order ?? .none
+        if let there, there.record.library == machine, there.record.order >= order { return there }
+        if let head { try replica.keep(.guard, head.bytes) }
+        return nil
+      }
+    } catch {
+      logger.debug("the guard file was not written", metadata: ["error": "\(error)"])
+      return nil
+    }
+  }
+}
+
+extension Effects {
+  /// Keeps what a lost catalog would begin with, when it is not what is kept already. Nothing of this fails loudly: it is
+  /// tried again soon.
+  func keepHousehold(from catalog: Catalog) async {
+    do {
+      try await walk { [replica] in
+        let bytes = try HouseholdCopy(catalog).bytes
+        guard bytes.count <= KeptFile.household.limit, try replica.kept(.household) != bytes else { return }
+        try replica.keep(.household, bytes)
+      }
+    } catch {
+      logger.debug("the household was not kept beside the copies", metadata: ["error": "\(error)"])
+    }
+  }
+}
+
+/// Which head the guard file is to name, while it is written.
+struct GuardWriting: Sendable {
+  var next: Signed<Head>??
+  var isWriting = false
+
+  /// What is to be written now; the writer that gets nil ends.
+  mutating func take() -> Signed<Head>?? {
+    defer { next = nil }
+    if next == nil { isWriting = false }
+    return next
+  }
+}

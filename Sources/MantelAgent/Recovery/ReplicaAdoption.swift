@@ -1,0 +1,202 @@
+import Foundation
+import MantelCatalog
+import MantelCore
+import MantelDisk
+import MantelHousehold
+
+/// `mantel replica adopt`: makes a directory this machine's replica, by the bytes that lie there. When the catalog is lost or
+/// damaged, a new one begins with what is kept beside the copies.
+///
+/// Runs under the lock of the state directory, without an agent. May be cut off at any point and run again: what was
+/// hashed is not hashed twice. Nothing in the directory is changed or removed.
+package struct ReplicaAdoption: Sendable {
+  package struct Summary: Sendable {
+    package var root: String
+    package var files = 0
+    package var bytes: UInt64 = 0
+    /// Files that cannot be read: they stay, and count for nothing.
+    package var unreadable: [(path: [UInt8], why: String)] = []
+    /// The former catalog, when it was damaged.
+    package var setAside: String?
+    package var isRebuilt = false
+    package var household: String
+    package var folders: [(name: String, directory: [UInt8])] = []
+  }
+
+  private let home: Home
+  private let root: [UInt8]
+  private let lock: StateLock
+  private let key: DeviceKey
+
+  /// Rows of one transaction.
+  private static let page = 256
+  /// Files whose errors are told one by one.
+  private static let toldErrors = 1_000
+
+  /// Throws `AgentError`: locked, no key, or no such directory.
+  package init(home: Home, directory: String) throws {
+    try home.create()
+    self.home = home
+    root = Array(Home.absolute(directory).utf8)
+    lock = try StateLock(home)
+    guard FileManager.default.fileExists(atPath: home.keyPath) else { throw AgentError.noKey(home) }
+    key = try DeviceKey.load(from: home.keyPath)
+  }
+
+  /// `progress`: files hashed so far, and their bytes; returns whether to go on.
+  package func run(progress: @escaping (Int, UInt64) -> Bool) throws -> Summary {
+    defer { withExtendedLifetime(lock) {} }
+    let copy = try keptHousehold()
+    var summary = Summary(root: String(decoding: root, as: UTF8.self), household: "")
+    let catalog = try openOrRebuild(copy, &summary)
+    let folders = try catalog.folders().filter { !$0.isRemoved }
+    if let folder = folders.first(where: { FolderRules.overlaps($0.root, root) }) {
+      throw AgentError(
+        .conflict, "\(summary.root) overlaps the folder \(folder.name): a replica lies outside of all folders"
+      )
+    }
+    summary.folders = folders.sorted { $0.name < $1.name }.map { ($0.name, $0.root) }
+    let roster = Roster(stored: try catalog.statements().map { try SignedStatement(bytes: $0) })
+    summary.household = roster.name
+    let replica = try adopted()
+    // Somebody may have copied it here a moment ago: what is recorded as held must be on the disk.
+    try replica.syncAll()
+    try catalog.setValue(.replicaRoot, root)
+    try record(replica, in: catalog, &summary, progress: progress)
+    try catalog.close()
+    return summary
+  }
+
+  // MARK: Parts
+
+  private func keptHousehold() throws -> HouseholdCopy? {
+    do {
+      guard let bytes = try Replica.kept(.household, in: root) else { return nil }
+      let copy = try HouseholdCopy(bytes: bytes)
+      return copy.machine == key.machine ? copy : nil
+    } catch let error as RecordError {
+      throw AgentError(
+        .internalError, "what is kept of the household in the replica cannot be read: \(error)")
+    } catch let error as DiskError where error.code == .notFound {
+      throw AgentError(.usage, "there is no directory \(String(decoding: root, as: UTF8.self))")
+    }
+  }
+
+  private func openOrRebuild(_ copy: HouseholdCopy?, _ summary: inout Summary) throws -> Catalog {
+    let draft = CatalogDraft(home: home, machine: key.machine)
+    if FileManager.default.fileExists(atPath: home.catalogPath) {
+      do {
+        let catalog = try Catalog(path: home.catalogPath, machine: key.machine)
+        if try catalog.damage().isEmpty { return catalog }
+        try catalog.close()
+      } catch let error as CatalogOpenError {
+        guard case .corrupt = error else { throw error }
+      } catch let error as StoreError {
+        guard error.code == .corrupt else { throw error }
+      }
+      guard copy != nil else { throw AgentError.nothingKept(summary.root) }
+      summary.setAside = try draft.setAside()
+    }
+    guard let copy else { throw AgentError.nothingKept(summary.root) }
+    try draft.make { catalog in
+      try copy.restore(to: catalog)
+      try catalog.setValue(.replicaRoot, root)
+    }
+    summary.isRebuilt = true
+    return try Catalog(path: home.catalogPath, machine: key.machine)
+  }
+
+  /// Where it lies already it keeps its marker.
+  private func adopted() throws -> Replica {
+    do {
+      return try Replica.open(root: root, machine: key.machine, create: false)
+    } catch  where error.code == .notMounted {
+      return try Replica.adopt(root: root, machine: key.machine)
+    }
+  }
+
+  private func record(
+    _ replica: Replica, in catalog: Catalog, _ summary: inout Summary, progress: (Int, UInt64) -> Bool
+  ) throws {
+    var rows: [ReplicaFile] = []
+    func flush() throws {
+      try catalog.commitFiling(put: rows, removed: [], filed: [])
+      rows.removeAll(keepingCapacity: true)
+    }
+    var open: [[UInt8]] = [[]]
+    while let directory = open.popLast() {
+      for seen in try replica.entries(in: directory) {
+        switch seen.type {
+        case .directory: open.append(seen.path)
+        case .regular:
+          do {
+            if let row = try row(of: seen, in: replica, catalog) { rows.append(row) }
+            summary.files += 1
+            summary.bytes += seen.stamp.size
+          } catch let error as DiskError where error.code != .notMounted && error.code != .cancelled {
+            if summary.unreadable.count < Self.toldErrors {
+              summary.unreadable.append((seen.path, "\(error)"))
+            }
+          }
+        default: continue
+        }
+        if rows.count >= Self.page { try flush() }
+        guard progress(summary.files, summary.bytes) else {
+          try flush()
+          throw CancellationError()
+        }
+      }
+    }
+    try flush()
+  }
+
+  /// What to record of a file; nil when it is known already. One whose bytes are not what the catalog says of it is
+  /// left to the agent, which finds and heals it.
+  private func row(
+    of seen: FileObservation, in replica: Replica, _ catalog: Catalog
+  ) throws -> ReplicaFile? {
+    let known = try catalog.replicaFile(at: seen.path)
+    if let known, known.stamp.isSame(as: seen.stamp) { return nil }
+    let file = try replica.hash(path: seen.path)
+    guard file.isStable else { return nil }
+    if let known, known.content != file.content { return nil }
+    return ReplicaFile(
+      library: known?.library ?? key.machine, entry: known?.entry ?? EntryID(.zero),
+      content: file.content, path: seen.path, stamp: file.stampAfter, verified: AgentClock.wall)
+  }
+}
+
+extension AgentError {
+  static func noKey(_ home: Home) -> AgentError {
+    AgentError(
+      .conflict,
+      "the key of this machine (\(home.keyPath)) is not there: put it back from a backup, or join as a new machine "
+        + "(`mantel invite` on a member, `mantel join CODE --replaces NAME` here)")
+  }
+
+  static func nothingKept(_ root: String) -> AgentError {
+    AgentError(
+      .conflict,
+      "\(root) keeps nothing of this machine's household, so its catalog cannot be rebuilt from there: name the directory "
+        + "that was this machine's replica, or join as a new machine (`mantel join CODE --replaces NAME`)")
+  }
+
+  static func damaged(_ home: Home, _ why: String) -> AgentError {
+    AgentError(
+      .internalError,
+      "\(why) (\(home.catalogPath)): the disk may be failing. `mantel replica adopt DIR`, with the directory of this "
+        + "machine's copies, rebuilds it from there and from the other machines; no photo is sent again")
+  }
+}
+
+extension Catalog {
+  /// The catalog of an installation; a damaged one ends in an error that says how to go on.
+  static func open(_ home: Home, machine: MachineID) throws -> Catalog {
+    do {
+      return try Catalog(path: home.catalogPath, machine: machine)
+    } catch {
+      if case .corrupt = error { throw AgentError.damaged(home, error.description) }
+      throw error
+    }
+  }
+}

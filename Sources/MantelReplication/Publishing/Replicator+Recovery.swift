@@ -1,0 +1,165 @@
+import MantelCore
+import MantelHousehold
+import MantelSummary
+
+/// A catalog that is behind what this machine published, and how it catches up (design 3.1, "restored or cloned").
+extension Replicator {
+  // MARK: Noticing
+
+  /// The guard file in the replica names the last head that this machine published. Of another key, or not signed, it
+  /// says nothing.
+  mutating func found(guarded head: Signed<Head>) throws(StoreError) {
+    guard head.record.library == machine, head.record.signer == machine, roster.verify(head) else { return }
+    notice(head)
+  }
+
+  /// A head of the own library, properly signed: is it one that the catalog should know?
+  mutating func notice(_ head: Signed<Head>) {
+    let mine = libraries[machine]?.installed?.record
+    let order = head.record.order
+    let isFork = order == mine?.order && head.record.root != mine?.root
+    guard order > mine?.order ?? .none || isFork else { return }
+    if libraries[machine] == nil { libraries[machine] = emptyLibrary(machine) }
+    if publication.recovery == nil {
+      publication.recovery = OwnRecovery(known: head.record)
+      actions.append(.warn(.ownHeadAhead(order)))
+      for link in links.keys.sorted() { hear(link) }
+    }
+    if let known = publication.recovery?.known, order > known.order {
+      publication.recovery?.known = head.record
+    }
+  }
+
+  /// A peer showed a head of this machine's library.
+  mutating func received(own head: Signed<Head>, from link: LinkID) {
+    notice(head)
+    if publication.recovery != nil, head.record.order > libraries[machine]?.newestOrder ?? .none {
+      libraries[machine]?.newest = head
+    }
+    for link in links.keys.sorted() { hear(link) }
+  }
+
+  /// A peer has been heard when it has shown the head that its hello claimed, or claimed none that is newer.
+  mutating func hear(_ link: LinkID) {
+    guard publication.recovery != nil, let peer = links[link] else { return }
+    guard peer.heads[machine] ?? .none <= libraries[machine]?.newestOrder ?? .none else { return }
+    publication.recovery?.heard.insert(peer.machine)
+  }
+
+  /// Members that may know more of this machine's history than anybody who was heard.
+  var unheard: [MachineID] {
+    guard let recovery = publication.recovery else { return [] }
+    return others.filter { !recovery.heard.contains($0) }
+  }
+
+  // MARK: Catching up
+
+  private var others: [MachineID] { roster.members.map(\.machine).filter { $0 != machine } }
+
+  /// Whether entries of a library may be fetched up to this head: of the own one only while it is lost.
+  func mayFetch(_ owner: MachineID, upTo order: HeadOrder) -> Bool {
+    guard owner == machine else { return true }
+    return publication.recovery?.isEnd(order, others: others) ?? false
+  }
+
+  /// The own library is as new as anybody knows: its history goes on.
+  mutating func endRecoveryIfDone(now: Now) throws(StoreError) {
+    guard let recovery = publication.recovery, let library = libraries[machine], library.fetch == nil,
+      library.newestOrder <= library.order, recovery.isEnd(library.order, others: others)
+    else { return }
+    let epoch = max(recovery.known.order.epoch, library.order.epoch) + 1
+    // First: a crash from here on repeats the rest, see `loadEpoch`.
+    try store.setValue(.ownEpoch, withUnsafeBytes(of: epoch.bigEndian, Array.init))
+    publication.recovery = nil
+    publication.epoch = epoch
+    try recallLedger(now: now)
+    publication.isFirst = true
+    ledger.scanned.removeAll()
+    attesting.isChanged = true
+    actions.append(.warn(.ownHistoryResumed(epoch: epoch)))
+    actions.append(.rescan)
+  }
+
+  /// An epoch that was begun, and of which no head came before the process ended: its ledger may be half recalled.
+  mutating func loadEpoch(now: Now) throws(StoreError) {
+    guard let bytes = try store.value(.ownEpoch) else { return }
+    let epoch = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    publication.epoch = epoch
+    guard epoch > libraries[machine]?.order.epoch ?? 0 else { return }
+    publication.isFirst = true
+    try recallLedger(now: now)
+  }
+
+  /// Makes the ledger speak of the files that the own library names: what it does not know is to be hashed, and what is
+  /// not there is found missing, by the next scan. Held is only what is hashed again.
+  private mutating func recallLedger(now: Now) throws(StoreError) {
+    guard let library = libraries[machine] else { return }
+    var known = Set(try store.folders().map(\.id))
+    var lost: Set<FolderID> = []
+    var after: Digest256? = nil
+    while true {
+      var page: [EntryID] = []
+      library.entries.forEach(from: after ?? .zero) { id in
+        if id != after { page.append(EntryID(id)) }
+        return page.count < Self.recalledPage
+      }
+      guard let last = page.last else { break }
+      after = last.digest
+      var rows: [LedgerFile] = []
+      for bytes in try store.entryBytes(machine, page) {
+        guard let entry = try? Entry(canonicalBytes: bytes) else {
+          throw StoreError(code: .corrupt, message: "an entry of the own library cannot be read")
+        }
+        guard entry.state.isLive else { continue }
+        if known.insert(entry.folder).inserted {
+          lost.insert(entry.folder)
+          try store.putFolder(.lost(entry.folder))
+        }
+        if let row = try recalled(entry) { rows.append(row) }
+      }
+      try store.putFiles(rows)
+    }
+    for folder in ledger.folders.keys.sorted() { try doubtUnpublished(of: folder) }
+    for folder in lost.sorted() { try retireFiles(of: folder, now: now) }
+  }
+
+  private static let recalledPage = 1_000
+
+  /// The row of a live entry's file, if there is none that agrees.
+  private mutating func recalled(_ entry: Entry) throws(StoreError) -> LedgerFile? {
+    let row = try store.file(entry.folder, entry.path)
+    if let row {
+      guard row.status == .published, row.content != entry.content else { return nil }
+      try unhold(row)
+    }
+    return LedgerFile(
+      folder: entry.folder, path: entry.path, stamp: FileStamp(of: entry), status: .pending(.hashing),
+      content: entry.content, manifest: entry.manifest, changes: 0)
+  }
+
+  /// Rows that say "published" of what the library does not name: hashed again, and published then.
+  private mutating func doubtUnpublished(of folder: FolderID) throws(StoreError) {
+    var after: [UInt8]?
+    while true {
+      let page = try store.files(folder, after: after, limit: Self.recalledPage)
+      guard let last = page.last else { return }
+      after = last.path
+      var rows: [LedgerFile] = []
+      for var row in page where row.status == .published {
+        guard try store.liveEntry(machine, folder, row.path) == nil else { continue }
+        try unhold(row)
+        row.status = .pending(.hashing)
+        row.content = nil
+        rows.append(row)
+      }
+      try store.putFiles(rows)
+    }
+  }
+}
+
+extension Folder {
+  /// A folder of the own library whose directory nobody remembers: its photos are retired, as of a removed one.
+  fileprivate static func lost(_ id: FolderID) -> Folder {
+    Folder(id: id, name: "lost \(id)", root: [], excludes: [], filesystem: [], isRemoved: true)
+  }
+}

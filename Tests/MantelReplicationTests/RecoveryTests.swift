@@ -1,0 +1,252 @@
+import MantelCore
+import MantelSummary
+import Testing
+
+@testable import MantelReplication
+
+/// A catalog that knows less than this machine has published: an old backup, or a new one after a loss.
+@Suite struct RecoveryTests {
+  private let a = content("a")
+  private let b = content("b")
+
+  /// What the machine published once, with the same key.
+  private func ownHead(
+    _ desk: SingleMachine, _ order: HeadOrder, _ entries: [Entry]
+  ) throws -> Signed<Head> {
+    var counts = LibraryCounts()
+    for entry in entries { counts.count(entry, by: 1) }
+    let root = SetSnapshot(
+      sorted: entries.map { EntryID(of: $0).digest }.sorted(),
+      tag: .entries(desk.household, library: desk.machine)
+    ).root
+    return try desk.key.sign(
+      Head(
+        library: desk.machine, signer: desk.machine, order: order, root: root, counts: counts,
+        time: desk.now.wall), in: desk.household)
+  }
+
+  private func entry(
+    _ path: String, _ content: ContentID, mtime: Int64 = SingleMachine.oldTime,
+    folder: FolderID = SingleMachine.folderID
+  ) -> Entry {
+    Entry(
+      folder: folder, path: bytes(path), content: content, size: 10, mtime: mtime, kind: .photo,
+      state: .live, manifest: nil)
+  }
+
+  /// A peer connects, shows the head that it has of this machine, and serves it.
+  private func show(_ head: Signed<Head>, _ entries: [Entry], by peer: Int = 0, to desk: SingleMachine) throws
+  {
+    let link = try desk.connect(peer, heads: [desk.machine: head.record.order])
+    let job = try desk.send(.headReceived(link, head)).deltas(link).first
+    guard let job else { return }
+    try desk.send(.entriesReceived(link, job, added: entries, removed: []))
+    try desk.send(.jobEnded(link, job, .complete))
+  }
+
+  private let published = HeadOrder(epoch: 1, sequence: 9)
+
+  @Test func nothingIsPublishedBeforeAMemberHasShownWhatWas() throws {
+    let desk = try SingleMachine()
+    let entries = [entry("a.jpg", a), entry("b.jpg", b)]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    try desk.publish("new.jpg", content("new"), desk.stamp(10))
+    #expect(desk.take().published.isEmpty)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[0].machine])))
+    #expect(try desk.report().state == .waiting)
+
+    try show(head, entries, to: desk)
+    // What had waited goes out at once, and no place of the order gets a second head.
+    #expect(desk.head?.order == HeadOrder(epoch: 2, sequence: 1))
+    let files = ["a.jpg": a, "b.jpg": b, "new.jpg": content("new")]
+    try desk.scan(files.mapValues { _ in desk.stamp(10) })
+    for (path, content) in files { try desk.finishHash(path, content, desk.stamp(10)) }
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.counts.live == 3)
+    #expect(try desk.report().state != .attention)
+  }
+
+  /// Until a file was hashed, it is not held, whatever the entry says.
+  @Test func whatIsFoundInTheLibraryIsHashedBeforeItCounts() throws {
+    let desk = try SingleMachine()
+    let entries = [entry("a.jpg", a)]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    try show(head, entries, to: desk)
+    #expect(!desk.isHeld(a))
+    #expect(desk.take().contains { if case .rescan = $0 { true } else { false } })
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    #expect(desk.take().hashes == [bytes("a.jpg")])
+    try desk.finishHash("a.jpg", a, desk.stamp(10))
+    try desk.pass(.seconds(1))
+    #expect(desk.isHeld(a))
+  }
+
+  @Test func whatIsNotThereIsRetiredAsMissing() throws {
+    let desk = try SingleMachine()
+    let gone = entry("gone.jpg", b)
+    let entries = [entry("a.jpg", a), gone]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    let link = try desk.connect(has: [b])
+    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
+    try desk.send(.entriesReceived(link, job, added: entries, removed: []))
+    try desk.send(.jobEnded(link, job, .complete))
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.finishHash("a.jpg", a, desk.stamp(10))
+    try desk.pass(.seconds(10))
+    let former = try desk.ownEntries(of: b)
+    #expect(former.count == 1)
+    guard case .retired(.missing, _) = former.first?.state else {
+      Issue.record("\(former)")
+      return
+    }
+  }
+
+  /// Same path, size and time, other bytes: the disk may have lost them, and the peers' copy is not overwritten.
+  @Test func otherBytesUnderTheSameTimeAreNotPublished() throws {
+    let desk = try SingleMachine()
+    let entries = [entry("a.jpg", a)]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    try show(head, entries, to: desk)
+    let restored = desk.stamp(10, ctime: desk.now.wall.nanoseconds)
+    for _ in 0..<2 {
+      try desk.scan(["a.jpg": restored])
+      try desk.pass(.seconds(2))
+    }
+    try desk.finishHash("a.jpg", b, restored)
+    try desk.pass(.seconds(10))
+    #expect(try desk.status("a.jpg") == .pending(.suspectedRot))
+    #expect(
+      try desk.catalog.liveEntry(desk.machine, SingleMachine.folderID, bytes("a.jpg"))?.entry.content == a)
+  }
+
+  /// A folder that nobody remembers: its photos stay with the others, retired.
+  @Test func photosOfAFolderThatIsForgottenAreRetired() throws {
+    let desk = try SingleMachine()
+    let entries = [entry("a.jpg", a, folder: FolderID(high: 5, low: 5))]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    try show(head, entries, to: desk)
+    try desk.scan([:])
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.order.epoch == 2)
+    #expect(desk.head?.counts.live == 0)
+    #expect(desk.head?.counts.entries == 1)
+  }
+
+  /// Of several members one may have seen less.
+  @Test func whoHasSeenLessThanTheGuardIsNotEnough() throws {
+    let desk = try SingleMachine(peers: 2)
+    let entries = [entry("a.jpg", a), entry("b.jpg", b)]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    let older = try ownHead(desk, HeadOrder(epoch: 1, sequence: 8), [entries[0]])
+    try show(older, [entries[0]], to: desk)
+    try desk.scan([:])
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.order == HeadOrder(epoch: 1, sequence: 1) && desk.take().published.isEmpty)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[1].machine])))
+    // The other one shows the end of it; or, if it knows no more, there is no more to know.
+    try show(head, entries, by: 1, to: desk)
+    #expect(desk.head?.order == published)
+  }
+
+  @Test func ifNobodyKnowsMoreWhatIsKnownHasToDo() throws {
+    let desk = try SingleMachine()
+    let head = try ownHead(desk, published, [entry("a.jpg", a), entry("b.jpg", b)])
+    try desk.restart(guarded: head)
+    let older = try ownHead(desk, HeadOrder(epoch: 1, sequence: 8), [entry("a.jpg", a)])
+    try show(older, [entry("a.jpg", a)], to: desk)
+    #expect(desk.head?.order.sequence == 8)
+    try desk.scan(["a.jpg": desk.stamp(10), "b.jpg": desk.stamp(10)])
+    for (path, content) in [("a.jpg", a), ("b.jpg", b)] { try desk.finishHash(path, content, desk.stamp(10)) }
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.order.epoch == 2 && desk.head?.counts.live == 2)
+  }
+
+  /// A hello alone proves nothing: who claims a head has to show it.
+  @Test func aClaimWithoutAHeadIsNotBelieved() throws {
+    let desk = try SingleMachine()
+    try desk.connect(heads: [desk.machine: HeadOrder(epoch: 7, sequence: 1)])
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    #expect(try desk.report().reasons.allSatisfy { if case .restored = $0 { false } else { true } })
+    #expect(desk.head?.counts.live == 1)
+  }
+
+  @Test func aMachineWithoutOthersGoesOnByItself() throws {
+    let desk = try SingleMachine(peers: 0)
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    let head = try ownHead(desk, published, [])
+    try desk.restart(guarded: head)
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.order.epoch == 2)
+    #expect(desk.head?.counts.live == 1)
+  }
+
+  @Test func aGuardOfAnotherMachineSaysNothing() throws {
+    let desk = try SingleMachine()
+    try desk.restart(guarded: try desk.head(0, 50, []))
+    try desk.scan([:])
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    #expect(desk.head?.order.epoch == 1)
+  }
+
+  /// The process ends between the decision for a new epoch and its first head.
+  @Test func anEpochThatWasBegunIsEnteredAfterARestart() throws {
+    let desk = try SingleMachine()
+    let entries = [entry("a.jpg", a)]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    try show(head, entries, to: desk)
+    #expect(desk.head?.order == published)
+    try desk.restart(guarded: head)
+    try desk.scan([:])
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.order.epoch == 2)
+    #expect(desk.head?.counts.live == 0)
+  }
+
+  /// Numbers of statements go on where the others have seen them.
+  @Test func attestationsOutrankThoseOfTheForgottenTime() throws {
+    let desk = try SingleMachine()
+    let link = try desk.connect()
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    let old = try desk.key.sign(
+      Attestation(
+        holder: desk.machine, number: 77, time: desk.now.wall, filesystem: FolderID(high: 1, low: 1),
+        oldestReread: desk.now.wall, libraries: []), in: desk.household)
+    _ = desk.take()
+    try desk.send(.attestationReceived(link, old))
+    try desk.pass(.seconds(2))
+    #expect(desk.take().attestations.map(\.number) == [78])
+  }
+
+  /// A catalog from a backup that says "published" of what the newest head does not name.
+  @Test func rowsThatTheLibraryDoesNotBearOutAreHashedAgain() throws {
+    let desk = try SingleMachine()
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    try desk.publish("b.jpg", b, desk.stamp(10))
+    // Since the backup the user deleted b.jpg, and changed a.jpg; then the files were restored with the catalog.
+    let entries = [entry("a.jpg", content("edited"), mtime: SingleMachine.oldTime + 5)]
+    let head = try ownHead(desk, published, entries)
+    let link = try desk.connect()
+    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
+    let former = try [a, b].flatMap { try desk.ownEntries(of: $0) }.map { EntryID(of: $0) }
+    try desk.send(.entriesReceived(link, job, added: entries, removed: former))
+    try desk.send(.jobEnded(link, job, .complete))
+    #expect(desk.head?.order == published)
+    #expect(!desk.isHeld(a) && !desk.isHeld(b))
+    let files = ["a.jpg": a, "b.jpg": b]
+    for (path, content) in files {
+      try desk.sight(path, .file(desk.stamp(10), isClosed: true))
+      try desk.finishHash(path, content, desk.stamp(10))
+    }
+    try desk.pass(.seconds(10))
+    #expect(desk.head?.order.epoch == 2 && desk.head?.counts.live == 2)
+    #expect(desk.isHeld(a) && desk.isHeld(b))
+  }
+}
