@@ -270,6 +270,7 @@ extension AgentControl {
 struct Names: Sendable {
   private var machines: [MachineID: String] = [:]
   private var folders: [MachineID: [FolderID: String]] = [:]
+  private var predecessors: [MachineID: MachineID] = [:]
   /// Members of the household.
   private(set) var count = 0
 
@@ -279,8 +280,18 @@ struct Names: Sendable {
     }
     for member in roster.removed { machines[member.machine] = member.name }
     for member in roster.members { machines[member.machine] = member.name }
+    for (id, record) in records { machines[id] = record.record.name }
+    // One that was replaced is often followed by one of its own name.
+    let present = Set(roster.members.compactMap { machines[$0.machine] })
+    for member in roster.removed {
+      guard let name = machines[member.machine], present.contains(name) else { continue }
+      machines[member.machine] = "\(name) (\(member.machine.hex.prefix(4)))"
+    }
+    for member in roster.members {
+      // Only while the one that it replaced is gone: else both are asked for by their names.
+      predecessors[member.machine] = member.replaces.flatMap { roster.removedMember($0)?.machine }
+    }
     for (id, record) in records {
-      machines[id] = record.record.name
       folders[id] = Dictionary(record.record.folders.map { ($0.id, $0.name) }) { first, _ in first }
     }
     // Photos of removed folders are still there, retired, and are asked for by the name that they had.
@@ -300,6 +311,11 @@ struct Names: Sendable {
   func folderIDs(of machine: MachineID) -> [FolderID] { Array((folders[machine] ?? [:]).keys) }
 
   var all: [MachineID] { machines.keys.sorted() }
+
+  /// A machine, and the removed one whose place it took: what was that one's is this one's to bring back.
+  func lineage(of machine: MachineID) -> [MachineID] {
+    [machine] + (predecessors[machine].map { [$0] } ?? [])
+  }
 
   /// machine/folder/path, as a PATTERN matches it.
   func path(of installed: InstalledEntry) -> [UInt8] {

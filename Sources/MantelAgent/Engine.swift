@@ -241,6 +241,11 @@ actor Engine {
 
   // MARK: Sessions
 
+  /// Whether a machine is this one, or connected to it.
+  func isAlive(_ machine: MachineID) -> Bool {
+    machine == replicator.machine || peers.values.contains { $0.machine == machine }
+  }
+
   /// What a new connection says of this machine, and whether its peer is a guest: admitted, and no member yet. Nil when the
   /// peer is neither any more.
   func greet(

@@ -141,8 +141,23 @@ final class Invitations: Sendable {
     switch inviter.receive(message, now: now()) {
     case .finished(let accept):
       guard await household.learn(accept) else { throw JoinError.tampered }
+      await retireReplaced(by: accept.statement.by, household)
     case .failed(let error): throw error
     case .send, .admit, .wrongProof, .joined: throw JoinError.unexpectedMessage
+    }
+  }
+
+  /// Who takes the place of a machine ends its membership: its key may be in anybody's hands. The newcomer is a member
+  /// whatever becomes of this; `peers remove` does it too.
+  private func retireReplaced(by newcomer: MachineID, _ household: any InvitingHousehold) async {
+    do {
+      guard let removal = try await household.retiringReplaced(by: newcomer, by: key) else { return }
+      guard await household.learn(removal) else { throw JoinError.tooManyStatements }
+      logger.notice("removed the machine that was replaced", metadata: ["peer.id": "\(newcomer.short)"])
+    } catch {
+      logger.error(
+        "the machine that was replaced could not be removed: use `mantel peers remove`",
+        metadata: ["error": "\(error)"])
     }
   }
 

@@ -74,7 +74,8 @@ struct InviterSearch: Sendable {
     case let error as JoinError:
       switch error {
       // Only who knows the code gets these from the right machine.
-      case .alreadyMember, .removedKey, .unknownReplaced, .householdFull, .tooManyStatements,
+      case .alreadyMember, .removedKey, .unknownReplaced, .replacedIsAlive, .householdFull,
+        .tooManyStatements,
         .rosterTooLarge, .declined:
         5
       case .alreadyUsed, .expired: 4

@@ -28,6 +28,8 @@ enum JoinMessages {
     case .removedKey: "this machine was removed from that household: it needs a new key"
     case .unknownReplaced:
       "no machine, or more than one, has the name given to --replaces: see `mantel peers` there"
+    case .replacedIsAlive:
+      "the machine given to --replaces is running: nothing was changed. Stop it first, if it really is to be replaced"
     case .householdFull: "the household has as many machines as it may have"
     case .tooManyStatements, .rosterTooLarge:
       "that machine cannot admit any more: run `mantel invite` on another one"

@@ -33,6 +33,8 @@ package enum JoinError: UInt8, Error, Sendable, CaseIterable {
   case busy = 14
   /// A message that does not belong here, or that is longer than it may be.
   case unexpectedMessage = 15
+  /// The machine that is to be replaced is the inviter, or connected to it: it lives.
+  case replacedIsAlive = 16
 }
 
 /// What a join state machine wants to be done next.

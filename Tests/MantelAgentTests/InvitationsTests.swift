@@ -51,6 +51,23 @@ import Testing
     #expect(scene.standing == .member)
   }
 
+  @Test func whoReplacesAMachineKeepsItsLibraryAndEndsItsMembership() async throws {
+    let scene = try JoinScene()
+    let former = DeviceKey()
+    let roster = scene.household.roster
+    let admission = try roster.admitting(
+      subject: former.machine, publicKey: former.publicKey, name: "ben", replaces: nil,
+      by: scene.household.key,
+      now: WallTime(nanoseconds: 1))
+    _ = await scene.household.learn(admission)
+    _ = await scene.household.learn(
+      try scene.household.roster.accepting(by: former, now: WallTime(nanoseconds: 1)))
+    #expect(scene.household.roster.isMember(former.machine))
+    _ = try await scene.join(scene.invitations.open(lifetime: Self.lifetime), replaces: "ben")
+    #expect(scene.household.roster.removedMember(former.machine)?.keeper == scene.newcomer.machine)
+    #expect(scene.standing == .member)
+  }
+
   @Test func aVoidCodeAdmitsNobodyThoughItsConversationBeganBefore() async throws {
     let scene = try JoinScene()
     let void = scene.invitations.open(lifetime: Self.lifetime)

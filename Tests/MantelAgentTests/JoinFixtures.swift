@@ -102,6 +102,12 @@ final class MemoryHousehold: InvitingHousehold {
   func turningAway(_ machine: MachineID, by key: DeviceKey) async throws -> SignedStatement? {
     try roster.turningAway(machine, by: key, now: WallTime(nanoseconds: 2))
   }
+
+  func retiringReplaced(by newcomer: MachineID, by key: DeviceKey) async throws -> SignedStatement? {
+    try roster.memberReplaced(by: newcomer).map {
+      try roster.removing($0, lastHead: .none, lastRoot: .zero, by: key, now: WallTime(nanoseconds: 3))
+    }
+  }
 }
 
 /// A machine that invites, one that wants to join, and a clock that a test moves.

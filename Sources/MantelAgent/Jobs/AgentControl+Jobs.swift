@@ -102,7 +102,7 @@ extension AgentControl {
       scope = .asOf(WallTime(nanoseconds: seconds * 1_000_000_000))
     }
     return RestoreRun.Plan(
-      library: library, pattern: request.pattern.map { Glob($0) }, scope: scope,
+      libraries: library.map(names.lineage), pattern: request.pattern.map { Glob($0) }, scope: scope,
       layout: RestoreLayout(
         machine: library, pattern: request.pattern, machines: names.all.map { ($0, names.name($0)) }),
       directory: try Self.directory(request.directoryBase64),
@@ -115,7 +115,7 @@ extension AgentControl {
     let destination = ResolvedPath(plan.directory)
     if destination.lies(in: root) { return true }
     guard root.lies(in: destination) else { return false }
-    return (plan.library.map { [$0] } ?? names.all).contains { machine in
+    return (plan.libraries ?? names.all).contains { machine in
       names.folderIDs(of: machine).contains { id in
         let name = names.folder(machine, id)
         let top = destination.appending(plan.layout.top(machine: machine, folder: name, id: id))

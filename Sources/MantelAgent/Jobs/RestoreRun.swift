@@ -9,7 +9,7 @@ struct RestoreRun: Sendable {
   /// What is asked for, understood.
   struct Plan: Sendable {
     /// Nil: every open library.
-    var library: MachineID?
+    var libraries: [MachineID]?
     var pattern: Glob?
     var scope: RestoreScope
     var layout: RestoreLayout
@@ -64,13 +64,19 @@ struct RestoreRun: Sendable {
   // MARK: What is restored
 
   private func forEachItem(_ body: (Item) async throws -> Void) async throws {
+    for library in plan.libraries.map({ $0.map(Optional.some) }) ?? [nil] {
+      try await forEachItem(of: library, body)
+    }
+  }
+
+  private func forEachItem(of library: MachineID?, _ body: (Item) async throws -> Void) async throws {
     var selection = RestoreSelection(plan.scope)
     var position: EntryPosition?
     var folders: [FolderID: String] = [:]
     repeat {
       try Task.checkCancellation()
       let page = try engine.catalog.entries(
-        of: plan.library, states: [.live, .retired], after: position, limit: Self.pageEntries)
+        of: library, states: [.live, .retired], after: position, limit: Self.pageEntries)
       for entry in page.entries where plan.pattern?.matches(finder.names.path(of: entry)) ?? true {
         for chosen in selection.add(entry) { try await body(item(chosen, &folders)) }
       }
