@@ -50,6 +50,7 @@ let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -69,7 +70,7 @@ let package = Package(
     .target(name: "CMantelSystem"),
     .target(name: "MantelCore"),
     .target(name: "MantelDisk", dependencies: ["MantelCore", "CMantelSystem", crypto, system, nioPosix]),
-    .target(name: "MantelCatalog", dependencies: ["MantelCore", grdb]),
+    .target(name: "MantelCatalog", dependencies: ["MantelCore", grdb, sqlite]),
     .target(name: "MantelSummary", dependencies: ["MantelCore", crypto]),
     .target(name: "MantelWire", dependencies: ["MantelCore", nioCore]),
     .target(

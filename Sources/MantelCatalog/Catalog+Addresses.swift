@@ -96,7 +96,7 @@ extension Catalog {
     }
   }
 
-  private static func key(_ machine: MachineID, _ address: NetworkAddress) -> [DatabaseValue] {
+  private static func key(_ machine: MachineID, _ address: NetworkAddress) -> [SQLValue] {
     [.id(machine), .text(address.host), .int(Int(address.port))]
   }
 
@@ -110,7 +110,7 @@ extension Catalog {
   }
 }
 
-extension Row {
+extension ResultRow {
   fileprivate func address(_ column: Int) throws -> NetworkAddress {
     guard let port = UInt16(exactly: try integer(column + 1)) else {
       throw StoreError.damaged("a port")
@@ -119,6 +119,6 @@ extension Row {
   }
 
   fileprivate func time(_ column: Int) throws -> WallTime? {
-    hasNull(atIndex: column) ? nil : WallTime(nanoseconds: try integer(column))
+    isNull(column) ? nil : WallTime(nanoseconds: try integer(column))
   }
 }

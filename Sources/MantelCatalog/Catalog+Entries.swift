@@ -145,7 +145,7 @@ extension Catalog {
 
   /// By library and id.
   private static func wantedEntries(
-    of content: ContentID, _ libraries: String, _ values: [DatabaseValue], _ db: Database
+    of content: ContentID, _ libraries: String, _ values: [SQLValue], _ db: Database
   ) throws -> [InstalledEntry] {
     try db.all(
       """

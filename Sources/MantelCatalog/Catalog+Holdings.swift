@@ -130,13 +130,22 @@ extension Catalog {
       try db.run("DELETE FROM replica_file WHERE path = ?", [.bytes(path)])
       touched.insert(content)
     }
+    var libraries: [MachineID: Int64] = [:]
     for file in put {
-      if let before = try Self.content(at: file.path, db) { touched.insert(before) }
-      try Self.put(file, db)
+      let library = try libraries[file.library] ?? Self.ensureRef(of: file.library, db)
+      libraries[file.library] = library
+      if let before = try Self.put(file, of: library, db) { touched.insert(before) }
       touched.insert(file.content)
     }
+    for content in filed {
+      if touched.contains(content), try Self.hasReplicaFile(content, db) {
+        touched.remove(content)
+        try Self.markFiledAndThere(content, db)
+      } else {
+        try Self.markFiled(content, db)
+      }
+    }
     for content in touched { try updateLacking(content, db) }
-    for content in filed { try Self.markFiled(content, db) }
   }
 
   package func fileAbsent(limit: Int) throws(StoreError) -> Int {
@@ -164,7 +173,7 @@ extension Catalog {
 
   /// Each content once, at its newest entry (of equal ones the row that came first).
   private static func missing(
-    _ condition: String, _ values: [DatabaseValue], _ limit: Int, _ db: Database
+    _ condition: String, _ values: [SQLValue], _ limit: Int, _ db: Database
   ) throws -> [MissingContent] {
     func hasNewer(_ comparison: String) -> String {
       """
@@ -189,7 +198,7 @@ extension Catalog {
 
   /// Lets the marks of the rows that want a content follow whether the replica has it.
   func updateLacking(_ content: ContentID, _ db: Database) throws {
-    if try db.exists("SELECT 1 FROM replica_file WHERE content = ? LIMIT 1", [.id(content)]) {
+    if try Self.hasReplicaFile(content, db) {
       try db.run(
         """
         UPDATE entry SET lacking = 0 WHERE ref IN (
@@ -207,6 +216,24 @@ extension Catalog {
     }
   }
 
+  private static func hasReplicaFile(_ content: ContentID, _ db: Database) throws -> Bool {
+    try db.exists("SELECT 1 FROM replica_file WHERE content = ? LIMIT 1", [.id(content)])
+  }
+
+  /// What `updateLacking` and `markFiled` do for a content with a replica file, in one pass over its rows: that is what
+  /// becomes of most contents.
+  private static func markFiledAndThere(_ content: ContentID, _ db: Database) throws {
+    try db.run(
+      """
+      UPDATE entry SET lacking = 0,
+        came = came AND since > (SELECT installed FROM library WHERE machine = entry.library),
+        went = went AND until > (SELECT installed FROM library WHERE machine = entry.library)
+      WHERE ref IN (
+        SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE e.content = ? AND (e.lacking = 1 OR e.came = 1 OR e.went = 1))
+      """, [.id(content)])
+  }
+
   /// Rows that are only staged keep their marks: they are filed after they were installed.
   private static func markFiled(_ content: ContentID, _ db: Database) throws {
     for (mark, generation) in [("came", "since"), ("went", "until")] {
@@ -220,7 +247,7 @@ extension Catalog {
   }
 }
 
-extension Row {
+extension ResultRow {
   /// Reads content, size, manifest, mtime and the library's machine.
   fileprivate func missingContent() throws -> MissingContent {
     MissingContent(

@@ -101,7 +101,7 @@ extension Catalog {
       ) { row in
         LibraryState(
           machine: try row.id(0),
-          installed: row.hasNull(atIndex: 4) ? nil : try Signed(bytes: try row.bytes(4)),
+          installed: row.isNull(4) ? nil : try Signed(bytes: try row.bytes(4)),
           staging: try row.order(1), isClosed: try row.flag(3))
       }
     }

@@ -91,7 +91,7 @@ extension Catalog {
 
   /// A few new rows are looked up one by one; where much is new, one walk over all paths costs less.
   private func refuseDoublePaths(_ row: LibraryRow, _ db: Database) throws {
-    let key: [DatabaseValue] = [.int(row.ref), .int(row.next)]
+    let key: [SQLValue] = [.int(row.ref), .int(row.next)]
     let added = try db.row("SELECT count(*) FROM entry WHERE library = ? AND since = ?", key)
     let isBulk = UInt64(try added?.integer(0) ?? 0) > row.counts.entries / 4
     let isDouble =

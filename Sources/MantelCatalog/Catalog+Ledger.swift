@@ -202,7 +202,7 @@ private struct PathRange {
   /// The condition that ends the range, and its value: the first byte string above all of them. The root has none. A
   /// condition for both cases in one, by NULL, would be no bound of the index: SQLite would step over all later rows.
   let bound: String
-  let end: [DatabaseValue]
+  let end: [SQLValue]
 
   init(below directory: [UInt8]) {
     start = directory.isEmpty ? [] : directory + [Self.slash]

@@ -8,7 +8,7 @@ enum ReplicaCoding {
   static let tables = "replica_file r JOIN machine m ON m.ref = r.library"
 }
 
-extension Row {
+extension ResultRow {
   func replicaFile() throws -> ReplicaFile {
     ReplicaFile(
       library: try id(0), entry: try id(1), content: try id(2), path: try bytes(3),
@@ -26,6 +26,26 @@ extension Catalog {
     }
   }
 
+  /// What bytes of a content can be read from here: replica files, and own ones with the root of their folder.
+  package func sources(of content: ContentID) throws(StoreError) -> (
+    replica: [ReplicaFile], own: [(root: [UInt8], file: LedgerFile)]
+  ) {
+    try read { db in
+      (
+        try db.all(
+          "SELECT \(ReplicaCoding.columns) FROM \(ReplicaCoding.tables) WHERE r.content = ? ORDER BY r.path",
+          [.id(content)]
+        ) { try $0.replicaFile() },
+        try db.all(
+          """
+          SELECT \(LedgerCoding.columns), d.root FROM file f CROSS JOIN folder d ON d.id = f.folder
+          WHERE f.content = ? AND f.status IN (0, 1) AND d.is_removed = 0 ORDER BY f.folder, f.path
+          """, [.id(content)]
+        ) { (root: try $0.bytes(LedgerCoding.columnCount), file: try $0.ledgerFile()) }
+      )
+    }
+  }
+
   package func replicaFile(at path: [UInt8]) throws(StoreError) -> ReplicaFile? {
     try read { db in
       try db.row(
@@ -39,19 +59,25 @@ extension Catalog {
     try db.row("SELECT content FROM replica_file WHERE path = ?", [.bytes(path)])?.id(0)
   }
 
-  static func put(_ file: ReplicaFile, _ db: Database) throws {
+  /// `library`: the number of the file's library. Returns the content that had the path before.
+  static func put(_ file: ReplicaFile, of library: Int64, _ db: Database) throws -> ContentID? {
+    let values =
+      [.bytes(file.path), .int(library), .id(file.entry), .id(file.content)]
+      + LedgerCoding.values(of: file.stamp) + [.int(file.verified.nanoseconds)]
+    let columns = "(path, library, entry, content, size, mtime, ctime, inode, device, verified)"
+    // Most paths are new: one look at the index tells, and takes the row.
+    try db.run(
+      "INSERT INTO replica_file \(columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+      values)
+    if db.changesCount > 0 { return nil }
+    let before = try content(at: file.path, db)
     try db.run(
       """
-      INSERT INTO replica_file (path, library, entry, content, size, mtime, ctime, inode, device, verified)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (path) DO UPDATE SET library = excluded.library, entry = excluded.entry, content = excluded.content,
-        size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime, inode = excluded.inode,
-        device = excluded.device, verified = excluded.verified
-      """,
-      [
-        .bytes(file.path), .int(try ensureRef(of: file.library, db)), .id(file.entry),
-        .id(file.content),
-      ] + LedgerCoding.values(of: file.stamp) + [.int(file.verified.nanoseconds)])
+      UPDATE replica_file SET library = ?2, entry = ?3, content = ?4, size = ?5, mtime = ?6, ctime = ?7, inode = ?8,
+        device = ?9, verified = ?10
+      WHERE path = ?1
+      """, values)
+    return before
   }
 
   package func directoryName(_ library: MachineID, _ folder: FolderID?) throws(StoreError)
@@ -150,7 +176,7 @@ extension Catalog {
   }
 }
 
-extension Row {
+extension ResultRow {
   fileprivate func partialContent() throws -> PartialContent {
     PartialContent(
       content: try id(0), manifest: try Manifest(bytes: try bytes(1)), blocks: try bytes(2))

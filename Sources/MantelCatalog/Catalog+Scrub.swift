@@ -124,7 +124,7 @@ extension Catalog {
   }
 }
 
-extension Row {
+extension ResultRow {
   fileprivate func backlog() throws -> RereadBacklog {
     let files = Int(try integer(0))
     return RereadBacklog(
@@ -204,7 +204,8 @@ extension Catalog {
           size: try row.bits(5), inode: try row.bits(6),
           fault: try Self.fault(try row.integer(7), errno: try row.integer(8)),
           found: WallTime(nanoseconds: try row.integer(9)), aside: aside.isEmpty ? nil : aside,
-          isSettled: try row.flag(11), healed: (row[12] as Int64?).map { WallTime(nanoseconds: $0) })
+          isSettled: try row.flag(11),
+          healed: row.isNull(12) ? nil : WallTime(nanoseconds: try row.integer(12)))
         return (try row.integer(0), file)
       }
     }

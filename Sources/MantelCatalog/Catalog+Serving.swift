@@ -105,7 +105,7 @@ private struct DeltaPage {
       ORDER BY e.since, e.ref
       """
     }
-    let key: [DatabaseValue] = [.int(library), .int(first), .int(last), .int(start)]
+    let key: [SQLValue] = [.int(library), .int(first), .int(last), .int(start)]
     var lastRef = ref
     for (range, values) in [
       ("e.since = ?4 AND e.ref > ?5", key + [.int(ref)]),
@@ -135,7 +135,7 @@ private struct DeltaPage {
       ORDER BY e.until, e.ref
       """
     }
-    let key: [DatabaseValue] = [.int(library), .int(first), .int(last), .int(start)]
+    let key: [SQLValue] = [.int(library), .int(first), .int(last), .int(start)]
     var lastRef = ref
     for (range, values) in [
       ("e.until = ?4 AND e.ref > ?5", key + [.int(ref)]),

@@ -48,7 +48,7 @@ extension Catalog {
   ) {
     try read { db in
       guard let row = try self.library(library, db) else { return ([], []) }
-      let key: [DatabaseValue] = [.int(row.ref), .int(row.next)]
+      let key: [SQLValue] = [.int(row.ref), .int(row.next)]
       return (
         try db.all(
           "SELECT id FROM entry INDEXED BY entry_by_since WHERE library = ? AND since = ? ORDER BY id",
@@ -78,7 +78,7 @@ extension Catalog {
   }
 
   func discardStaged(_ row: inout LibraryRow, _ db: Database) throws {
-    let key: [DatabaseValue] = [.int(row.ref), .int(row.next)]
+    let key: [SQLValue] = [.int(row.ref), .int(row.next)]
     try db.run("DELETE FROM entry WHERE library = ? AND since = ?", key)
     try db.run(
       "UPDATE entry SET until = 0, went = 0 WHERE library = ? AND until = ? AND until <> 0", key)

@@ -108,16 +108,6 @@ package final class Catalog: HouseholdStore, Sendable {
     do { try database.close() } catch { throw StoreError(mapping: error) }
   }
 
-  /// A read from one snapshot.
-  func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-    do { return try database.read(body) } catch { throw StoreError(mapping: error) }
-  }
-
-  /// One transaction; nothing of it is kept when the body throws.
-  func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-    do { return try database.write(body) } catch { throw StoreError(mapping: error) }
-  }
-
   /// Damage that SQLite finds in its own structures, as text; empty when there is none. Reads the whole file.
   package func damage() throws(StoreError) -> [String] {
     try read { db in

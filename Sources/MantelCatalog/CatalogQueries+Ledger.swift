@@ -105,7 +105,7 @@ extension Catalog {
   }
 
   private static func following(_ last: (ContentID, FilePosition)?) -> [(
-    String, [DatabaseValue]
+    String, [SQLValue]
   )] {
     guard let (content, position) = last else { return [("content IS NOT NULL", [])] }
     return [

@@ -160,9 +160,9 @@ extension Catalog {
     _ ref: Int64, _ states: EntryStates, _ after: EntryPosition?, _ limit: Int, _ db: Database
   ) throws -> [(EntryPosition, (id: EntryID, entry: Entry))] {
     var result: [(EntryPosition, (id: EntryID, entry: Entry))] = []
-    var ranges: [(String, [DatabaseValue])] = [("TRUE", [])]
+    var ranges: [(String, [SQLValue])] = [("TRUE", [])]
     if let after {
-      let (folder, path) = (DatabaseValue.folder(after.folder), DatabaseValue.bytes(after.path))
+      let (folder, path) = (SQLValue.folder(after.folder), SQLValue.bytes(after.path))
       ranges = [
         ("e.folder = ? AND e.path = coalesce(?, x'') AND e.ref > ?", [folder, path, .int(after.ref)]),
         ("(e.folder, e.path) > (?, coalesce(?, x''))", [folder, path]),

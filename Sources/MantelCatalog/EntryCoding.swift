@@ -1,9 +1,8 @@
-internal import GRDB
 internal import MantelCore
 
 /// Rows of `entry` to values and back.
 enum EntryCoding {
-  /// The columns that `Row.entry` reads, in its order; the table is called `e`.
+  /// The columns that `ResultRow.entry` reads, in its order; the table is called `e`.
   static let columns =
     "e.id, e.folder, e.path, e.content, e.size, e.mtime, e.kind, e.state, e.reason, e.state_time, e.manifest"
   static let columnCount = 11
@@ -12,7 +11,7 @@ enum EntryCoding {
   static let isInstalled = "e.since <= l.installed AND (e.until = 0 OR e.until > l.installed)"
 
   /// State, reason and time as the columns keep them.
-  static func values(of state: EntryState) -> [DatabaseValue] {
+  static func values(of state: EntryState) -> [SQLValue] {
     let (reason, time): (UInt8, Int64) =
       switch state {
       case .live: (0, 0)
@@ -37,7 +36,7 @@ enum EntryCoding {
   }
 }
 
-extension Row {
+extension ResultRow {
   /// Reads `EntryCoding.columns` from `column` on.
   func entry(_ column: Int = 0) throws -> (id: EntryID, entry: Entry) {
     guard let raw = UInt8(exactly: try integer(column + 6)), let kind = EntryKind(rawValue: raw)

@@ -1,4 +1,3 @@
-internal import GRDB
 internal import MantelCore
 
 /// Rows of `file` to values and back.
@@ -6,6 +5,8 @@ enum LedgerCoding {
   static let columns =
     "folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes, "
     + "links, changes_since, is_accepted"
+
+  static let columnCount = 16
 
   static let pending: Int64 = 0
   static let published: Int64 = 1
@@ -71,7 +72,7 @@ enum LedgerCoding {
   }
 
   /// Status, reason and errno as the columns keep them.
-  static func values(of status: FileStatus) -> [DatabaseValue] {
+  static func values(of status: FileStatus) -> [SQLValue] {
     switch status {
     case .pending(let reason): [.int(pending), .int(code(reason)), .int(0)]
     case .published: [.int(published), .int(0), .int(0)]
@@ -80,7 +81,7 @@ enum LedgerCoding {
     }
   }
 
-  static func values(of stamp: FileStamp) -> [DatabaseValue] {
+  static func values(of stamp: FileStamp) -> [SQLValue] {
     [
       .bits(stamp.size), .int(stamp.mtime), .int(stamp.ctime), .bits(stamp.inode),
       .bits(stamp.device),
@@ -88,7 +89,7 @@ enum LedgerCoding {
   }
 }
 
-extension Row {
+extension ResultRow {
   /// Reads size, mtime, ctime, inode and device.
   func stamp(_ column: Int) throws -> FileStamp {
     FileStamp(

@@ -108,10 +108,10 @@ extension Catalog {
   }
 }
 
-extension Row {
+extension ResultRow {
   /// Two columns of an order that may be NULL.
   func order(_ column: Int) throws -> HeadOrder? {
-    if hasNull(atIndex: column) { return nil }
+    if isNull(column) { return nil }
     return HeadOrder(epoch: try bits(column), sequence: try bits(column + 1))
   }
 
@@ -141,7 +141,7 @@ extension LibraryCounts {
     self.count(entry, by: -1)
   }
 
-  var values: [DatabaseValue] {
+  var values: [SQLValue] {
     [.bits(live), .bits(retired), .bits(unheld), .bits(dropped), .bits(bytes)]
   }
 }

@@ -95,6 +95,10 @@ package struct LibraryChange: Hashable, Sendable {
 ///
 /// One caller at a time. MantelCatalog is the shipped implementation.
 package protocol HouseholdStore: ScrubStore {
+  /// Makes one durable transaction of all calls that `body` makes: it is kept when `body` returns, and nothing of it when
+  /// it throws. Within it reads see what was written.
+  func atomically<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value
+
   // MARK: Values, roster, records
 
   func value(_ key: StoreKey) throws(StoreError) -> [UInt8]?

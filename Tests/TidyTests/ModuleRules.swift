@@ -7,7 +7,7 @@ enum ModuleRules {
       "MantelCore", "CMantelSystem", "SystemPackage", "Crypto", "NIOCore", "NIOPosix", "Glibc",
       "Synchronization",
     ],
-    "MantelCatalog": ["MantelCore", "GRDB", "Foundation", "Synchronization"],
+    "MantelCatalog": ["MantelCore", "GRDB", "GRDBSQLite", "Synchronization"],
     "MantelSummary": ["MantelCore", "Crypto"],
     "MantelWire": ["MantelCore", "NIOCore"],
     "MantelSession": ["MantelCore", "MantelSummary", "MantelWire", "DequeModule", "NIOCore"],

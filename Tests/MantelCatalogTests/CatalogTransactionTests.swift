@@ -1,0 +1,88 @@
+import MantelCatalog
+import MantelCore
+import Testing
+
+/// `atomically`: all calls of one event are one transaction.
+@Suite struct CatalogTransactionTests {
+  @Test(arguments: Home.allCases)
+  func writesAreSeenWithinAndKeptAtTheEnd(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let catalog = fixture.catalog
+    let seen = try catalog.atomically { () throws(StoreError) in
+      try catalog.setValue(.machineName, [1])
+      try catalog.atomically { () throws(StoreError) in try catalog.setValue(.role, [2]) }
+      return try catalog.value(.machineName)
+    }
+    #expect(seen == [1])
+    try fixture.reopen()
+    #expect(try fixture.catalog.value(.machineName) == [1])
+    #expect(try fixture.catalog.value(.role) == [2])
+  }
+
+  @Test(arguments: Home.allCases)
+  func nothingIsKeptOfWhatThrows(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let catalog = fixture.catalog
+    try catalog.setValue(.machineName, [1])
+    let failure = StoreError(code: .io, message: "a disk that is gone")
+    #expect {
+      try catalog.atomically { () throws(StoreError) in
+        try catalog.setValue(.machineName, [2])
+        try catalog.setValue(.role, [3])
+        throw failure
+      }
+    } throws: {
+      ($0 as? StoreError)?.message == failure.message
+    }
+    #expect(try catalog.value(.machineName) == [1])
+    #expect(try catalog.value(.role) == nil)
+    // And the next one is not hampered.
+    try catalog.atomically { () throws(StoreError) in try catalog.setValue(.role, [4]) }
+    try fixture.reopen()
+    #expect(try fixture.catalog.value(.role) == [4])
+  }
+
+  /// A refused call is taken back as a whole, and whoever expected that goes on.
+  @Test(arguments: Home.allCases)
+  func aRefusedCallLeavesTheOthersAlone(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let catalog = fixture.catalog
+    try catalog.setDirectoryName(Fixture.anna, nil, "anna")
+    try catalog.atomically { () throws(StoreError) in
+      try catalog.setValue(.role, [1])
+      do throws(StoreError) {
+        // Bert becomes known to the catalog before his name is refused.
+        try catalog.setDirectoryName(Fixture.bert, nil, "anna")
+        Issue.record("a name was given twice")
+      } catch {
+        guard error.code == .constraint else { throw error }
+      }
+      try catalog.setValue(.machineName, [2])
+    }
+    #expect(try catalog.value(.role) == [1])
+    #expect(try catalog.value(.machineName) == [2])
+    #expect(try catalog.directoryName(Fixture.bert, nil) == nil)
+  }
+
+  /// Peers are served, and status is told, from what was committed.
+  @Test func othersSeeWhatWasCommitted() async throws {
+    let fixture = try CatalogFixture(.file)
+    let catalog = fixture.catalog
+    try catalog.setValue(.role, [1])
+    let read = AsyncStream.makeStream(of: [UInt8]?.self)
+    let written = AsyncStream.makeStream(of: Void.self)
+    let reader = Task.detached {
+      for await _ in written.stream {
+        read.continuation.yield(try catalog.value(.role))
+        break
+      }
+    }
+    try catalog.atomically { () throws(StoreError) in try catalog.setValue(.role, [2]) }
+    written.continuation.yield()
+    try await reader.value
+    for await value in read.stream {
+      #expect(value == [2])
+      break
+    }
+  }
+}
