@@ -33,6 +33,11 @@ int64_t mantel_copy_range(int32_t source, int32_t target, size_t count) {
 
 int32_t mantel_syncfs(int32_t descriptor) { return syncfs(descriptor) == 0 ? 0 : -errno; }
 
+int32_t mantel_write_out(int32_t descriptor) {
+  unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  return sync_file_range(descriptor, 0, 0, flags) == 0 ? 0 : -errno;
+}
+
 int32_t mantel_allocate(int32_t descriptor, uint64_t size) {
   return fallocate(descriptor, 0, 0, (off_t)size) == 0 ? 0 : -errno;
 }

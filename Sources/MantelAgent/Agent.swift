@@ -102,6 +102,7 @@ package final class Agent: Sendable {
       }
     }
     invitations.wire(household: engine, onChange: readvertise)
+    environment.wire { dialer.reconsider() }
     effects.wire(
       transport: transport, onRosterChange: readvertise,
       onRestart: {

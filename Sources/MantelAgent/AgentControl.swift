@@ -96,7 +96,8 @@ struct AgentControl: ControlService {
       let counts = try catalog.folderCounts()
       let published = counts.reduce(0) { $0 + $1.published }
       var tally = LedgerCounts(
-        seen: counts.reduce(0) { $0 + $1.seen }, pending: counts.reduce(0) { $0 + $1.pending },
+        seen: counts.reduce(replicator.unwrittenFiles) { $0 + $1.seen },
+        pending: counts.reduce(replicator.unwrittenFiles) { $0 + $1.pending },
         skipped: counts.reduce(0) { $0 + $1.skipped })
       let unsafe = replicator.allOwnAreSafe() ? 0 : try Self.unsafeFiles(catalog, replicator)
       tally.safe = published - unsafe

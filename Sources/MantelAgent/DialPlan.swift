@@ -28,6 +28,8 @@ struct DialPlan: Sendable {
   static let longestWait: Duration = .seconds(60)
   /// How long an address is taken for that of the machine that answered there.
   static let answerLife: Duration = .seconds(600)
+  /// Between two looks while a member is away.
+  static let longestLook: Duration = .seconds(5)
   static let candidatesAtOnce = 8
   static let addresses = 512
 
@@ -89,6 +91,21 @@ struct DialPlan: Sendable {
       }
     }
     return candidates
+  }
+
+  /// When `due` may have more to say than at `now`, if nothing else happens; nil while nobody is wanted. No later than
+  /// `longestLook` from now: members tell of addresses too, and nobody tells the plan of that.
+  func nextLook(
+    wanted: Set<MachineID>, remembered: [MachineID: [NetworkAddress]], own: Set<NetworkAddress>, now: Instant
+  ) -> Instant? {
+    guard !wanted.isEmpty else { return nil }
+    let addresses = Set(anonymous.keys).union(remembered.values.joined()).subtracting(own)
+    let moments = addresses.flatMap { address -> [Instant] in
+      let attempt = attempts[address]
+      let wait = attempt?.isDialling == true ? nil : attempt?.notBefore
+      return [wait, answers[address].map { $0.at + Self.answerLife }].compactMap(\.self)
+    }
+    return min(moments.filter { $0 > now }.min() ?? now + Self.longestLook, now + Self.longestLook)
   }
 
   private func lastAnswer(at address: NetworkAddress, now: Instant) -> MachineID? {

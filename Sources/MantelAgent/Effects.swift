@@ -18,6 +18,8 @@ final class Effects: Sendable {
   let stateDirectory: [UInt8]
   let hashing: BlockingPool
   let disk: BlockingPool
+  private let syncing: BlockingPool
+  let hasher: OwnFileHasher
   /// Re-reads, in nobody's way.
   let scrubbing: BlockingPool
   private let filing: BlockingPool
@@ -45,6 +47,8 @@ final class Effects: Sendable {
     self.logger = logger
     hashing = BlockingPool(threads: max(1, cores), queueLimit: 64)
     disk = BlockingPool(threads: 4, queueLimit: 256)
+    syncing = BlockingPool(threads: 1, queueLimit: 16)
+    hasher = OwnFileHasher(hashing: hashing, syncing: syncing)
     filing = BlockingPool(threads: 1, queueLimit: 4)
     scrubbing = BlockingPool(threads: 1, queueLimit: 1, priority: .idle)
     sink = TransferSink(replica: replica, pool: disk)
@@ -86,7 +90,7 @@ final class Effects: Sendable {
 
   /// Ends the pools' threads; after `run` has returned.
   func close() async {
-    for pool in [hashing, disk, filing, scrubbing] {
+    for pool in [hashing, disk, syncing, filing, scrubbing] {
       do { try await pool.close() } catch { logger.debug("pool", metadata: ["error": "\(error)"]) }
     }
   }
@@ -140,47 +144,6 @@ final class Effects: Sendable {
 
   func sight(root: [UInt8], path: [UInt8], isClosed: Bool) async -> FileSight? {
     await Self.sight(root: root, path: path, isClosed: isClosed, pool: disk)
-  }
-
-  func hash(_ folder: FolderID, _ path: [UInt8], root: [UInt8]?, engine: Engine) {
-    start { [self, hashing] in
-      guard let root else { return await engine.handle(.hashed(folder, path, .gone)) }
-      let outcome: HashOutcome
-      do {
-        let file = try await hashing.run { [self] in
-          try FileReader.hash(root: root, path: path, fsync: true) { isRunning }
-        }
-        outcome = .hashed(
-          content: file.content, manifest: file.manifestHash, before: file.stampBefore,
-          after: file.stampAfter, isHeld: file.isDurable)
-      } catch let error as DiskError {
-        switch error.code {
-        case .notFound: outcome = .gone
-        // The agent ends: the next one hashes it.
-        case .cancelled: return
-        case .changed:
-          // Report a change as what it is, so that the file is looked at again.
-          if let seen = try? await hashing.run({ try FileReader.stat(root: root, path: path) }) {
-            var before = seen.stamp
-            before.ctime -= 1
-            outcome = .hashed(
-              content: ContentID(.zero), manifest: nil, before: before, after: seen.stamp,
-              isHeld: false)
-          } else {
-            outcome = .gone
-          }
-        case .notDurable:
-          outcome = .notDurable
-          logger.warning(
-            "a file could not be synced to its disk; it is not backed up yet", metadata: ["error": "\(error)"]
-          )
-        default: outcome = .unreadable(errno: error.errno)
-        }
-      } catch {
-        return
-      }
-      await engine.handle(.hashed(folder, path, outcome))
-    }
   }
 
   /// Always answers: what cannot be looked at is not there.

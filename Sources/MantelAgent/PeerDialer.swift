@@ -36,7 +36,11 @@ final class PeerDialer: Sendable {
   var strangers: [String: NetworkAddress] { state.withLock { $0.strangers } }
 
   func setOwnAddresses(_ addresses: Set<NetworkAddress>) {
-    state.withLock { $0.own = addresses }
+    let isNew = state.withLock { state in
+      defer { state.own = addresses }
+      return state.own != addresses
+    }
+    if isNew { waker.yield() }
   }
 
   /// A service was seen; `isMember`: its tag is the household's.
@@ -59,31 +63,40 @@ final class PeerDialer: Sendable {
     }
   }
 
-  /// Addresses or members changed: look again.
+  /// Addresses, members or connections changed: look again.
   func reconsider() { waker.yield() }
 
   func stop() { waker.finish() }
 
   func run() async {
+    waker.yield()
     await withDiscardingTaskGroup { group in
-      group.addTask { [self] in
-        // Waiting times end by themselves; news comes through `wake`.
-        while !Task.isCancelled {
-          do { try await Task.sleep(for: .seconds(1)) } catch { break }
-          waker.yield()
-        }
-      }
+      // Waiting times end by themselves; all else comes through `wake`.
+      var timer: Task<Void, Never>?
       for await _ in wake {
-        for candidate in await candidates() {
+        timer?.cancel()
+        let (candidates, next) = await look()
+        for candidate in candidates {
           state.withLock { $0.plan.began(candidate.address, now: AgentClock.instant) }
-          group.addTask { [self] in await dial(candidate) }
+          group.addTask { [self] in
+            await dial(candidate)
+            waker.yield()
+          }
+        }
+        timer = next.map { next in
+          Task { [waker] in
+            do { try await AgentClock.sleep(until: next) } catch { return }
+            waker.yield()
+          }
         }
       }
+      timer?.cancel()
       group.cancelAll()
     }
   }
 
-  private func candidates() async -> [DialPlan.Candidate] {
+  /// What to dial now, and when to look again.
+  private func look() async -> (candidates: [DialPlan.Candidate], next: Instant?) {
     let connected = await engine.connected
     let (members, records) = await engine.ask { replicator in
       (
@@ -92,7 +105,7 @@ final class PeerDialer: Sendable {
       )
     }
     let wanted = Set(members).subtracting(connected)
-    guard !wanted.isEmpty else { return [] }
+    guard !wanted.isEmpty else { return ([], nil) }
     var remembered: [MachineID: [NetworkAddress]] = [:]
     for machine in wanted {
       let worked = (try? catalog.peerAddresses(machine).map(\.address)) ?? []
@@ -102,8 +115,11 @@ final class PeerDialer: Sendable {
     let fixed = Set((try? catalog.fixedAddresses()) ?? [])
     return state.withLock { [remembered] state in
       state.plan.setFixed(fixed)
-      return state.plan.due(
-        wanted: wanted, remembered: remembered, own: state.own, now: AgentClock.instant)
+      let now = AgentClock.instant
+      return (
+        state.plan.due(wanted: wanted, remembered: remembered, own: state.own, now: now),
+        state.plan.nextLook(wanted: wanted, remembered: remembered, own: state.own, now: now)
+      )
     }
   }
 

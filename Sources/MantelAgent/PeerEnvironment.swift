@@ -18,6 +18,7 @@ final class PeerEnvironment: SessionEnvironment {
   private let rates: TransferRates
   /// Sessions of machines that were admitted and are no members yet: they are given nothing.
   private let guests = Mutex<Set<SessionID>>([])
+  private let onEnd = Mutex<(@Sendable () -> Void)?>(nil)
 
   init(
     engine: Engine, effects: Effects, invitations: Invitations, greeting: Greeting,
@@ -29,6 +30,9 @@ final class PeerEnvironment: SessionEnvironment {
     self.greeting = Mutex(greeting)
     self.rates = rates
   }
+
+  /// `onEnd` is called after a session has ended.
+  func wire(onEnd: @escaping @Sendable () -> Void) { self.onEnd.withLock { $0 = onEnd } }
 
   func setListeningPort(_ port: UInt16) { greeting.withLock { $0.listeningPort = port } }
 
@@ -65,13 +69,49 @@ final class PeerEnvironment: SessionEnvironment {
     effects.sink.ended(LinkID(session.number))
     await engine.ended(session)
     guests.withLock { _ = $0.remove(session) }
+    onEnd.withLock { $0 }?()
   }
 
   // MARK: Serving
 
-  func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
+  func answer(_ queries: [StoreQuery], for session: SessionID) async -> [StoreAnswer] {
     // Not for ever: as a member it is given what it asks for.
-    guard !guests.withLock({ $0.contains(session) }) else { return .refused(.busy) }
+    guard !guests.withLock({ $0.contains(session) }) else { return queries.map { _ in .refused(.busy) } }
+    var answers: [StoreAnswer] = []
+    var reads: [UnitRead] = []
+    for query in queries {
+      if case .read(let unit, let offset, let maximumBytes) = query, unit.part != .manifest {
+        reads.append(UnitRead(unit: unit, offset: offset, maximumBytes: maximumBytes))
+      } else {
+        answers += await serve(reads)
+        reads = []
+        answers.append(await answer(query, for: session))
+      }
+    }
+    return answers + (await serve(reads))
+  }
+
+  private struct UnitRead {
+    var unit: UnitID
+    var offset: UInt64
+    var maximumBytes: Int
+  }
+
+  /// In one piece of work.
+  private func serve(_ reads: [UnitRead]) async -> [StoreAnswer] {
+    guard !reads.isEmpty else { return [] }
+    do {
+      return try await effects.disk.run { [self] in
+        reads.map { read in
+          answer { try serve(read.unit, offset: read.offset, maximumBytes: read.maximumBytes) }
+        }
+      }
+    } catch {
+      return reads.map { _ in .refused(.failed) }
+    }
+  }
+
+  private func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
     switch query {
     case .snapshot(let set): return .snapshot(await engine.snapshot(of: ComparedSet(set), for: session))
     case .delta(let library, let from, let to, let cursor):
@@ -87,15 +127,27 @@ final class PeerEnvironment: SessionEnvironment {
         .entries(try catalog.entryBytes(library, ids))
       }
     case .read(let unit, let offset, let maximumBytes):
-      return await read { [self] in
+      // A manifest is a pass over its whole file.
+      return await read(on: effects.hashing) { [self] in
         try serve(unit, offset: offset, maximumBytes: maximumBytes)
       }
     }
   }
 
-  private func read(_ body: @escaping @Sendable () throws -> StoreAnswer) async -> StoreAnswer {
+  private func read(
+    on pool: BlockingPool? = nil, _ body: @escaping @Sendable () throws -> StoreAnswer
+  ) async -> StoreAnswer {
     do {
-      return try await effects.walk(body)
+      return try await (pool ?? effects.disk).run { [self] in answer(body) }
+    } catch {
+      return .refused(.failed)
+    }
+  }
+
+  /// On a pool: what a failure means to a peer.
+  private func answer(_ body: () throws -> StoreAnswer) -> StoreAnswer {
+    do {
+      return try body()
     } catch let error as DiskError where error.code == .changed {
       return .refused(.changed)
     } catch let error as DiskError where error.code == .notFound {
@@ -145,7 +197,8 @@ final class PeerEnvironment: SessionEnvironment {
 
   private func sources(of content: ContentID) throws -> [ContentSource] {
     let replica = effects.replica
-    var sources = try engine.catalog.replicaFiles(of: content).map { file in
+    let files = try engine.catalog.sources(of: content)
+    var sources = files.replica.map { file in
       ContentSource(content: content, size: file.stamp.size) {
         try replica.read(path: file.path, offset: $0, count: $1)
       } hash: {
@@ -154,9 +207,7 @@ final class PeerEnvironment: SessionEnvironment {
         effects.doubt(file, because: error, engine: engine)
       }
     }
-    let roots = try engine.catalog.folders().filter { !$0.isRemoved }
-    for file in try engine.catalog.ownFiles(of: content) {
-      guard let root = roots.first(where: { $0.id == file.folder })?.root else { continue }
+    for (root, file) in files.own {
       sources.append(
         ContentSource(content: content, size: file.stamp.size) {
           try FileReader.read(
@@ -172,9 +223,9 @@ final class PeerEnvironment: SessionEnvironment {
         })
     }
     // Verified, and not landed yet.
-    if sources.isEmpty, let staged = try replica.stagedContents().first(where: { $0.0 == content }) {
+    if sources.isEmpty, let size = replica.stagedSize(content) {
       sources.append(
-        ContentSource(content: content, size: staged.1) {
+        ContentSource(content: content, size: size) {
           try replica.readStaged(content, offset: $0, count: $1)
         } hash: {
           throw DiskError(.notFound, path: [], operation: "manifest")

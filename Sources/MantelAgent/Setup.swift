@@ -200,8 +200,8 @@ private struct NewcomerEnvironment: SessionEnvironment {
   func configuration(
     for peer: MachineID, isDialer: Bool, session: SessionID
   ) async -> SessionConfiguration? { nil }
-  func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
-    .refused(.notHeld)
+  func answer(_ queries: [StoreQuery], for session: SessionID) async -> [StoreAnswer] {
+    queries.map { _ in .refused(.notHeld) }
   }
   func received(_ event: SessionEvent, on session: SessionID) async {}
   func ended(_ session: SessionID, peer: MachineID) async {}

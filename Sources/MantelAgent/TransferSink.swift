@@ -16,9 +16,19 @@ final class TransferSink: Sendable {
   private let state = Mutex(State())
   private let budget = ByteBudget(limit: 64 << 20)
 
+  /// Pieces of work on the pool at once: hashing fills that many cores, and leaves threads to those who read.
+  private static let threads = 2
+  /// Of one piece of work.
+  private static let unitsAtOnce = 128
+  private static let bytesAtOnce = 4 << 20
+
   private struct State {
     var orders: [LinkID: [UnitID: UnitOrder]] = [:]
     var collecting: [LinkID: [UnitID: CollectedUnit]] = [:]
+    /// Whole, and waiting for a thread; the budget bounds their bytes.
+    var waiting: [ArrivedUnit] = []
+    /// Threads that store.
+    var storing = 0
     /// Large contents under way: blocks of several connections go to one staging file.
     var large: [ContentID: StagedContent] = [:]
   }
@@ -61,19 +71,46 @@ final class TransferSink: Sendable {
       return (order, state.collecting[link]?.removeValue(forKey: unit)?.bytes ?? ByteBuffer())
     }
     guard let (order, buffer) = taken else { return }
-    let bytes = buffer.readableBytes
-    await budget.take(bytes)
-    Task {
-      let event: ReplicationEvent
+    await budget.take(buffer.readableBytes)
+    let needsThread = state.withLock { state in
+      state.waiting.append(ArrivedUnit(order: order, bytes: buffer, link: link))
+      guard state.storing < Self.threads else { return false }
+      state.storing += 1
+      return true
+    }
+    if needsThread { Task { await storeWaiting(report: report) } }
+  }
+
+  /// Stores what has come until nothing waits: the more the disk lags behind, the more units go in one piece of work, and
+  /// in one event.
+  private func storeWaiting(report: @Sendable (ReplicationEvent) async -> Void) async {
+    while let units = takeWaiting() {
+      let events: [ReplicationEvent]
       do {
-        event = try await pool.run { try self.store(order, buffer, link: link) }
-      } catch let error as DiskError {
-        event = .stagingFailed(unit, isNoSpace: error.code == .noSpace)
+        events = try await pool.run { self.store(units) }
       } catch {
-        event = .stagingFailed(unit, isNoSpace: false)
+        // The agent ends.
+        events = units.map { .stagingFailed($0.order.unit, isNoSpace: false) }
       }
-      budget.give(bytes)
-      await report(event)
+      budget.give(units.reduce(0) { $0 + $1.bytes.readableBytes })
+      for event in events { await report(event) }
+    }
+  }
+
+  private func takeWaiting() -> [ArrivedUnit]? {
+    state.withLock { state in
+      var (count, bytes) = (0, 0)
+      for next in state.waiting.prefix(Self.unitsAtOnce) {
+        bytes += next.bytes.readableBytes
+        if count > 0, bytes > Self.bytesAtOnce { break }
+        count += 1
+      }
+      guard count > 0 else {
+        state.storing -= 1
+        return nil
+      }
+      defer { state.waiting.removeFirst(count) }
+      return Array(state.waiting.prefix(count))
     }
   }
 
@@ -85,34 +122,56 @@ final class TransferSink: Sendable {
     }
   }
 
-  /// On the pool: writes and verifies.
-  private func store(
-    _ order: UnitOrder, _ buffer: ByteBuffer, link: LinkID
-  ) throws -> ReplicationEvent {
-    let unit = order.unit
-    switch unit.part {
-    case .manifest:
-      guard let manifest = try? Manifest(bytes: Array(buffer.readableBytesView)), manifest.hash == order.hash
-      else {
-        return .unitCorrupt(link, unit)
-      }
-      return .manifestVerified(link, unit.content, manifest)
-    case .whole:
-      let staged = try replica.stage(unit.content, size: order.contentBytes)
-      try write(buffer, unit.part, to: staged)
-      return try staged.finishWhole() ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
-    case .block(let index):
+  /// On the pool: verifies and writes.
+  private func store(_ units: [ArrivedUnit]) -> [ReplicationEvent] {
+    var outcome = StoredUnits()
+    var area: StagingArea?
+    for arrived in units {
       do {
-        let staged = try largeContent(unit.content, size: order.contentBytes)
-        let isVerified = try staged.exclusively {
-          try write(buffer, unit.part, to: staged)
-          return try staged.verifyBlock(index, expected: order.hash)
+        let isVerified: Bool
+        switch arrived.order.unit.part {
+        case .manifest:
+          outcome.add(manifestEvent(arrived))
+          continue
+        case .whole:
+          let staging = try area ?? replica.openStaging()
+          area = staging
+          isVerified = try stage(arrived, in: staging)
+        case .block(let index): isVerified = try storeBlock(index, arrived)
         }
-        return isVerified ? .unitVerified(link, unit) : .unitCorrupt(link, unit)
-      } catch let error as DiskError where error.code == .exists {
-        // Another peer's block came first, and was verified.
-        return .unitVerified(link, unit)
+        outcome.add(arrived, isVerified: isVerified)
+      } catch {
+        let isNoSpace = (error as? DiskError)?.code == .noSpace
+        outcome.add(.stagingFailed(arrived.order.unit, isNoSpace: isNoSpace))
       }
+    }
+    return outcome.events
+  }
+
+  private func manifestEvent(_ arrived: ArrivedUnit) -> ReplicationEvent {
+    let unit = arrived.order.unit
+    guard let manifest = try? Manifest(bytes: Array(arrived.bytes.readableBytesView)),
+      manifest.hash == arrived.order.hash
+    else { return .unitCorrupt(arrived.link, unit) }
+    return .manifestVerified(arrived.link, unit.content, manifest)
+  }
+
+  private func stage(_ arrived: ArrivedUnit, in area: StagingArea) throws -> Bool {
+    guard arrived.bytes.readableBytes == Int(arrived.order.contentBytes) else { return false }
+    return try arrived.bytes.withUnsafeReadableBytes { try area.stage(arrived.order.unit.content, $0) }
+  }
+
+  private func storeBlock(_ index: UInt32, _ arrived: ArrivedUnit) throws -> Bool {
+    let order = arrived.order
+    do {
+      let staged = try largeContent(order.unit.content, size: order.contentBytes)
+      return try staged.exclusively {
+        try write(arrived.bytes, order.unit.part, to: staged)
+        return try staged.verifyBlock(index, expected: order.hash)
+      }
+    } catch let error as DiskError where error.code == .exists {
+      // Another peer's block came first, and was verified.
+      return true
     }
   }
 
@@ -168,6 +227,30 @@ final class TransferSink: Sendable {
       verified[Int($0 / 8)] & (1 << ($0 % 8)) != 0
     }
     return (blocks, false)
+  }
+}
+
+/// A unit whose bytes have all come.
+private struct ArrivedUnit: Sendable {
+  var order: UnitOrder
+  var bytes: ByteBuffer
+  var link: LinkID
+}
+
+/// What became of a piece of work, with the verified units of each link in one event.
+private struct StoredUnits {
+  private var others: [ReplicationEvent] = []
+  private var verified: [LinkID: [UnitID]] = [:]
+
+  var events: [ReplicationEvent] {
+    others + verified.sorted { $0.key < $1.key }.map { .unitsVerified($0.key, $0.value) }
+  }
+
+  mutating func add(_ event: ReplicationEvent) { others.append(event) }
+
+  mutating func add(_ arrived: ArrivedUnit, isVerified: Bool) {
+    let (link, unit) = (arrived.link, arrived.order.unit)
+    if isVerified { verified[link, default: []].append(unit) } else { add(.unitCorrupt(link, unit)) }
   }
 }
 

@@ -54,10 +54,17 @@ struct Directory: Sendable {
   /// where that is allowed.
   func openRegular(_ path: [UInt8]) throws(DiskError) -> (file: OpenFile, status: FileStatistics) {
     let (directory, name) = try parent(of: path)
+    return try directory.openRegular(entry: name, path: path)
+  }
+
+  /// The same of an entry of this directory; `path` is for the error.
+  func openRegular(
+    entry name: [UInt8], path: [UInt8]
+  ) throws(DiskError) -> (file: OpenFile, status: FileStatistics) {
     let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
-    var opened = result { withName(name) { openat(directory.descriptor, $0, flags | mantel_o_noatime) } }
+    var opened = result { withName(name) { openat(descriptor, $0, flags | mantel_o_noatime) } }
     if opened == -Int(EPERM) {
-      opened = result { withName(name) { openat(directory.descriptor, $0, flags) } }
+      opened = result { withName(name) { openat(descriptor, $0, flags) } }
     }
     guard opened >= 0 else { throw DiskError(call: opened, path: path, operation: "open") }
     let file = OpenFile(Int32(opened))

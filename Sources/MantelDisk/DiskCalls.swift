@@ -14,6 +14,8 @@ package struct DiskCalls: Sendable {
   package var fsync: @Sendable (Int32) -> Int
   package var fdatasync: @Sendable (Int32) -> Int
   package var syncfs: @Sendable (Int32) -> Int
+  /// Writes a file's dirty pages and reports its write errors, without making anything durable.
+  package var writeOut: @Sendable (Int32) -> Int
   /// Never replaces: `-EEXIST` if the target is there.
   package var rename: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
   package var link: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
@@ -36,6 +38,7 @@ package struct DiskCalls: Sendable {
     fsync: { descriptor in result { Glibc.fsync(descriptor) } },
     fdatasync: { descriptor in result { Glibc.fdatasync(descriptor) } },
     syncfs: { descriptor in Int(mantel_syncfs(descriptor)) },
+    writeOut: { descriptor in Int(mantel_write_out(descriptor)) },
     rename: { source, name, target, newName in
       withName(name) { old in withName(newName) { Int(mantel_rename_noreplace(source, old, target, $0)) } }
     },

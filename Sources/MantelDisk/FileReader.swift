@@ -66,18 +66,28 @@ package enum FileReader {
     let (file, before) = try root.openRegular(path)
     let isLocal = FilesystemFacts.isLocal(file)
     let isSynced = fsync ? try sync(file, path: path, isLocal: isLocal, calls) : false
+    return try hash(
+      file, before, path: path, isLocal: isLocal, isDurable: isSynced && isLocal,
+      shouldContinue: shouldContinue)
+  }
+
+  /// Hashes an open file; `buffer` is used if it is large enough.
+  static func hash(
+    _ file: OpenFile, _ before: FileStatistics, path: [UInt8], isLocal: Bool, isDurable: Bool,
+    buffer: UnsafeMutableRawBufferPointer? = nil, shouldContinue: () -> Bool
+  ) throws(DiskError) -> HashedFile {
     let digests = try ContentDigests(
-      of: file, size: before.stamp.size, path: path, shouldContinue: shouldContinue)
+      of: file, size: before.stamp.size, path: path, buffer: buffer, shouldContinue: shouldContinue)
     let after = try file.status(path)
     return HashedFile(
       content: digests.content, size: before.stamp.size, manifest: digests.manifest,
       manifestHash: digests.manifest?.hash, stampBefore: before.stamp, stampAfter: after.stamp,
-      isDurable: isSynced && isLocal, isLocal: isLocal, linkCount: after.linkCount)
+      isDurable: isDurable, isLocal: isLocal, linkCount: after.linkCount)
   }
 
   /// False where a sync proves nothing, or the filesystem has none. Elsewhere a failed one is an error: the bytes that
   /// can be read now may be in memory only.
-  private static func sync(
+  static func sync(
     _ file: OpenFile, path: [UInt8], isLocal: Bool, _ calls: DiskCalls
   ) throws(DiskError) -> Bool {
     let outcome = calls.fsync(file.descriptor)
@@ -133,7 +143,7 @@ struct ContentDigests {
   /// Reads exactly `size` bytes; throws `.changed` if the file ends before or goes on after them.
   init(
     of file: OpenFile, size: UInt64, path: [UInt8], withBlocks: Bool = true,
-    shouldContinue: () -> Bool = { true }
+    buffer lent: UnsafeMutableRawBufferPointer? = nil, shouldContinue: () -> Bool = { true }
   ) throws(DiskError) {
     guard size <= Limits.contentBytes else { throw DiskError(.tooLarge, path: path, operation: "hash") }
     let layout = UnitLayout(size: size)
@@ -143,9 +153,16 @@ struct ContentDigests {
     blocks.reserveCapacity(hasBlocks ? layout.blockCount : 0)
     // One byte more than the file has, so that growth shows.
     let capacity = Int(min(UInt64(FileReader.bufferBytes), size + 1))
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 64)
-    defer { buffer.deallocate() }
-    posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
+    let isLent = (lent?.count ?? 0) >= capacity
+    let buffer: UnsafeMutableRawBufferPointer
+    if let lent, isLent {
+      buffer = UnsafeMutableRawBufferPointer(rebasing: lent[..<capacity])
+    } else {
+      buffer = .allocate(byteCount: capacity, alignment: 64)
+    }
+    defer { if !isLent { buffer.deallocate() } }
+    // One read brings all of a small file.
+    if size >= UInt64(FileReader.bufferBytes) { posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_SEQUENTIAL) }
     var position: UInt64 = 0
     while position <= size {
       guard shouldContinue() else { throw DiskError(.cancelled, path: path, operation: "hash") }

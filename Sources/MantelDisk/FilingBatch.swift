@@ -78,6 +78,9 @@ struct FilingBatch {
     case replica([UInt8])
   }
 
+  /// Of a replica file.
+  static let fileMode: UInt32 = 0o444
+
   let replica: Replica
   let root: Directory
   let staging: Directory
@@ -89,6 +92,9 @@ struct FilingBatch {
   var movedOn: Set<[UInt8]> = []
   /// The directory that was asked for last: its path, and the one that it really has.
   var lastParent: (asked: [UInt8], path: [UInt8], directory: Directory)?
+
+  /// The directory of the file that was looked at last, once all names are given.
+  private var lastSeen: (path: [UInt8], directory: Directory)?
 
   var calls: DiskCalls { replica.calls }
 
@@ -187,6 +193,7 @@ struct FilingBatch {
     _ content: ContentID, mtime: Int64, keepsFile: Bool
   ) throws(Stop) -> Prepared? {
     let name = Array(content.hex.utf8)
+    if !keepsFile, let known = try dressByName(name, content, mtime: mtime) { return known }
     let opened: (file: OpenFile, status: FileStatistics)
     do throws(DiskError) {
       opened = try staging.openRegular(name)
@@ -206,6 +213,19 @@ struct FilingBatch {
     try dress(file, mtime: mtime)
     return Prepared(
       name: name, file: keepsFile ? file : nil, stamp: opened.status.stamp, content: content, isCopy: false)
+  }
+
+  /// The same without opening a file that this process has verified: nil when that cannot be had.
+  private func dressByName(
+    _ name: [UInt8], _ content: ContentID, mtime: Int64
+  ) throws(Stop) -> Prepared? {
+    guard replica.verified(content) != nil, let status = try? staging.entryStatus(name, path: name),
+      status.isRegular, status.linkCount == 1, status.mode & 0o7777 == Self.fileMode
+    else { return nil }
+    let times = Self.times(mtime)
+    let set = result { withName(name) { utimensat(staging.descriptor, $0, times, AT_SYMLINK_NOFOLLOW) } }
+    guard set >= 0 else { return nil }
+    return Prepared(name: name, file: nil, stamp: status.stamp, content: content, isCopy: false)
   }
 
   /// Nil when no source is there: the copy may be, from a run that was cut off.
@@ -256,14 +276,18 @@ struct FilingBatch {
   /// Mode and mtime of a replica file. A filesystem that knows no modes, or coarser times, keeps what it can.
   func dress(_ file: OpenFile, mtime: Int64) throws(Stop) {
     let lenient = [0, -Int(EPERM), -Int(EOPNOTSUPP), -Int(EINVAL), -Int(ENOSYS)]
-    let mode = result { fchmod(file.descriptor, 0o444) }
+    let mode = result { fchmod(file.descriptor, Self.fileMode) }
     guard lenient.contains(mode) else {
       throw .disk(DiskError(call: mode, path: [], operation: "set mode"))
     }
-    // UTIME_OMIT: the access time stays.
-    let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(nanoseconds: mtime)]
+    let times = Self.times(mtime)
     let set = result { futimens(file.descriptor, times) }
     guard lenient.contains(set) else { throw .disk(DiskError(call: set, path: [], operation: "set times")) }
+  }
+
+  /// UTIME_OMIT: the access time stays.
+  private static func times(_ mtime: Int64) -> [timespec] {
+    [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(nanoseconds: mtime)]
   }
 
   /// Whether the disk, not the cache, has the content's bytes in a file whose history is not known. Syncs it.
@@ -333,20 +357,33 @@ struct FilingBatch {
     }
   }
 
-  private func finished(_ outcome: Outcome) -> FilingResult {
+  private mutating func finished(_ outcome: Outcome) -> FilingResult {
     switch outcome {
     case .removed(let path): return .done(path: path, nil)
     case .ended(let result): return result
     case .placed(let path) where movedOn.contains(path): return .done(path: path, nil)
     case .placed(let path), .adopted(let path):
       do {
-        let stamp = try root.status(path).stamp
+        let stamp = try status(path).stamp
         if case .adopted = outcome { return .adopted(path: path, stamp) }
         return .done(path: path, stamp)
       } catch {
         return .failed(FilingFailure(error))
       }
     }
+  }
+
+  /// Files come in directory order: the last one's directory is kept open.
+  private mutating func status(_ path: [UInt8]) throws(DiskError) -> FileStatistics {
+    let parent = Self.parentPath(path)
+    let directory: Directory
+    if let lastSeen, lastSeen.path == parent {
+      directory = lastSeen.directory
+    } else {
+      directory = try parent.isEmpty ? root : root.directory(parent)
+      lastSeen = (parent, directory)
+    }
+    return try directory.entryStatus(Self.leaf(path), path: path)
   }
 
   /// Lifts a disk error into the reasons that end an operation.
@@ -362,6 +399,8 @@ struct FilingBatch {
 extension Replica {
   /// With nothing staged and nothing to sync, no descriptor is kept open: the disk can be unmounted.
   func releaseIfIdle() {
-    if state.withLock({ $0.verified.isEmpty && $0.openStages == 0 }) { syncer.unwatch() }
+    if state.withLock({ $0.verified.isEmpty && $0.reserved.isEmpty && $0.openStages == 0 }) {
+      syncer.unwatch()
+    }
   }
 }

@@ -37,10 +37,16 @@ final class OpenFile: Sendable {
 
   /// Up to `count` bytes from `offset`; fewer only at the end of the file.
   func bytes(at offset: UInt64, count: Int, path: [UInt8]) throws(DiskError) -> [UInt8] {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
-    defer { buffer.deallocate() }
-    let filled = try read(into: buffer, at: offset, path: path)
-    return Array(buffer[..<filled])
+    var failure: DiskError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      do throws(DiskError) {
+        filled = try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset, path: path)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
   }
 
   /// Writes all bytes at `offset`.

@@ -22,6 +22,8 @@ package final class Replica: Sendable {
   struct State {
     var place: Place?
     var verified: [ContentID: VerifiedStage] = [:]
+    /// Contents that are being written into the staging area under their names.
+    var reserved: Set<ContentID> = []
     var keptFiles = 0
     var lastTemporary: UInt64 = 0
     /// Contents that are being written.

@@ -320,6 +320,9 @@ extension Replica {
   /// Whether this process has checked the staged bytes of a content, and they are there still.
   package func isVerified(_ content: ContentID) -> Bool { verified(content) != nil }
 
+  /// Bytes of a content that this process has verified, and that is not landed yet; nil for any other.
+  package func stagedSize(_ content: ContentID) -> UInt64? { verified(content)?.size }
+
   /// Contents that lie in the staging area, with the length of their files, ascending.
   package func stagedContents() throws(DiskError) -> [(ContentID, UInt64)] {
     let staging = try staging(mounted())

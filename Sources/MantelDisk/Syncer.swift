@@ -15,8 +15,8 @@ final class Syncer: Sendable {
   /// fsyncs under way at once.
   private static let width = 8
   /// A syncfs that took longer writes other programs' data too: then files are synced by themselves for a while.
-  private static let slow: Duration = .seconds(1)
-  private static let rest: Duration = .seconds(30)
+  static let slow: Duration = .seconds(1)
+  static let rest: Duration = .seconds(30)
 
   private let calls: DiskCalls
   private let state = Mutex(State())
@@ -58,14 +58,14 @@ final class Syncer: Sendable {
     return min(0, outcome)
   }
 
-  private static func bootNanoseconds() -> Int64 {
+  static func bootNanoseconds() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_BOOTTIME, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
   /// syncfs tells of write errors since Linux 5.8; before, it may say yes to lost bytes.
-  private static func syncfsReportsErrors() -> Bool {
+  static func syncfsReportsErrors() -> Bool {
     var names = utsname()
     guard uname(&names) == 0 else { return false }
     let release = withUnsafeBytes(of: &names.release) { Array($0.prefix { $0 != 0 }) }

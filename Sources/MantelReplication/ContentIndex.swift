@@ -55,6 +55,17 @@ struct ContentIndex: Sendable {
     set(id, sets.heldLive, live && isHeld)
   }
 
+  /// The same for many contents that are live now; ascending.
+  mutating func placeLive(_ contents: [ContentID], in library: MachineID) {
+    let sets = sets(of: library)
+    let ids = contents.map(\.digest)
+    let heldIDs = ids.filter { index.contains($0, in: held) }
+    index.insert(sorted: ids, into: sets.wanted)
+    index.insert(sorted: ids, into: sets.live)
+    index.insert(sorted: heldIDs, into: sets.heldWanted)
+    index.insert(sorted: heldIDs, into: sets.heldLive)
+  }
+
   mutating func setHeld(_ content: ContentID, _ isHeld: Bool) {
     let id = content.digest
     set(id, held, isHeld)
@@ -77,6 +88,11 @@ struct ContentIndex: Sendable {
 
   func isWanted(_ content: ContentID, in library: MachineID) -> Bool {
     byLibrary[library].map { index.contains(content.digest, in: $0.wanted) } ?? false
+  }
+
+  /// Whether the library of some other machine wants it.
+  func isWantedByOther(than machine: MachineID, _ content: ContentID) -> Bool {
+    byLibrary.contains { $0.key != machine && index.contains(content.digest, in: $0.value.wanted) }
   }
 
   func isLive(_ content: ContentID, in library: MachineID) -> Bool {

@@ -52,7 +52,8 @@ package enum ReplicationAction: Sendable {
   case link(LinkID, LinkCommand)
   /// Look at a file again (stat), and report what was seen.
   case look(FolderID, [UInt8])
-  case hash(FolderID, [UInt8])
+  /// Hash these files of a folder, make them durable, and report all of them in one `hashed`.
+  case hash(FolderID, [[UInt8]])
   /// Look whether a folder's root (the empty path) and these directories are there; report `inspected` in any case.
   case inspect(FolderID, [[UInt8]])
   /// Hash the staging file of a large content as a whole and report `contentAssembled`.

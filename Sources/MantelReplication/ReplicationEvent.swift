@@ -94,6 +94,17 @@ package enum HashOutcome: Sendable {
   case notDurable
 }
 
+/// One file of a hash job, and what came of it.
+package struct FileHash: Sendable {
+  package var path: [UInt8]
+  package var outcome: HashOutcome
+
+  package init(_ path: [UInt8], _ outcome: HashOutcome) {
+    self.path = path
+    self.outcome = outcome
+  }
+}
+
 /// How much room a filesystem has, in bytes.
 package struct DiskSpace: Hashable, Sendable {
   package var free: UInt64
@@ -143,7 +154,8 @@ package enum ReplicationEvent: Sendable {
   case scanEnded(FolderID, isComplete: Bool)
   case sighted(FolderID, [UInt8], FileSight)
   case directoryGone(FolderID, [UInt8])
-  case hashed(FolderID, [UInt8], HashOutcome)
+  /// What came of a `hash` action: each of its files once.
+  case hashed(FolderID, [FileHash])
 
   // Links
   case linkOpened(LinkID, LinkOpening)
@@ -162,8 +174,8 @@ package enum ReplicationEvent: Sendable {
   case cloneMet(peer: MachineID, isTold: Bool)
 
   // Transfer
-  /// The unit's bytes matched its hash and lie in the staging file.
-  case unitVerified(LinkID, UnitID)
+  /// The bytes of these units matched their hashes and lie in the staging area.
+  case unitsVerified(LinkID, [UnitID])
   case manifestVerified(LinkID, ContentID, Manifest)
   /// The bytes did not match: the link's peer sent something else than it was asked for.
   case unitCorrupt(LinkID, UnitID)

@@ -8,6 +8,10 @@ package struct ReplicationSettings: Sendable {
   package var publishAfterFirst: Duration = .milliseconds(200)
   /// Between heads under sustained load.
   package var publishInterval: Duration = .seconds(2)
+  /// While so many files are still to be hashed, a head waits for them, ...
+  package var manyHashes = 16
+  /// ... but no longer than `publishInterval`, nor for more changes than these.
+  package var publishFiles = 8_192
   /// Heads within as many `publishInterval`s that still count as no load.
   package var publishBurst = 3
   /// A deletion waits this long, so that a move is told from it.
@@ -27,12 +31,20 @@ package struct ReplicationSettings: Sendable {
   package var sampledFiles = 100
   /// Agent time that a crash may lose.
   package var agentTimeSaved: Duration = .seconds(60)
-  /// Files being hashed at once (the pool has its own number of threads).
+  /// Files, and bytes of them, that one hashing thread gets at once.
+  package var hashJobFiles = 256
+  package var hashJobBytes: UInt64 = 16 << 20
+  /// Files given to hashing threads at once, whatever their sizes (the pool has its own number of threads).
   package var hashesInFlight = 8
-  /// Pending ledger rows in memory before they are written.
-  package var pendingRows = 512
+  /// Files, and bytes of them, given to hashing threads at once when they are small: enough for as long as a head of
+  /// many files takes to be written.
+  package var smallHashesInFlight = 8_192
+  package var hashBytesInFlight: UInt64 = 128 << 20
+  /// Pending ledger rows in memory before they are written. More than a scan is ahead of the hashes: most rows of a first
+  /// scan are written once, when the file is published.
+  package var pendingRows = 32_768
   /// Files that wait to settle or to be hashed before scans pause.
-  package var filesWaiting = 8_192
+  package var filesWaiting = 16_384
   package var batchFiles = 4_096
   /// Rows of contents of which nothing is here that are filed in one event.
   package var absentRows = 10_000

@@ -41,6 +41,7 @@ package struct Replicator: ~Copyable {
   var lastJob: UInt64 = 0
   var lastBatch: UInt64 = 0
   var actions: [ReplicationAction] = []
+  var availability = AvailabilityNews()
 
   /// Loads everything from the store. `room` is nil until the disk was looked at; `guarded` is what the replica's guard
   /// file says was published last, nil when it cannot be read.
@@ -85,13 +86,18 @@ package struct Replicator: ~Copyable {
     actions.append(.keepGuard(libraries[machine]?.installed))
   }
 
-  /// Takes an event in and returns what has to be done now.
+  /// Takes an event in and returns what has to be done now. Whatever the event leads to is one transaction, committed
+  /// when this returns: before any of its actions is carried out.
   package mutating func handle(
     _ event: ReplicationEvent, now: Now
   ) throws(StoreError) -> [ReplicationAction] {
-    try countTime(now: now)
-    try take(event, now: now)
-    try advance(now: now)
+    let store = store
+    try store.atomically { () throws(StoreError) in
+      try countTime(now: now)
+      try take(event, now: now)
+      try advance(now: now)
+      announceAvailability()
+    }
     defer { actions.removeAll(keepingCapacity: true) }
     return actions
   }
@@ -123,7 +129,7 @@ package struct Replicator: ~Copyable {
     case .scanEnded(let id, let isComplete): try scanEnded(id, isComplete: isComplete, now: now)
     case .sighted(let id, let path, let sight): try sighted(id, path, sight, now: now)
     case .directoryGone(let id, let path): try directoryGone(id, path, now: now)
-    case .hashed(let id, let path, let outcome): try hashed(id, path, outcome, now: now)
+    case .hashed(let id, let files): try hashed(id, files, now: now)
     case .linkOpened(let link, let opening): try opened(link, opening, now: now)
     case .linkClosed(let link): closed(link)
     case .rosterReceived(let link, let statements): try received(roster: statements, from: link, now: now)
@@ -148,7 +154,7 @@ package struct Replicator: ~Copyable {
 
   private mutating func takeTransfer(_ event: ReplicationEvent, now: Now) throws(StoreError) {
     switch event {
-    case .unitVerified(let link, let unit): try verified(unit, link: link)
+    case .unitsVerified(let link, let units): for unit in units { try verified(unit, link: link) }
     case .manifestVerified(let link, let content, let manifest):
       try verified(manifest, of: content, link: link, now: now)
     case .unitCorrupt(let link, let unit): corrupt(unit, link: link, now: now)

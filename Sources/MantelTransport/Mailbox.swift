@@ -96,8 +96,8 @@ final class Mailbox: Sendable {
     return isTaken
   }
 
-  func answered(_ query: QueryID, _ answer: StoreAnswer) {
-    update { $0.next.answers.append((query, answer)) }
+  func answered(_ answers: [(QueryID, StoreAnswer)]) {
+    update { $0.next.answers += answers }
   }
 
   func wrote(_ bytes: Int) {

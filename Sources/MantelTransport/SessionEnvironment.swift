@@ -32,9 +32,10 @@ package protocol SessionEnvironment: Sendable {
     for peer: MachineID, isDialer: Bool, session: SessionID
   ) async -> SessionConfiguration?
 
-  /// Answers what the peer asked of the store. Several are in progress at once. A session ends without waiting for
-  /// answers, and `run()` waits a bounded time: what comes after `ended` is thrown away.
-  func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer
+  /// Answers what the peer asked of the store: several reads, or one question of another kind; an answer for each. Several
+  /// calls are in progress at once. A session ends without waiting for answers, and `run()` waits a bounded time: what
+  /// comes after `ended` is thrown away.
+  func answer(_ queries: [StoreQuery], for session: SessionID) async -> [StoreAnswer]
 
   /// Takes one event; the next comes when this returns. A slow return stops reading from the peer.
   func received(_ event: SessionEvent, on session: SessionID) async

@@ -52,6 +52,7 @@ struct SessionLoop: ~Copyable {
   /// Returns when the session has ended and every event of it is with the delivery; closes the channel.
   mutating func run() async {
     drain()
+    askWaiting()
     submit()
     while !isClosing {
       let takesInbound = link.delivery.hasRoom() && !isUnreadable
@@ -80,7 +81,6 @@ struct SessionLoop: ~Copyable {
     }
     for (query, answer) in batch.answers {
       queriesRunning -= 1
-      startWaitingQuery()
       session.answered(query, answer, now: now)
       drain()
     }
@@ -96,6 +96,7 @@ struct SessionLoop: ~Copyable {
       }
     }
     drain()
+    askWaiting()
   }
 
   /// Adds received buffers behind the part of a frame that is left. A new buffer each time: frames that were handed on
@@ -148,7 +149,6 @@ struct SessionLoop: ~Copyable {
         if outgoing.readableBytes >= limits.writeBytes { submit() }
       case .query(let id, let query):
         queriesWaiting.append((id, query))
-        startWaitingQuery()
       case .deliver(let event):
         link.delivery.add(event)
         observe(link, event)
@@ -169,11 +169,13 @@ struct SessionLoop: ~Copyable {
     outgoing = ByteBuffer()
   }
 
-  private mutating func startWaitingQuery() {
-    guard queriesRunning < limits.concurrentQueries, !queriesWaiting.isEmpty else { return }
-    let (id, query) = queriesWaiting.removeFirst()
-    queriesRunning += 1
-    queries.ask(id, query, for: link)
+  /// All that one batch of inputs led to is asked at once: many small files are one piece of work.
+  private mutating func askWaiting() {
+    let count = min(limits.concurrentQueries - queriesRunning, queriesWaiting.count)
+    guard count > 0 else { return }
+    queriesRunning += count
+    queries.ask(Array(queriesWaiting.prefix(count)), for: link)
+    queriesWaiting.removeFirst(count)
   }
 
   // MARK: Time

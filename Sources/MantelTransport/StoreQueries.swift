@@ -35,18 +35,35 @@ final class StoreQueries: Sendable {
     self.limit = limit
   }
 
-  /// Asks, and puts the answer into the session's mailbox.
-  func ask(_ id: QueryID, _ query: StoreQuery, for link: SessionLink) {
+  /// Reads that are asked for in one piece: a hop between threads costs as much as a small file, and two threads shall
+  /// have something to do.
+  private static let readsAtOnce = 8
+
+  /// Asks, and puts the answers into the session's mailbox.
+  func ask(_ questions: [(QueryID, StoreQuery)], for link: SessionLink) {
     let (session, peer, mailbox) = (link.id, link.peer, link.connection.mailbox)
     let isTaken = state.withLock { state in
       guard state.leftBehind[peer, default: 0] < limit else { return false }
-      state.running[session, default: 0] += 1
+      state.running[session, default: 0] += questions.count
       return true
     }
-    guard isTaken else { return mailbox.answered(id, .refused(.busy)) }
+    guard isTaken else { return mailbox.answered(questions.map { ($0.0, .refused(.busy)) }) }
+    var reads: [(QueryID, StoreQuery)] = []
+    for question in questions {
+      if case .read = question.1 { reads.append(question) } else { ask([question], session, mailbox) }
+    }
+    while !reads.isEmpty {
+      ask(Array(reads.prefix(Self.readsAtOnce)), session, mailbox)
+      reads.removeFirst(min(Self.readsAtOnce, reads.count))
+    }
+  }
+
+  private func ask(_ questions: [(QueryID, StoreQuery)], _ session: SessionID, _ mailbox: Mailbox) {
     Task { [self] in
-      mailbox.answered(id, await environment.answer(query, for: session))
-      answered(session)
+      let answers = await environment.answer(questions.map(\.1), for: session)
+      precondition(answers.count == questions.count, "an answer to each question")
+      mailbox.answered(Array(zip(questions.map(\.0), answers)))
+      answered(session, questions.count)
     }
   }
 
@@ -59,12 +76,12 @@ final class StoreQueries: Sendable {
     }
   }
 
-  private func answered(_ session: SessionID) {
+  private func answered(_ session: SessionID, _ count: Int) {
     let waiter = state.withLock { state in
-      let rest = state.running[session, default: 1] - 1
+      let rest = state.running[session, default: count] - count
       state.running[session] = rest > 0 ? rest : nil
       if let peer = state.left[session] {
-        let behind = state.leftBehind[peer, default: 1] - 1
+        let behind = state.leftBehind[peer, default: count] - count
         state.leftBehind[peer] = behind > 0 ? behind : nil
         if rest == 0 { state.left[session] = nil }
       }

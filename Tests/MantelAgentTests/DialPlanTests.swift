@@ -56,6 +56,26 @@ import Testing
     #expect(due(plan, wanted: [ben], after: DialPlan.answerLife) == [.init(address: address, machine: nil)])
   }
 
+  /// Nobody is woken to find that there is nothing to do: not while all are connected, not before a wait is over.
+  @Test func thePlanSaysWhenToLookAgain() {
+    var plan = DialPlan()
+    func next(wanted: Set<MachineID>, after: Duration = .zero) -> Instant? {
+      plan.nextLook(wanted: wanted, remembered: [ben: [address]], own: [], now: start + after)
+    }
+    #expect(next(wanted: []) == nil)
+    #expect(next(wanted: [ben]) == start + DialPlan.longestLook)
+    plan.failed(address, isStranger: false, now: start)
+    #expect(next(wanted: [ben]) == start + DialPlan.shortestWait)
+    #expect(due(plan, wanted: [ben], remembered: [ben: [address]], after: DialPlan.shortestWait).count == 1)
+    // While it is dialled, its end is the news.
+    plan.began(address, now: start + .seconds(1))
+    #expect(next(wanted: [ben], after: .seconds(1)) == start + .seconds(1) + DialPlan.longestLook)
+    // An address that another machine answered at is worth a try again when that is long ago.
+    plan.answered(address, by: cleo, now: start + .seconds(2))
+    let old = DialPlan.answerLife - .seconds(1)
+    #expect(next(wanted: [ben], after: .seconds(2) + old) == start + .seconds(2) + DialPlan.answerLife)
+  }
+
   @Test func failuresWaitLongerEachTimeAndStrangersLongest() {
     var plan = DialPlan()
     plan.discovered("ben", [address], now: start)

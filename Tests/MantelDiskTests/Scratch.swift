@@ -104,6 +104,7 @@ final class FaultyCalls: Sendable {
       fsync: { a in self.run("fsync") { system.fsync(a) } },
       fdatasync: { a in self.run("fdatasync") { system.fdatasync(a) } },
       syncfs: { a in self.run("syncfs") { system.syncfs(a) } },
+      writeOut: { a in self.run("writeOut") { system.writeOut(a) } },
       rename: { a, b, c, d in self.run("rename", newName: d) { system.rename(a, b, c, d) } },
       link: { a, b, c, d in self.run("link", newName: d) { system.link(a, b, c, d) } },
       unlink: { a, b, c in self.run("unlink") { system.unlink(a, b, c) } },

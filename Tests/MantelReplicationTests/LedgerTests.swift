@@ -101,7 +101,7 @@ import Testing
     let desk = try SingleMachine()
     let stamp = desk.stamp(10)
     try desk.scan(["a": stamp])
-    try desk.send(.hashed(SingleMachine.folderID, bytes("a"), .unreadable(errno: 13)))
+    try desk.send(.hashed(SingleMachine.folderID, [FileHash(bytes("a"), .unreadable(errno: 13))]))
     #expect(
       try desk.status("a")
         == .skipped(.unreadable(errno: 13)))
@@ -122,7 +122,7 @@ import Testing
     let order = desk.head?.order
     let stamp = desk.stamp(10)
     try desk.sight("a", .file(stamp, isClosed: true))
-    try desk.send(.hashed(SingleMachine.folderID, bytes("a"), .notDurable))
+    try desk.send(.hashed(SingleMachine.folderID, [FileHash(bytes("a"), .notDurable)]))
     try desk.pass(.seconds(30))
     #expect(desk.head?.order == order)
     #expect(try desk.ownEntries(of: b).map(\.state.isLive) == (isKnown ? [true] : []))

@@ -62,7 +62,7 @@ import Testing
     case 2: try desk.scan([:])
     default:
       try desk.sight("d/a", .file(fresh(desk, 9), isClosed: true))
-      try desk.send(.hashed(SingleMachine.folderID, bytes("d/a"), .gone))
+      try desk.send(.hashed(SingleMachine.folderID, [FileHash(bytes("d/a"), .gone)]))
     }
     try desk.pass(.seconds(100))
     #expect(try isLive(desk, a))

@@ -11,7 +11,7 @@ extension SimulatedHousehold {
     case .link(let link, let command):
       if let end = machine.links[link], end.isOpen { try obey(command, link, from: index, to: end.peer) }
     case .look(_, let path): work(at: index) { [self] in try handle(machine.look(path), at: index) }
-    case .hash(_, let path): work(at: index) { [self] in try handle(machine.hash(path), at: index) }
+    case .hash(_, let paths): work(at: index) { [self] in try handle(machine.hash(paths), at: index) }
     case .inspect(let folder, let places):
       work(at: index) { [self] in try handle(.inspected(folder, machine.found(places)), at: index) }
     case .assemble(let content, let manifest):
@@ -131,7 +131,8 @@ extension ReplicationEvent {
     case .jobEnded(let link, let job, let outcome): "job \(link.number) \(job.number) \(outcome)"
     case .availabilityChanged(let link, let added, let removed):
       "available \(link.number) \(added.map(\.digest.word0)) \(removed.map(\.digest.word0))"
-    case .unitVerified(let link, let unit): "verified \(link.number) \(unit.traced)"
+    case .unitsVerified(let link, let units):
+      "verified \(link.number) \(units.map(\.traced).joined(separator: " "))"
     case .manifestVerified(let link, let content, _): "manifest \(link.number) \(content.digest.word0)"
     case .unitCorrupt(let link, let unit): "corrupt \(link.number) \(unit.traced)"
     case .unitEnded(let link, let unit, let outcome): "unit \(link.number) \(unit.traced) \(outcome)"
@@ -142,7 +143,8 @@ extension ReplicationEvent {
     case .filed(let batch, let results):
       "filed \(batch.number) \(results.map(\.traced).joined(separator: " "))"
     case .sighted(_, let path, _): "sighted \(String(decoding: path, as: UTF8.self))"
-    case .hashed(_, let path, _): "hashed \(String(decoding: path, as: UTF8.self))"
+    case .hashed(_, let files):
+      "hashed \(files.map { String(decoding: $0.path, as: UTF8.self) }.joined(separator: " "))"
     case .directoryScanned(_, let sight): "scanned \(sight.files.count)"
     case .reread(let target, let outcome): "reread \(target) \(outcome)"
     case .setAside(let path, let outcome): "aside \(String(decoding: path, as: UTF8.self)) \(outcome)"

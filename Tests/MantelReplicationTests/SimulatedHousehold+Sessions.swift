@@ -277,6 +277,12 @@ extension SimulatedHousehold {
     default: return try handle(.unitCorrupt(link, unit), at: index)
     }
     let life = machines[index].life
-    later(within: 3) { [self] in try report(.unitVerified(link, unit), at: index, life: life) }
+    machines[index].verifiedUnits[link, default: []].append(unit)
+    later(within: 3) { [self] in
+      guard machines[index].life == life,
+        let units = machines[index].verifiedUnits.removeValue(forKey: link)
+      else { return }
+      try handle(.unitsVerified(link, units), at: index)
+    }
   }
 }

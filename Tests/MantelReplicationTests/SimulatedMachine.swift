@@ -16,6 +16,8 @@ final class SimulatedMachine {
   private(set) var replicator: Replicator
   /// Counts the processes of this machine: work of an earlier one reports to nobody.
   private(set) var life = 0
+  /// Units that were verified and not reported yet: what comes close together is one event.
+  var verifiedUnits: [LinkID: [UnitID]] = [:]
   /// The user's folder.
   private(set) var own: [[UInt8]: SimulatedFile] = [:]
   /// Contents of own files that the user changed or took away, ever: only the replica can answer for them.
@@ -92,6 +94,7 @@ final class SimulatedMachine {
   /// The process dies and starts again: memory is gone, catalog and disks stay. Returns what the new one finds.
   func restart(now: Now) throws -> [ReplicationEvent] {
     life += 1
+    verifiedUnits = [:]
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
     replicator = try Self.load(
       key, statements, catalog, settings, now, guarded: replica.isMounted ? replica.guarded : nil)
@@ -242,13 +245,17 @@ final class SimulatedMachine {
     return .sighted(folder.id, path, sight)
   }
 
-  func hash(_ path: [UInt8]) -> ReplicationEvent {
-    guard let file = present[path] else { return .hashed(folder.id, path, .gone) }
-    return .hashed(
-      folder.id, path,
-      .hashed(
-        content: file.content, manifest: file.payload.manifestHash, before: file.stamp, after: file.stamp,
-        isHeld: true))
+  func hash(_ paths: [[UInt8]]) -> ReplicationEvent {
+    .hashed(
+      folder.id,
+      paths.map { path in
+        guard let file = present[path] else { return FileHash(path, .gone) }
+        return FileHash(
+          path,
+          .hashed(
+            content: file.content, manifest: file.payload.manifestHash, before: file.stamp, after: file.stamp,
+            isHeld: true))
+      })
   }
 
   /// What a look at the folder's places finds.

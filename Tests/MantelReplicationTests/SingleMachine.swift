@@ -9,6 +9,12 @@ func content(_ name: String) -> ContentID { ContentID(SummaryHash.sha256(Array(n
 
 func bytes(_ path: String) -> [UInt8] { Array(path.utf8) }
 
+extension ReplicationEvent {
+  static func unitVerified(_ link: LinkID, _ unit: UnitID) -> ReplicationEvent {
+    .unitsVerified(link, [unit])
+  }
+}
+
 /// One machine's decisions, driven by hand: every action that they ask for is recorded and nothing is carried out.
 final class SingleMachine {
   static let folderID = FolderID(high: 0, low: 1)
@@ -169,10 +175,14 @@ final class SingleMachine {
   ) throws {
     try send(
       .hashed(
-        Self.folderID, bytes(path),
-        .hashed(
-          content: content, manifest: manifest, before: before ?? stamp, after: stamp,
-          isHeld: isHeld)))
+        Self.folderID,
+        [
+          FileHash(
+            bytes(path),
+            .hashed(
+              content: content, manifest: manifest, before: before ?? stamp, after: stamp,
+              isHeld: isHeld))
+        ]))
   }
 
   /// A file is written, closed and hashed; not yet published.
@@ -388,7 +398,8 @@ extension [ReplicationAction] {
   }
 
   var looks: [[UInt8]] { compactMap { if case .look(_, let path) = $0 { path } else { nil } } }
-  var hashes: [[UInt8]] { compactMap { if case .hash(_, let path) = $0 { path } else { nil } } }
+  var hashes: [[UInt8]] { hashJobs.flatMap(\.self) }
+  var hashJobs: [[[UInt8]]] { compactMap { if case .hash(_, let paths) = $0 { paths } else { nil } } }
   var published: [HeadOrder] {
     compactMap { if case .published(let order) = $0 { order } else { nil } }
   }

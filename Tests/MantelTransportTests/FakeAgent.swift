@@ -146,7 +146,13 @@ final class FakeAgent: SessionEnvironment {
       household: household, local: key.machine, peer: peer, isDialer: isDialer, hello: hello)
   }
 
-  func answer(_ query: StoreQuery, for session: SessionID) async -> StoreAnswer {
+  func answer(_ queries: [StoreQuery], for session: SessionID) async -> [StoreAnswer] {
+    var answers: [StoreAnswer] = []
+    for query in queries { answers.append(await answer(query)) }
+    return answers
+  }
+
+  private func answer(_ query: StoreQuery) async -> StoreAnswer {
     if let delay = answerDelay.withLock({ $0 }) { await delay() }
     guard case .read(let unit, let offset, let count) = query, let bytes = contents[unit.content] else {
       return .refused(.notHeld)

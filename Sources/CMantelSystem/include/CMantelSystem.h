@@ -22,6 +22,9 @@ int32_t mantel_reflink(int32_t target, int32_t source);
 // Copies inside the kernel from and to the descriptors' positions.
 int64_t mantel_copy_range(int32_t source, int32_t target, size_t count);
 int32_t mantel_syncfs(int32_t descriptor);
+// Writes a file's dirty pages, waits for them and reports write errors of the file that nobody was told of. Neither its
+// metadata nor the disk's own cache: a sync has to follow.
+int32_t mantel_write_out(int32_t descriptor);
 // Reserves blocks and sets the size.
 int32_t mantel_allocate(int32_t descriptor, uint64_t size);
 // Fills `buffer` with linux_dirent64 records; 0 at the end.

@@ -11,6 +11,8 @@ struct Transfers: Sendable {
   var large: [ContentID: LargeTransfer] = [:]
   /// Verified contents whose bytes lie in the staging area.
   var staged: Set<ContentID> = []
+  /// Bytes of those of them that came as one unit.
+  var stagedSizes: [ContentID: UInt64] = [:]
   /// Those of them that came in blocks. The catalog keeps their manifests until they are landed: by these their bytes are
   /// known again after a restart.
   var stagedLarge: Set<ContentID> = []
@@ -94,15 +96,19 @@ extension Replicator {
     transfers.isWorthLooking = false
     for id in links.keys.sorted() {
       var orders: [UnitOrder] = []
-      while let fetching = links[id]?.fetching, fetching.pausedUntil == nil,
-        fetching.orders.count < settings.linkUnits,
-        fetching.bytes < settings.linkBytes, let order = try nextOrder(for: id)
-      {
+      while mayOrder(of: id), let order = try nextOrder(for: id) {
         ask(id, for: order, now: now)
         orders.append(order)
       }
       if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
     }
+  }
+
+  /// Asked apart from the loop that orders: there a copy of what was ordered before would be made anew with each order.
+  private func mayOrder(of id: LinkID) -> Bool {
+    guard let fetching = links[id]?.fetching else { return false }
+    return fetching.pausedUntil == nil && fetching.orders.count < settings.linkUnits
+      && fetching.bytes < settings.linkBytes
   }
 
   private mutating func expireDelays(now: Now) {
@@ -301,7 +307,7 @@ extension Replicator {
 
   mutating func verified(_ unit: UnitID, link: LinkID) throws(StoreError) {
     takeBack(unit, exceptFrom: link)
-    fulfil(unit, link: link)
+    let bytes = fulfil(unit, link: link)
     switch unit.part {
     case .whole:
       if contents.isAvailable(unit.content), !transfers.staged.contains(unit.content) {
@@ -310,6 +316,8 @@ extension Replicator {
       } else {
         becameAvailable(unit.content)
       }
+      // Unless it was discarded, or nobody remembers what was asked for.
+      if bytes > 0, transfers.staged.contains(unit.content) { transfers.stagedSizes[unit.content] = bytes }
     case .block(let index):
       if transfers.large[unit.content] == nil, !transfers.staged.contains(unit.content) {
         actions.append(.discardStaged(unit.content))
@@ -410,11 +418,14 @@ extension Replicator {
   }
 
   /// The order is fulfilled.
-  private mutating func fulfil(_ unit: UnitID, link: LinkID) {
-    transfers.receivedBytes += forgetOrder(unit, link: link)
+  @discardableResult
+  private mutating func fulfil(_ unit: UnitID, link: LinkID) -> UInt64 {
+    let bytes = forgetOrder(unit, link: link)
+    transfers.receivedBytes += bytes
     transfers.takenOver[unit] = nil
     if transfers.inFlight[unit] == link { transfers.inFlight[unit] = nil }
     transfers.isWorthLooking = true
+    return bytes
   }
 
   /// The order is done with, in vain. A link that is gone does not release what another was asked for since.

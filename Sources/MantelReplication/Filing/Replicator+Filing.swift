@@ -21,6 +21,14 @@ struct FilingState: Sendable {
   var retryAt: Instant?
   /// Nothing of the last batch was done: a broken disk is not hammered before `retryAt`.
   var isPaused = false
+  /// Names of directories in the replica; they never change.
+  var directoryNames: [DirectoryOwner: String] = [:]
+
+  /// A machine, or one of its folders.
+  struct DirectoryOwner: Hashable {
+    var machine: MachineID
+    var folder: FolderID?
+  }
 
   var isIdle: Bool {
     running == nil && ready.isEmpty && !hasUnfiled && resting.isEmpty && unresolved.isEmpty
@@ -130,7 +138,11 @@ extension Replicator {
     for content in filing.ready.sorted() where !filing.resting.contains(content) {
       guard batch.count < settings.batchFiles, bytes < settings.batchBytes else { break }
       batch.insert(content)
-      bytes += try store.missingContent(content)?.size ?? 0
+      if let size = transfers.stagedSizes[content] {
+        bytes += size
+      } else {
+        bytes += try store.missingContent(content)?.size ?? 0
+      }
     }
     filing.ready.subtract(batch)
     filing.ready.subtract(filing.resting)
@@ -164,7 +176,9 @@ extension Replicator {
         }
       }
       plans[content] = FilingPlan(
-        content: content, places: places, files: try store.replicaFiles(of: content),
+        content: content, places: places,
+        // What is not held has no replica file: most of what is landed came just now.
+        files: contents.isHeld(content) ? try store.replicaFiles(of: content) : [],
         source: try source(of: content), occupied: occupied)
     }
     try run(plans, now: now)
@@ -216,15 +230,14 @@ extension Replicator {
   }
 
   private func source(of content: ContentID) throws(StoreError) -> FilingPlan.Source? {
+    if transfers.staged.contains(content) { return .staged }
     let own = try store.ownFiles(of: content).first { $0.status == .published }
-    if let own, let folder = ledger.folders[own.folder], !transfers.staged.contains(content) {
-      return .own(root: folder.root, path: own.path)
-    }
-    return transfers.staged.contains(content) ? .staged : nil
+    guard let own, let folder = ledger.folders[own.folder] else { return nil }
+    return .own(root: folder.root, path: own.path)
   }
 
   /// Where the entries that name a content want it, in the libraries of others.
-  private func places(of content: ContentID) throws(StoreError) -> [FilingPlan.Place] {
+  private mutating func places(of content: ContentID) throws(StoreError) -> [FilingPlan.Place] {
     guard role == .full else { return [] }
     var places: [FilingPlan.Place] = []
     for installed in try store.entries(of: content) where installed.library != machine {
@@ -236,7 +249,7 @@ extension Replicator {
     return places
   }
 
-  private func path(of installed: InstalledEntry) throws(StoreError) -> [UInt8] {
+  private mutating func path(of installed: InstalledEntry) throws(StoreError) -> [UInt8] {
     let machineName = try directory(of: installed.library, nil)
     let folderName = try directory(of: installed.library, installed.entry.folder)
     let below: [UInt8]
@@ -250,8 +263,16 @@ extension Replicator {
   }
 
   /// The remembered name of a machine's or folder's directory, chosen now if this is the first time.
-  private func directory(of library: MachineID, _ folder: FolderID?) throws(StoreError) -> String {
-    if let name = try store.directoryName(library, folder) { return name }
+  private mutating func directory(of library: MachineID, _ folder: FolderID?) throws(StoreError) -> String {
+    let owner = FilingState.DirectoryOwner(machine: library, folder: folder)
+    if let name = filing.directoryNames[owner] { return name }
+    let known = try store.directoryName(library, folder)
+    let name = if let known { known } else { try chooseDirectory(of: library, folder) }
+    filing.directoryNames[owner] = name
+    return name
+  }
+
+  private func chooseDirectory(of library: MachineID, _ folder: FolderID?) throws(StoreError) -> String {
     let record = records[library]?.record
     let wish: String
     let id: String
@@ -353,6 +374,7 @@ extension Replicator {
   /// Nothing in the staging area is to be landed for a content any more.
   private mutating func forgetStaged(_ content: ContentID) throws(StoreError) {
     transfers.staged.remove(content)
+    transfers.stagedSizes[content] = nil
     if transfers.stagedLarge.remove(content) != nil { try store.removePartial(content) }
   }
 }

@@ -12,7 +12,7 @@ extension Replicator {
         folder: key.folder, path: key.path, stamp: stamp, status: .pending(.notDurable), content: nil,
         manifest: nil, changes: 0)
     file.status = .pending(.notDurable)
-    publication.ledgerRows[key] = file
+    publication.ledgerRows.put(file, at: key, isNew: known == nil)
     ledger.settle(key, stamp, due: now.instant + settings.syncRetry)
   }
 }

@@ -15,11 +15,8 @@ extension Replicator {
       ledger.gone.removeAll()
     }
     try flushPendingRows()
-    while ledger.hashing.count < settings.hashesInFlight, !isHeadBlocked,
-      let key = ledger.dequeue()
-    {
-      ledger.hashing.insert(key)
-      actions.append(.hash(key.folder, key.path))
+    while !isHeadBlocked, let job = ledger.nextHashJob(settings) {
+      actions.append(.hash(job.folder, job.paths))
     }
   }
 
@@ -33,15 +30,19 @@ extension Replicator {
     guard publication.ledgerRows.count - publication.changes.count >= settings.pendingRows else {
       return
     }
-    let rows = publication.ledgerRows.filter { publication.changes[$0.key] == nil }
+    let rows = publication.ledgerRows.all.filter { publication.changes[$0.key] == nil }
     try store.putFiles(Array(rows.values))
     for key in rows.keys { publication.ledgerRows[key] = nil }
   }
 
-  mutating func hashed(
-    _ id: FolderID, _ path: [UInt8], _ outcome: HashOutcome, now: Now
-  ) throws(StoreError) {
-    let key = FileKey(folder: id, path: path)
+  mutating func hashed(_ id: FolderID, _ files: [FileHash], now: Now) throws(StoreError) {
+    for file in files { try hashed(FileKey(folder: id, path: file.path), file.outcome, now: now) }
+    guard !publication.changes.isEmpty else { return }
+    publication.noteChanges(isMoreComing: ledger.unhashed >= settings.manyHashes, now: now, settings)
+  }
+
+  private mutating func hashed(_ key: FileKey, _ outcome: HashOutcome, now: Now) throws(StoreError) {
+    let id = key.folder
     guard ledger.endHashing(key) else { return }
     ledger.listing?.note(key)
     let isDirty = ledger.changedWhileHashing.remove(key) != nil
@@ -94,11 +95,10 @@ extension Replicator {
     let file = LedgerFile(
       folder: key.folder, path: key.path, stamp: stamp, status: .published, content: content,
       manifest: manifest, changes: changes, changesSince: since, isAccepted: known?.isAccepted ?? false)
-    publication.ledgerRows[key] = file
+    publication.ledgerRows.put(file, at: key, isNew: known == nil)
     publication.changes[key] = OwnChange(
       content: content, size: stamp.size, mtime: stamp.mtime, manifest: manifest, isHeld: isHeld)
     publication.deletions[key] = nil
-    publication.noteChange(now: now, settings)
     makeAvailable(content)
     try lookAtOtherNames(of: file)
     if stamp.mayHideChange(at: now.wall) {

@@ -21,7 +21,7 @@ struct Ledger: Sendable {
   private(set) var isQueued: Set<FileKey> = []
   /// What was seen of the files that are queued or being hashed.
   private var queuedStamps: [FileKey: FileStamp] = [:]
-  var hashing: Set<FileKey> = []
+  var hashing = HashesInFlight()
   /// Seen to change while it was hashed: looked at again afterwards.
   var changedWhileHashing: Set<FileKey> = []
   /// Hashed while another write could have left the same stamp: hashed once more when that is over.
@@ -43,6 +43,9 @@ struct Ledger: Sendable {
 
   /// Nothing is settling, queued or being hashed.
   var isIdle: Bool { waiting == 0 && hashing.isEmpty }
+
+  /// Files that wait for a hashing thread, or are with one.
+  var unhashed: Int { isQueued.count + hashing.count }
 
   /// Files that settle or wait to be hashed.
   var waiting: Int { settling.count + isQueued.count }
@@ -75,9 +78,18 @@ struct Ledger: Sendable {
     queued.append(key)
   }
 
-  mutating func dequeue() -> FileKey? {
-    while let key = queued.popFirst() {
-      if isQueued.remove(key) != nil { return key }
+  /// The file at the front of the queue, if it is wanted; `size` is what was seen of it last, 0 when nothing was.
+  mutating func dequeue(if isWanted: (_ key: FileKey, _ size: UInt64) -> Bool = { _, _ in true }) -> FileKey?
+  {
+    while let key = queued.first {
+      guard isQueued.contains(key) else {
+        queued.removeFirst()
+        continue
+      }
+      guard isWanted(key, queuedStamps[key]?.size ?? 0) else { return nil }
+      queued.removeFirst()
+      isQueued.remove(key)
+      return key
     }
     return nil
   }
@@ -90,7 +102,7 @@ struct Ledger: Sendable {
   /// The hash of a file has come.
   mutating func endHashing(_ key: FileKey) -> Bool {
     if !isQueued.contains(key) { queuedStamps[key] = nil }
-    return hashing.remove(key) != nil
+    return hashing.remove(key)
   }
 
   /// The file is not what it was: a hash that is on its way says nothing of it any more.
@@ -276,9 +288,9 @@ extension Replicator {
   mutating func directoryGone(_ id: FolderID, _ path: [UInt8], now: Now) throws(StoreError) {
     ledger.listing?.noteGone(path, of: id)
     try noteReadable(path, of: id, now: now)
-    for key in ledger.hashing where key.isBelow(path, of: id) { ledger.forget(key) }
+    for key in ledger.hashing.files where key.isBelow(path, of: id) { ledger.forget(key) }
     // Rows that were not written yet.
-    for (key, file) in publication.ledgerRows where key.isBelow(path, of: id) {
+    for (key, file) in publication.ledgerRows.all where key.isBelow(path, of: id) {
       ledger.forget(key)
       try vanished(file, reason: .deleted, now: now)
     }
@@ -385,7 +397,7 @@ extension Replicator {
     file.status = .pending(reason)
     // A published file keeps the stamp of what was hashed until it is hashed again.
     if file.content == nil { file.stamp = stamp }
-    publication.ledgerRows[key] = file
+    publication.ledgerRows.put(file, at: key, isNew: known == nil)
   }
 
   /// The first sign of a change: the bytes at this path are no longer known to be the content's.

@@ -288,9 +288,11 @@ extension Replicator {
     try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
   }
 
-  /// Follows an install, or an own publication, in memory and tells the peers.
+  /// Follows an install, or an own publication, in memory and tells the peers. `newlyLive`: all that it changes, when that
+  /// is known to be live now.
   mutating func installed(
-    _ owner: MachineID, _ head: Signed<Head>, _ view: SetSnapshot, wasEmpty: Bool, now: Now
+    _ owner: MachineID, _ head: Signed<Head>, _ view: SetSnapshot, wasEmpty: Bool,
+    newlyLive: [ContentID]? = nil, now: Now
   ) throws(StoreError) {
     let limit = settings.servedViews
     libraries[owner]?.installed = head
@@ -302,8 +304,10 @@ extension Replicator {
     if let count = libraries[owner]?.recent.count, count > limit {
       libraries[owner]?.recent.removeFirst(count - limit)
     }
-    let changed = try store.changedContents(owner)
-    if wasEmpty {
+    let changed = if let newlyLive { newlyLive } else { try store.changedContents(owner) }
+    if let newlyLive {
+      contents.placeLive(newlyLive, in: owner)
+    } else if wasEmpty {
       try loadWanted(owner)
     } else {
       for content in changed { try replace(content, in: owner) }

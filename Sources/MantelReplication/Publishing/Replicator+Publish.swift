@@ -30,7 +30,7 @@ struct Publication: Sendable {
   var doubtful: Set<ContentID> = []
   var deletions: [FileKey: OwnDeletion] = [:]
   /// Ledger rows to be written: with the head for changed files, by themselves for pending ones.
-  var ledgerRows: [FileKey: LedgerFile] = [:]
+  var ledgerRows = LedgerRows()
   var changesDue: Instant?
   var firstChange: Instant?
   var deletionsDue: Instant?
@@ -50,12 +50,16 @@ struct Publication: Sendable {
   var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
   var isIdle: Bool { changes.isEmpty && deletions.isEmpty }
 
-  mutating func noteChange(now: Now, _ settings: ReplicationSettings) {
+  /// Files were hashed. A head costs much more than an entry of it: while `isMoreComing`, it waits for the others, but no
+  /// longer than load may make it wait.
+  mutating func noteChanges(isMoreComing: Bool, now: Now, _ settings: ReplicationSettings) {
     let first = firstChange ?? now.instant
     firstChange = first
-    changesDue = paced(
-      min(now.instant + settings.publishAfterLast, first + settings.publishAfterFirst), now: now,
-      settings)
+    let due =
+      isMoreComing
+      ? changes.count < settings.publishFiles ? first + settings.publishInterval : now.instant
+      : min(now.instant + settings.publishAfterLast, first + settings.publishAfterFirst)
+    changesDue = paced(due, now: now, settings)
   }
 
   mutating func noteDeletion(now: Now, _ settings: ReplicationSettings) {
@@ -211,7 +215,11 @@ extension Replicator {
     try settle(update, now: now)
     libraries[machine]?.newest = signed
     actions.append(.keepGuard(signed))
-    try installed(machine, signed, view, wasEmpty: wasEmpty, now: now)
+    // Files that only came are known to be live; where entries went, the catalog tells what is left.
+    let isAddition = update.removed.isEmpty && update.added.values.allSatisfy(\.state.isLive)
+    try installed(
+      machine, signed, view, wasEmpty: wasEmpty,
+      newlyLive: isAddition ? Set(update.added.values.map(\.content)).sorted() : nil, now: now)
     actions.append(.published(order))
   }
 
@@ -227,7 +235,11 @@ extension Replicator {
       makeAvailable(change.content)
       if change.isHeld { contents.setHeld(change.content, true) }
       // Another library may be waiting for the very bytes that this machine has now.
-      if try store.missingContent(change.content) != nil { filing.ready.insert(change.content) }
+      if contents.isWantedByOther(than: machine, change.content),
+        try store.missingContent(change.content) != nil
+      {
+        filing.ready.insert(change.content)
+      }
     }
     publication.changes.removeAll()
     publication.changesDue = nil
@@ -246,18 +258,6 @@ extension Replicator {
     else { return }
     contents.setHeld(content, false)
     makeUnavailable(content)
-  }
-
-  mutating func makeAvailable(_ content: ContentID) {
-    guard contents.setAvailable(content, true) else { return }
-    sendToAll(.available(added: [content], removed: []))
-  }
-
-  mutating func makeUnavailable(_ content: ContentID) {
-    guard contents.setAvailable(content, false) else { return }
-    sendToAll(.available(added: [], removed: [content]))
-    // Another library may want it: then it is missing now.
-    reconsider(content)
   }
 }
 

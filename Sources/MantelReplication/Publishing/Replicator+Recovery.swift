@@ -127,6 +127,10 @@ extension Replicator {
 
   /// The row of a live entry's file, if there is none that agrees.
   private mutating func recalled(_ entry: Entry) throws(StoreError) -> LedgerFile? {
+    // What was hashed meanwhile was judged without knowing of the entry: the next scan has it hashed again.
+    let key = FileKey(folder: entry.folder, path: entry.path)
+    dropChange(key)
+    publication.ledgerRows[key] = nil
     let row = try store.file(entry.folder, entry.path)
     if let row {
       guard row.status == .published, row.content != entry.content else { return nil }

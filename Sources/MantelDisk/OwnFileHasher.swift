@@ -1,0 +1,160 @@
+import Glibc
+import MantelCore
+
+/// Hashes files of this machine's folders, and makes them durable: a few each by itself, many by a sync of their whole
+/// filesystem that other threads' files share.
+///
+/// The write errors of each file are asked for by itself all the same, so that one bad file does not condemn the rest.
+package final class OwnFileHasher: Sendable {
+  private let hashing: BlockingPool
+  private let groups: GroupSync
+  private let calls: DiskCalls
+
+  /// Files up to which each is synced by itself.
+  private static let fewFiles = 2
+
+  /// `hashing` reads and hashes, `syncing` waits for syncs.
+  package convenience init(hashing: BlockingPool, syncing: BlockingPool) {
+    self.init(hashing: hashing, syncing: syncing, calls: .system)
+  }
+
+  init(hashing: BlockingPool, syncing: BlockingPool, calls: DiskCalls) {
+    self.hashing = hashing
+    self.calls = calls
+    groups = GroupSync(pool: syncing, calls: calls)
+  }
+
+  /// One result for each path, in order; errors as `FileReader.hash` with `fsync` throws them. Throws only when a pool
+  /// closes.
+  package func hash(
+    root: [UInt8], paths: [[UInt8]], shouldContinue: @escaping @Sendable () -> Bool
+  ) async throws -> [Result<HashedFile, DiskError>] {
+    let isFew = paths.count <= Self.fewFiles
+    var batch = try await hashing.run { [self] in
+      HashBatch(root: root, calls: calls).hash(paths, shouldContinue) { isFew || groups.rests($0) }
+    }
+    for (device, witness) in batch.unsynced.sorted(by: { $0.key < $1.key }) {
+      if await groups.sync(device, through: witness) {
+        batch.settle(device)
+      } else {
+        let unsettled = batch
+        batch.files = try await hashing.run { [calls] in
+          unsettled.syncedOneByOne(device, paths, root: root, calls: calls)
+        }
+      }
+    }
+    return batch.files
+  }
+}
+
+/// What one pass over some files told, and which of them are still to be made durable.
+struct HashedBatch: Sendable {
+  var files: [Result<HashedFile, DiskError>] = []
+  /// By filesystem, an open file there.
+  var unsynced: [UInt64: OpenFile] = [:]
+  /// Places of the files whose filesystem is still to be synced.
+  private var waiting: [UInt64: [Int]] = [:]
+
+  mutating func add(_ file: HashedFile, waitingFor witness: OpenFile?) {
+    if let witness {
+      let device = file.stampAfter.device
+      if unsynced[device] == nil { unsynced[device] = witness }
+      waiting[device, default: []].append(files.count)
+    }
+    files.append(.success(file))
+  }
+
+  /// A filesystem was synced after its files were hashed.
+  mutating func settle(_ device: UInt64) {
+    for place in waiting[device] ?? [] {
+      files[place] = files[place].map {
+        var file = $0
+        file.isDurable = true
+        return file
+      }
+    }
+  }
+
+  /// After a sync that failed for some file or other of a filesystem: each by itself.
+  func syncedOneByOne(
+    _ device: UInt64, _ paths: [[UInt8]], root: [UInt8], calls: DiskCalls
+  ) -> [Result<HashedFile, DiskError>] {
+    var files = files
+    for place in waiting[device] ?? [] {
+      guard case .success(var file) = files[place] else { continue }
+      do throws(DiskError) {
+        let path = paths[place]
+        let (open, status) = try Directory(root: root).openRegular(path)
+        // Another file has the name by now: what it was hashed as is gone.
+        guard status.stamp.isSame(as: file.stampAfter) else {
+          throw DiskError(.changed, path: path, operation: "sync")
+        }
+        file.isDurable = try FileReader.sync(open, path: path, isLocal: true, calls)
+        files[place] = .success(file)
+      } catch {
+        files[place] = .failure(error)
+      }
+    }
+    return files
+  }
+}
+
+/// One thread's pass over some files, with what they share: the directory that the last one lay in, and a buffer.
+private struct HashBatch {
+  let root: [UInt8]
+  let calls: DiskCalls
+
+  /// `syncsEach`: whether files of a filesystem are to be synced here, each by itself.
+  func hash(
+    _ paths: [[UInt8]], _ shouldContinue: () -> Bool, syncsEach: (_ device: UInt64) -> Bool
+  ) -> HashedBatch {
+    var batch = HashedBatch()
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FileReader.bufferBytes, alignment: 64)
+    defer { buffer.deallocate() }
+    var parent: (path: ArraySlice<UInt8>, directory: Directory)?
+    var localities: [UInt64: Bool] = [:]
+    for path in paths {
+      do throws(DiskError) {
+        let slash = path.lastIndex(of: UInt8(ascii: "/"))
+        let opened: (file: OpenFile, status: FileStatistics)
+        if let slash, let parent, parent.path == path[..<slash] {
+          opened = try parent.directory.openRegular(entry: Array(path[(slash + 1)...]), path: path)
+        } else {
+          let (directory, name) = try Directory(root: root).parent(of: path)
+          parent = slash.map { (path[..<$0], directory) }
+          opened = try directory.openRegular(entry: name, path: path)
+        }
+        let (file, before) = opened
+        let device = before.stamp.device
+        let isLocal = localities[device] ?? FilesystemFacts.isLocal(file)
+        localities[device] = isLocal
+        let isEach = !isLocal || syncsEach(device)
+        let isSynced = isEach ? try FileReader.sync(file, path: path, isLocal: isLocal, calls) : false
+        let hashed = try FileReader.hash(
+          file, before, path: path, isLocal: isLocal, isDurable: isSynced && isLocal, buffer: buffer,
+          shouldContinue: shouldContinue)
+        if isEach {
+          batch.add(hashed, waitingFor: nil)
+        } else if try writeOut(file, path) {
+          batch.add(hashed, waitingFor: file)
+        } else {
+          var hashed = hashed
+          hashed.isDurable = try FileReader.sync(file, path: path, isLocal: isLocal, calls)
+          batch.add(hashed, waitingFor: nil)
+        }
+      } catch {
+        batch.files.append(.failure(error))
+      }
+    }
+    return batch
+  }
+
+  /// False where this cannot be had.
+  private func writeOut(_ file: OpenFile, _ path: [UInt8]) throws(DiskError) -> Bool {
+    let outcome = calls.writeOut(file.descriptor)
+    guard outcome < 0 else { return true }
+    let number = Int32(truncatingIfNeeded: -outcome)
+    guard ![EINVAL, ESPIPE, ENOSYS, EOPNOTSUPP].contains(number) else { return false }
+    throw DiskError(.notDurable, errno: number, path: path, operation: "sync")
+  }
+}

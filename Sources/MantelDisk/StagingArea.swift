@@ -1,0 +1,70 @@
+import CMantelSystem
+import Crypto
+import Glibc
+package import MantelCore
+
+/// The staging area, open for many small contents in a row, each of which is here as a whole.
+///
+/// The bytes are judged before a file is made of them, so that a file has the content's name from the start, and is never
+/// renamed. What a crash leaves of it is known by its hash, as everything that lies there. Calls block.
+package struct StagingArea {
+  private let replica: Replica
+  private let directory: Directory
+
+  init(_ replica: Replica) throws(DiskError) {
+    self.replica = replica
+    let root = try replica.mounted()
+    directory = try replica.staging(root)
+    replica.syncer.watch(root)
+  }
+
+  /// Keeps a content of one unit, not yet durably; false when these are not its bytes. Throws `.noSpace` and the like.
+  package func stage(_ content: ContentID, _ bytes: UnsafeRawBufferPointer) throws(DiskError) -> Bool {
+    guard ContentID(Digest256(hashing: bytes)) == content else { return false }
+    // Another peer's bytes are there, or are being written by another thread.
+    guard replica.reserve(content) else { return true }
+    defer { replica.release(content) }
+    let name = Array(content.hex.utf8)
+    let path = Replica.stagingPath + [UInt8(ascii: "/")] + name
+    let file = try create(name, path: path)
+    do throws(DiskError) {
+      try file.write(bytes, at: 0, path: path, calls: replica.calls)
+    } catch {
+      _ = replica.calls.unlink(directory.descriptor, name, false)
+      throw error
+    }
+    replica.keep(content, size: UInt64(bytes.count), file: file)
+    return true
+  }
+
+  /// A new file with the mode of a replica file. What has its name was left by an earlier process, and nobody vouches for it.
+  private func create(_ name: [UInt8], path: [UInt8]) throws(DiskError) -> OpenFile {
+    let flags = O_RDWR | O_CREAT | O_EXCL
+    var made = replica.calls.create(directory.descriptor, name, flags, FilingBatch.fileMode)
+    if made == -Int(EEXIST) {
+      _ = replica.calls.unlink(directory.descriptor, name, false)
+      made = replica.calls.create(directory.descriptor, name, flags, FilingBatch.fileMode)
+    }
+    guard made >= 0 else { throw DiskError(call: made, path: path, operation: "stage") }
+    return OpenFile(Int32(made))
+  }
+}
+
+extension Replica {
+  package func openStaging() throws(DiskError) -> StagingArea { try StagingArea(self) }
+
+  /// Whether a content's name in the staging area is the caller's to write: false when verified bytes have it, or will.
+  func reserve(_ content: ContentID) -> Bool {
+    state.withLock { $0.verified[content] == nil && $0.reserved.insert(content).inserted }
+  }
+
+  func release(_ content: ContentID) { state.withLock { _ = $0.reserved.remove(content) } }
+}
+
+extension Digest256 {
+  init(hashing bytes: UnsafeRawBufferPointer) {
+    var hasher = SHA256()
+    hasher.update(bufferPointer: bytes)
+    self.init(hasher.finalize())
+  }
+}
