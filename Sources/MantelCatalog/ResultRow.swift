@@ -70,8 +70,15 @@ enum ResultRow {
   }
 
   func folder(_ column: Int) throws -> FolderID {
-    guard let folder = FolderID(try bytes(column)) else { throw StoreError.damaged("a folder id") }
-    return folder
+    let bytes = try bytes(column)
+    guard bytes.count == FolderID.byteCount else { throw StoreError.damaged("a folder id") }
+    // In two loads: walks over all own files read one a row.
+    return bytes.withUnsafeBytes { raw in
+      func word(_ index: Int) -> UInt64 {
+        UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+      }
+      return FolderID(high: word(0), low: word(1))
+    }
   }
 
   private func value(_ column: Int) -> SQLValue {

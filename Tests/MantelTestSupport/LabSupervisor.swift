@@ -106,7 +106,8 @@ final class LabSupervisor: Sendable {
     guard isFirst else { return }
     try commands.close()
     do {
-      try await eventually(within: .seconds(20), "the lab has ended") { !shell.isRunning }
+      // Deleting tens of thousands of files takes a busy disk its time.
+      try await eventually(within: .seconds(120), "the lab has ended") { !shell.isRunning }
     } catch {
       // `unshare --kill-child` takes the lab with it; only its files are left.
       kill(shell.processIdentifier, SIGKILL)
