@@ -193,7 +193,14 @@ struct AgentControl: ControlService {
         code: "clone",
         message:
           "another copy of this machine is running, \(name(peer)) says: nothing is published; stop one of the "
-          + "two, then start the other again",
+          + "two, and give it a key of its own (`mantel rekey CODE`), then start the other again",
+        machine: name(peer))
+    case .refuted(let peer):
+      return ReasonAnswer(
+        code: "refuted",
+        message:
+          "\(name(peer)) could not show a photo that it says to hold: nothing that it says counts until it can; "
+          + "`mantel verify` there finds what is bad (its disk may be failing)",
         machine: name(peer))
     case .removed:
       return ReasonAnswer(

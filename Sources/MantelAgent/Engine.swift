@@ -171,6 +171,8 @@ actor Engine {
       effects.reread(target, bytesPerSecond: rate, root: folder, engine: self)
     case .setAside(let order): effects.setAside(order, engine: self)
     case .compareReplica: effects.compareReplica(engine: self)
+    case .drawChallenge(let link): effects.drawChallenge(link, engine: self)
+    case .prove(let link, let challenge): effects.prove(challenge, for: link, engine: self)
     case .keepGuard(let head): effects.keepGuard(head, engine: self)
     case .rescan: effects.rescan()
     case .rosterChanged:
@@ -218,6 +220,10 @@ actor Engine {
       logger.warning(
         "a replica file is bad; it is set aside and made again",
         metadata: ["content.id": "\(content.short)", "fault": "\(fault)"])
+    case .refuted(let machine, let content):
+      logger.warning(
+        "a machine could not show what it claims to hold: its word counts no more",
+        metadata: ["peer.id": "\(machine.short)", "content.id": "\(content.short)"])
     case .suspectedRot(let content):
       logger.warning(
         "a photo of this machine has other bytes though nobody wrote to it: it is not published",

@@ -126,6 +126,8 @@ final class PeerEnvironment: SessionEnvironment {
       return await read { [catalog = engine.catalog] in
         .entries(try catalog.entryBytes(library, ids))
       }
+    case .prove(let challenge):
+      return await read { [self] in try prove(challenge) }
     case .read(let unit, let offset, let maximumBytes):
       // A manifest is a pass over its whole file.
       return await read(on: effects.hashing) { [self] in
@@ -177,6 +179,26 @@ final class PeerEnvironment: SessionEnvironment {
         return .read(ByteBuffer(bytes: bytes), unitBytes: UInt64(range.count))
       } catch let error as DiskError {
         refusal = error.code == .changed ? .changed : .notHeld
+        source.doubt(engine, error)
+      }
+    }
+    return .refused(refusal)
+  }
+
+  /// On the disk pool: what a file here answers to a challenge.
+  private func prove(_ challenge: Challenge) throws -> StoreAnswer {
+    var refusal = Outcome.notHeld
+    for source in try sources(of: challenge.content) {
+      // Who asks for more than there is, is no reason to doubt the file.
+      guard challenge.offset + UInt64(challenge.count) <= source.size else { continue }
+      do {
+        let bytes = try source.read(challenge.offset, Int(challenge.count))
+        guard bytes.count == Int(challenge.count) else {
+          throw DiskError(.changed, path: [], operation: "prove")
+        }
+        return .proof(challenge.answer(from: bytes))
+      } catch let error as DiskError {
+        if error.code != .notFound { refusal = .failed }
         source.doubt(engine, error)
       }
     }

@@ -53,6 +53,7 @@ extension LinkCommand {
     case .fetch(let orders): .fetch(orders.map { UnitFetch(unit: $0.unit, bytes: $0.bytes) })
     case .cancelFetch(let units): .cancelFetch(units)
     case .available(let added, let removed): .available(added: added, removed: removed)
+    case .challenge(let job, let challenge): .challenge(JobID(job.number), challenge)
     case .close(.notMember): .close(.notMember, message: "not a member")
     case .close(.accepted): .close(.normal, message: "accepted: connect again, as a member")
     case .close(.protocolError(let message)): .close(.protocolError, message: message)
@@ -84,6 +85,8 @@ extension ReplicationEvent {
       guard job != nil || set == .holdings else { return nil }
       self = .differenceFound(
         link, job.map { LinkJob($0.number) }, theirsOnly: theirs, mineOnly: mine)
+    case .challengeAnswered(let job, let answer):
+      self = .challengeAnswered(link, LinkJob(job.number), answer)
     case .reconciledByPeer(.holdings): self = .holdingsCompared(link)
     case .jobEnded(let job, let outcome):
       self = .jobEnded(link, LinkJob(job.number), LinkOutcome(outcome))

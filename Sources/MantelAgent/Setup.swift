@@ -93,7 +93,7 @@ package enum Setup {
     }
   }
 
-  private static func reach(
+  static func reach(
     _ joining: Joining, peer: NetworkAddressText?, timeout: Duration, logger: Logger,
     progress: @Sendable (String) -> Void
   ) async throws -> Joining.Proved {

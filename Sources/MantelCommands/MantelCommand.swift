@@ -19,7 +19,8 @@ struct MantelCommand: AsyncParsableCommand {
         name: "Setting up:", subcommands: [InitCommand.self, JoinCommand.self, InviteCommand.self]),
       CommandGroup(name: "The agent:", subcommands: [RunCommand.self, ServiceCommand.self]),
       CommandGroup(
-        name: "Household:", subcommands: [FolderCommand.self, PeersCommand.self, ReplicaCommand.self]),
+        name: "Household:",
+        subcommands: [FolderCommand.self, PeersCommand.self, ReplicaCommand.self, RekeyCommand.self]),
       CommandGroup(
         name: "Looking:",
         subcommands: [

@@ -35,6 +35,7 @@ package enum LinkCommand: Sendable {
   case fetch([UnitOrder])
   case cancelFetch([UnitID])
   case available(added: [ContentID], removed: [ContentID])
+  case challenge(LinkJob, Challenge)
   /// The peer broke the protocol's word (wrong bytes again and again, or is no member any more).
   case close(LinkClosing)
 }
@@ -72,6 +73,10 @@ package enum ReplicationAction: Sendable {
   /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and
   /// `replicaCompared` at the end.
   case compareReplica
+  /// Draw random bytes for a challenge of this link's peer, and report `challengeDrawn`.
+  case drawChallenge(LinkID)
+  /// Answer a challenge from a file here, once its whole bytes were found to be the content's; report `proved`.
+  case prove(LinkID, Challenge)
   /// Have the guard file name this head (nil: no head), unless it names a newer one: then report `guardFound`.
   case keepGuard(Signed<Head>?)
   /// Walk all folders.
@@ -97,6 +102,8 @@ package enum ReplicationWarning: Hashable, Sendable {
   case clone(of: MachineID, toldBy: MachineID?)
   /// Deletions and replacements of the folder are held from now on.
   case massChange(FolderID, FolderLosses.MassChange)
+  /// A machine could not show what it claims to hold.
+  case refuted(MachineID, ContentID)
   /// A replica file is bad; it is set aside and healed.
   case badFile(ContentID, FileFault)
   /// An own file has other bytes though nobody wrote to it.

@@ -173,6 +173,14 @@ package enum ReplicationEvent: Sendable {
   /// A connection to `peer` closed because two living copies of a machine met; `isTold`: it is the peer that says so.
   case cloneMet(peer: MachineID, isTold: Bool)
 
+  // Challenges
+  /// Answers `ReplicationAction.drawChallenge`.
+  case challengeDrawn(LinkID, ChallengeDraw)
+  /// Answers `prove`; nil: no file here has the content's bytes, or could be read.
+  case proved(LinkID, Challenge, Digest256?)
+  /// The peer's answer; the job ends next.
+  case challengeAnswered(LinkID, LinkJob, Digest256)
+
   // Transfer
   /// The bytes of these units matched their hashes and lie in the staging area.
   case unitsVerified(LinkID, [UnitID])

@@ -90,6 +90,11 @@ package struct ReplicationSettings: Sendable {
   package var attestationLife: Duration = .seconds(14 * 86_400)
   /// Heads younger than this do not make a machine incomplete.
   package var checkpointAge: Duration = .seconds(60)
+  /// Before the first challenge of a connection, and between two of them.
+  package var challengeDelay: Duration = .seconds(60)
+  package var challengeInterval: Duration = .seconds(600)
+  /// Largest content that is asked for: the right answer costs a pass over all of it here.
+  package var challengedBytes: UInt64 = 256 << 20
   /// Contents whose sizes are looked up to tell how many bytes a peer lacks.
   package var sizeSample = 2_000
   /// Contents that a peer lacks whose sizes are looked up one by one; of more the mean size is taken.

@@ -31,6 +31,7 @@ package struct Replicator: ~Copyable {
   var transfers = Transfers()
   var filing = FilingState()
   var attesting = Attesting()
+  var challenging = Challenging()
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
   var countedTime: CountedTime
@@ -146,6 +147,10 @@ package struct Replicator: ~Copyable {
     case .availabilityChanged(let link, let added, let removed):
       availabilityChanged(link, added: added, removed: removed)
     case .cloneMet(let peer, let isTold): metClone(peer: peer, isTold: isTold)
+    case .challengeDrawn(let link, let draw): try drawn(draw, for: link, now: now)
+    case .proved(let link, let challenge, let answer): proved(challenge, answer, for: link, now: now)
+    case .challengeAnswered(let link, let job, let answer):
+      challengeAnswered(answer, job: job, link: link)
     case .recordChanged(let record): try changed(record)
     case .tick: break
     default: try takeTransfer(event, now: now)
@@ -203,6 +208,7 @@ package struct Replicator: ~Copyable {
     try recountIfExpired()
     try scrubIfDue(now: now)
     try attestIfDue(now: now)
+    challengeIfDue(now: now)
   }
 
   mutating func nextJob() -> LinkJob {

@@ -7,6 +7,7 @@ struct OwnRequests {
     case delta
     case entries
     case reconciliation
+    case challenge
   }
 
   private(set) var kinds: [RequestID: Kind] = [:]
@@ -43,6 +44,7 @@ struct PeerRequests {
     case get
     case library
     case reconciliation
+    case challenge
     /// Answered with DONE(unsupported) as soon as the channel takes it.
     case unsupported
   }

@@ -20,6 +20,7 @@ extension Session {
     for unit in fetching.endAll() { deliver(.unitEnded(unit, .cancelled)) }
     for job in libraryJobs.endAll() { deliver(.jobEnded(job, .cancelled)) }
     for job in ownReconciliations.endAll() { deliver(.jobEnded(job, .cancelled)) }
+    for job in ownChallenges.endAll() { deliver(.jobEnded(job, .cancelled)) }
     releaseState()
     state = .closed(code)
     actions.append(.deliver(.closing(code, message: message, byPeer: byPeer)))
@@ -31,6 +32,7 @@ extension Session {
     serving = UnitReading(limits: limits)
     libraryServing = LibraryServing(limits: limits)
     peerReconciliations = PeerReconciliations()
+    peerChallenges = PeerChallenges(limits: limits)
     news = NewsQueue(limits: limits)
     ownRequests = OwnRequests()
     clocks = RequestClocks(limits: limits)

@@ -16,6 +16,8 @@ extension Session {
         if let open = ownReconciliations.open.removeValue(forKey: id) {
           deliver(.jobEnded(open.job, .cancelled))
         }
+      case .challenge:
+        if let job = ownChallenges.givenUp(id) { deliver(.jobEnded(job, .cancelled)) }
       case .get, nil: preconditionFailure("a clock of no such request")
       }
       send(.cancel(id))
@@ -70,7 +72,7 @@ extension Frame {
     case .turn(let id, _, _, let bytes): (id, bytes.readableBytes)
     case .data(let id, _, let bytes): (id, bytes.readableBytes)
     // To find and open a file is work, also when it is small or not there.
-    case .unitEnd(let id, _, _): (id, SessionLimits.unitWorth)
+    case .unitEnd(let id, _, _), .challengeAnswer(let id, _): (id, SessionLimits.unitWorth)
     case .unitBegin(let id, _, _), .done(let id, _): (id, 0)
     default: preconditionFailure("not an answer")
     }

@@ -84,7 +84,8 @@ extension Session {
     case .snapshot(nil): peerReconciliations.end(ticket.id, .unknownHead)
     case .refused(let outcome):
       peerReconciliations.end(ticket.id, outcome == .complete ? .failed : outcome)
-    case .delta, .entries, .read: preconditionFailure("an answer to another question than for a snapshot")
+    case .delta, .entries, .read, .proof:
+      preconditionFailure("an answer to another question than for a snapshot")
     }
   }
 

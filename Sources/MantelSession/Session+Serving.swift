@@ -22,7 +22,7 @@ extension Session {
     switch answer {
     case .read(let buffer, let unitBytes): serving.answered(ticket, buffer, unitBytes: unitBytes)
     case .refused(let outcome): serving.refused(ticket, outcome)
-    case .snapshot, .delta, .entries: preconditionFailure("an answer to another question than a read")
+    case .snapshot, .delta, .entries, .proof: preconditionFailure("an answer to another question than a read")
     }
   }
 

@@ -42,6 +42,7 @@ package struct Session: ~Copyable {
     case read(UnitReading.Ticket)
     case page(LibraryServing.Ticket)
     case snapshot(PeerReconciliations.Ticket)
+    case proof(RequestID)
   }
 
   var state: State
@@ -72,6 +73,8 @@ package struct Session: ~Copyable {
   var libraryServing: LibraryServing
   var ownReconciliations: OwnReconciliations
   var peerReconciliations = PeerReconciliations()
+  var ownChallenges: OwnChallenges
+  var peerChallenges: PeerChallenges
   /// Requests of the peer that are answered with DONE(unsupported).
   var unsupported: Deque<RequestID> = []
 
@@ -97,6 +100,8 @@ package struct Session: ~Copyable {
     libraryJobs = LibraryJobs(limits: limits)
     libraryServing = LibraryServing(limits: limits)
     ownReconciliations = OwnReconciliations(limits: limits)
+    ownChallenges = OwnChallenges(limits: limits)
+    peerChallenges = PeerChallenges(limits: limits)
     send(.hello(configuration.hello))
   }
 
@@ -123,6 +128,7 @@ package struct Session: ~Copyable {
     case .read(let ticket): answeredRead(ticket, answer)
     case .page(let ticket): answeredPage(ticket, answer)
     case .snapshot(let ticket): answeredSnapshot(ticket, answer)
+    case .proof(let request): peerChallenges.answered(request, answer)
     }
     pump(now: now)
   }
@@ -139,6 +145,7 @@ package struct Session: ~Copyable {
       startDelta(LibraryJobs.Delta(job: job, library: library, from: from, to: to))
     case .fetchEntries(let job, let library, let ids): startEntries(job, library: library, ids)
     case .reconcile(let job, let reference, let mine): startReconciliation(job, reference, mine: mine)
+    case .challenge(let job, let challenge): startChallenge(job, challenge)
     case .fetch(let units): fetch(units)
     case .cancelFetch(let units): cancelFetch(units)
     case .available(let added, let removed): announceAvailable(added: added, removed: removed)
@@ -182,7 +189,8 @@ package struct Session: ~Copyable {
       state: shown, peer: peer, isDialer: isDialer, counters: counters, roundTrip: liveness.roundTrip,
       openRequests: ownRequests.count, openPeerRequests: peerRequests.count,
       queuedUnits: fetching.queuedCount, unitsInFlight: fetching.inFlightCount,
-      bytesInFlight: fetching.outstandingBytes, jobs: libraryJobs.count + ownReconciliations.count,
+      bytesInFlight: fetching.outstandingBytes,
+      jobs: libraryJobs.count + ownReconciliations.count + ownChallenges.count,
       readsInFlight: serving.readsInFlight, readAheadBytes: serving.heldBytes, openQueries: queries.count,
       queuedActions: actions.count)
   }
@@ -225,10 +233,12 @@ extension Session {
     if !clocks.hasGivenUp {
       startLibraryRequests(now: now)
       startReconciliations(now: now)
+      startChallenges(now: now)
     }
     if open == 0, ownRequests.count > 0 { liveness.progressed(at: now) }
     askForReads()
     askForPages()
+    askForProofs()
   }
 
   /// A frame of the lanes that wait for a writable channel, the most urgent lane first.
@@ -238,6 +248,7 @@ extension Session {
       peerRequests.close(request)
       return .done(request, .unsupported)
     }
+    if let frame = nextProof() { return frame }
     if let frame = news.next() { return frame }
     if let frame = nextTurn() { return frame }
     if let frame = nextPage() { return frame }
@@ -279,13 +290,15 @@ extension Session {
       try receivedTurn(ofPeers: id, bytes, isLast: isLast)
     case .get(let id, let units): try receivedGet(id, units)
     case .cancel(let id): receivedCancel(id)
-    case .pullAny(let id, _, _), .challenge(let id, _, _, _, _):
+    case .challenge(let id, let content, let offset, let count, let nonce):
+      try receivedChallenge(id, Challenge(content: content, offset: offset, count: count, nonce: nonce))
+    case .pullAny(let id, _, _):
       try peerRequests.open(id, .unsupported, limits: limits)
       unsupported.append(id)
 
-    case .entries, .removedEntries, .turn, .unitBegin, .data, .unitEnd, .done:
+    case .entries, .removedEntries, .turn, .unitBegin, .data, .unitEnd, .challengeAnswer, .done:
       if try isAwaited(frame, now: now) { try takeReply(frame) }
-    case .chosenUnit, .challengeAnswer: throw .broke("an answer to what was not asked")
+    case .chosenUnit: throw .broke("an answer to what was not asked")
     }
   }
 
@@ -298,12 +311,14 @@ extension Session {
     case .unitBegin(let id, let index, let bytes): try receivedUnitBegin(id, index: index, bytes: bytes)
     case .data(let id, let index, let bytes): try receivedData(id, index: index, bytes)
     case .unitEnd(let id, let index, let outcome): try receivedUnitEnd(id, index: index, outcome)
+    case .challengeAnswer(let id, let answer): try receivedChallengeAnswer(id, answer)
     case .done(let id, let outcome):
       switch try ownRequests.close(id) {
       case .get: try receivedDone(ofGet: id, outcome)
       case .delta: receivedDone(ofDelta: id, outcome)
       case .entries: receivedDone(ofEntries: id, outcome)
       case .reconciliation: try receivedDone(ofReconciliation: id, outcome)
+      case .challenge: try receivedDone(ofChallenge: id, outcome)
       }
     default: preconditionFailure("not a reply")
     }
@@ -315,6 +330,7 @@ extension Session {
     case .get: serving.cancel(id)
     case .library: libraryServing.cancel(id)
     case .reconciliation: peerReconciliations.end(id, .cancelled)
+    case .challenge: peerChallenges.cancel(id)
     case .unsupported, nil: break
     }
   }

@@ -23,6 +23,8 @@ package enum StoreQuery: Hashable, Sendable {
   case entries(library: MachineID, [EntryID])
   /// At most `maximumBytes` of a unit from `offset` within the unit.
   case read(UnitID, offset: UInt64, maximumBytes: Int)
+  /// Hash the nonce and the bytes of the range, as they are on the disk.
+  case prove(Challenge)
 }
 
 package enum StoreAnswer: Sendable {
@@ -34,6 +36,7 @@ package enum StoreAnswer: Sendable {
   case entries([[UInt8]])
   /// At least one byte unless the unit ends there; `unitBytes` is the whole length of the unit.
   case read(ByteBuffer, unitBytes: UInt64)
+  case proof(Digest256)
   case refused(Outcome)
 }
 
@@ -57,6 +60,8 @@ package enum SessionEvent: Equatable, Sendable {
   case difference(JobID?, SetReference, theirsOnly: [Digest256], mineOnly: [Digest256])
   /// The one end of a job. `.cancelled` also when the session ended.
   case jobEnded(JobID, Outcome)
+  /// The peer's answer to a challenge, unchecked; its job ends next.
+  case challengeAnswered(JobID, Digest256)
   /// A reconciliation that the peer opened came to its end.
   case reconciledByPeer(SetReference)
 

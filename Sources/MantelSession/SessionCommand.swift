@@ -20,6 +20,8 @@ package enum SessionCommand: Sendable {
   case fetchEntries(JobID, library: MachineID, [EntryID])
   /// Ends in one `jobEnded`, after the last `difference`.
   case reconcile(JobID, SetReference, mine: SetSnapshot)
+  /// Ends in one `jobEnded`, after `challengeAnswered` if the peer answered.
+  case challenge(JobID, Challenge)
 
   /// Appended to the fetch queue. Each unit gets exactly one `unitEnded`; one that is queued or on its way already is
   /// not fetched twice and does not get a second one.

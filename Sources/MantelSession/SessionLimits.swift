@@ -2,7 +2,7 @@ import MantelCore
 
 /// The bounds that one session keeps. The defaults are the shipped ones; tests lower them.
 ///
-/// What we open towards the peer (`openGets` + `openDeltas` + `openEntryRequests` + `openReconciliations`) stays
+/// What we open towards the peer (`openGets` + `openDeltas` + `openEntryRequests` + `openReconciliations` + `openChallenges`) stays
 /// below `openRequests`, so a peer that keeps the same limits never refuses us.
 package struct SessionLimits: Hashable, Sendable {
   // MARK: Time
@@ -28,6 +28,10 @@ package struct SessionLimits: Hashable, Sendable {
   package var openGets = 32
   package var openDeltas = 4
   package var openEntryRequests = 8
+  /// Challenges open per side; of the peer's one more ends as busy, own ones wait.
+  package var openChallenges = 4
+  /// Own challenges that wait; one more ends as busy.
+  package var queuedChallenges = 16
   /// Jobs that wait for their turn; one more ends as busy.
   package var queuedJobs = 1_024
 

@@ -31,6 +31,8 @@ final class HouseholdTrial {
     settings.scrubDelay = .seconds(1)
     settings.scrubSurvey = .seconds(4)
     settings.compareInterval = .seconds(30)
+    settings.challengeDelay = .milliseconds(300)
+    settings.challengeInterval = .seconds(3)
     var random = SeededGenerator(seed: seed)
     // So few that a household of a dozen photos can pass it.
     if random.oneIn(2) { settings.massChange.contents = 3 }

@@ -1,4 +1,5 @@
 import MantelCore
+import MantelSummary
 import MantelTestSupport
 
 @testable import MantelReplication
@@ -28,6 +29,16 @@ extension SimulatedHousehold {
       work(at: index) { [self] in
         for event in try machine.doubtfulFiles() { try handle(event, at: index) }
         try handle(.replicaCompared, at: index)
+      }
+    case .drawChallenge(let link):
+      let position = SummaryHash.sha256(Array("\(random.next())".utf8))
+      let draw = ChallengeDraw(
+        position: position, part: random.next(), nonce: Array(position.bytes.prefix(Challenge.nonceBytes)))
+      work(at: index) { [self] in try handle(.challengeDrawn(link, draw), at: index) }
+    case .prove(let link, let challenge):
+      work(at: index) { [self] in
+        let answer = machine.payload(of: challenge.content).map(challenge.answer)
+        try handle(.proved(link, challenge, answer), at: index)
       }
     case .keepGuard(let head): work(at: index) { [self] in try keepGuard(head, at: index) }
     case .rescan: work(at: index) { [self] in try scan(index) }

@@ -87,6 +87,9 @@ extension SimulatedHousehold {
     case .reconcile(let job, let set, let mine):
       open(job, link, at: index)
       send(link, to: peer) { [self] in try compare(job, set, mine, link, at: peer, for: index) }
+    case .challenge(let job, let challenge):
+      open(job, link, at: index)
+      send(link, to: peer) { [self] in try answer(challenge, job, link, at: peer, for: index) }
     case .fetch(let orders):
       for order in orders {
         machines[index].links[link]?.units[order.unit] = order
@@ -121,6 +124,25 @@ extension SimulatedHousehold {
     }
     finish(job, outcome, link, for: index)
     return true
+  }
+
+  // MARK: Challenges
+
+  private func answer(
+    _ challenge: Challenge, _ job: LinkJob, _ link: LinkID, at server: Int, for index: Int
+  ) throws {
+    if refuses(job, [.busy, .failed, .cancelled], link, for: index) { return }
+    let machine = machines[server]
+    // What a file that has rotted has instead is another payload.
+    guard let payload = machine.payload(of: challenge.content) ?? machine.rotten(challenge.content) else {
+      return finish(job, machine.replica.isMounted ? .notHeld : .failed, link, for: index)
+    }
+    let answer = challenge.answer(payload)
+    send(link, to: index) { [self] in
+      guard machines[index].links[link]?.jobs.contains(job) == true else { return }
+      try handle(.challengeAnswered(link, job, answer), at: index)
+    }
+    finish(job, .complete, link, for: index)
   }
 
   // MARK: Libraries
@@ -284,5 +306,12 @@ extension SimulatedHousehold {
       else { return }
       try handle(.unitsVerified(link, units), at: index)
     }
+  }
+}
+
+extension Challenge {
+  /// Of the payload's bytes in the range, as far as they differ from another's.
+  func answer(_ payload: Payload) -> Digest256 {
+    SummaryHash.sha256(nonce + payload.content.digest.bytes + Array("\(offset)".utf8))
   }
 }

@@ -305,6 +305,12 @@ final class SimulatedMachine {
     return (files.map(\.value) + own.map(\.value)).compactMap(\.sound).first { $0.content == content }
   }
 
+  /// What a file that was this content's has now.
+  func rotten(_ content: ContentID) -> Payload? {
+    (Array(replica.isMounted ? replica.files.values.map(\.self) : []) + Array(present.values))
+      .first { $0.sound?.content == content }?.payload
+  }
+
   /// Whether a content lies on the machine's disks, whatever its catalog says.
   func has(_ content: ContentID) -> Bool {
     own.values.contains { $0.content == content } || replica.staged[content].map { $0.blocks == nil } == true

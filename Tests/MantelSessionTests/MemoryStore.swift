@@ -39,6 +39,7 @@ struct MemoryStore {
   var entriesPerPage = 40
   /// Reads longer than this are answered short.
   var longestRead = Int.max
+  var proofs: [Challenge: Digest256] = [:]
 
   func answer(_ query: StoreQuery) -> StoreAnswer {
     switch query {
@@ -68,6 +69,8 @@ struct MemoryStore {
         return .refused(.failed)
       }
       return .read(slice, unitBytes: UInt64(bytes.readableBytes))
+    case .prove(let challenge):
+      return proofs[challenge].map { .proof($0) } ?? .refused(.notHeld)
     }
   }
 }

@@ -24,6 +24,15 @@ enum ReplicaText {
     return text + "next: `mantel run`; the rest is learned from the other machines\n"
   }
 
+  static func rekeyed(_ answer: RekeyAnswer) -> String {
+    """
+    this is \(Printable.text(answer.machine.name)) (\(answer.machine.id.prefix(8))) now; it was \(answer.formerID.prefix(8))
+    the former key is kept as \(Printable.text(answer.formerKey))
+    next: `mantel run`; its photos are hashed and published anew, none is sent again
+
+    """
+  }
+
   static func moved(_ answer: MoveAnswer) -> String {
     "the replica is \(Printable.text(answer.replica)) now (it was \(Printable.text(answer.from)))\n"
   }

@@ -13,6 +13,7 @@ struct Link: Sendable {
   var comparison: HoldingsComparison?
   var jobs: [LinkJob: JobPurpose] = [:]
   var fetching = LinkFetching()
+  var challenges = LinkChallenges()
   /// It named too many contents, and is being closed.
   var isOverLimit = false
   let peerTime: WallTime
@@ -20,12 +21,15 @@ struct Link: Sendable {
 
   var knowsContents: Bool { comparison == nil }
   var nextDeadline: Instant? {
-    [comparison?.retryAt, fetching.pausedUntil, fetching.putOff.values.min()].compactMap(\.self).min()
+    [comparison?.retryAt, fetching.pausedUntil, fetching.putOff.values.min(), challenges.due].compactMap(
+      \.self
+    ).min()
   }
 
   enum JobPurpose: Hashable, Sendable {
     case library(MachineID)
     case holdings
+    case challenge(ContentID, answer: Digest256)
   }
 }
 

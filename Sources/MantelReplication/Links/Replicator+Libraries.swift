@@ -233,6 +233,8 @@ extension Replicator {
     case .library(let owner):
       guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
       try advanceFetch(of: owner, outcome, link: link, now: now)
+    case .challenge(let content, let answer):
+      try challengeEnded(content, answer: answer, outcome, link: link, now: now)
     case nil: break
     }
   }

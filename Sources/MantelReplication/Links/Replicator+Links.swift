@@ -22,6 +22,7 @@ extension Replicator {
       machine: opening.machine, heads: opening.heads, contents: set,
       comparison: HoldingsComparison(mine: prepared?.compared, settled: settled), peerTime: opening.time,
       openedAt: now)
+    links[id]?.challenges.due = now.instant + settings.challengeDelay
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose

@@ -48,6 +48,7 @@ extension Replicator {
     attesting.received[holder] = agentTime
     // Of a time that this machine's catalog has forgotten: what is true now is said under a higher number.
     if holder == machine { return attesting.retract() }
+    absolve(attestation.record)
     try recountSafe()
     sendToAll(except: link, .announceAttestation(attestation))
   }
@@ -81,9 +82,10 @@ extension Replicator {
     }
   }
 
-  /// By when it was received here, not by its holder's clock, which may be years off. The own one always counts.
+  /// By when it was received here, and unless the holder could not show what it claims; not by its holder's clock, which may be years off. The own one always counts.
   func isCurrent(_ holder: MachineID) -> Bool {
     guard holder != machine else { return true }
+    guard challenging.isBelieved(holder) else { return false }
     return attesting.received[holder].map { agentTime - $0 < settings.attestationLife } ?? false
   }
 

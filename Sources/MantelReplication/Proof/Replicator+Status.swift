@@ -42,6 +42,8 @@ package enum StatusReason: Hashable, Sendable {
   case badFiles(files: Int)
   /// Own files changed though nobody wrote to them; of so many another machine proves to have the bytes.
   case suspectedRot(files: Int, safe: Int)
+  /// This machine could not show something that it claims to hold: nothing that it says counts.
+  case refuted(MachineID)
   /// This machine was removed from the household.
   case removed
 }
@@ -50,7 +52,7 @@ extension StatusReason {
   /// Nothing but a person's word ends it.
   var needsDecision: Bool {
     switch self {
-    case .massChange, .suspectedRot: true
+    case .massChange, .suspectedRot, .refuted: true
     default: false
     }
   }
@@ -101,6 +103,7 @@ extension Replicator {
     if publication.recovery != nil { reasons.append(.restored(waitingFor: unheard)) }
     if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
+    reasons += challenging.refuted.keys.filter(roster.isMember).sorted().map { .refuted($0) }
     if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) && !isOffline($0) })
       || publication.isFirst
     {

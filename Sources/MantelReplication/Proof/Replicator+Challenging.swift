@@ -1,0 +1,117 @@
+import MantelCore
+import MantelSummary
+
+/// Peers challenge each other: a root proves a claim, not bytes (design 3.4).
+///
+/// Asked is for a random range of a random content that both have by their word. The right answer is computed first, from a
+/// file here whose whole bytes have the content's hash, so that nobody is blamed for a file that is bad here.
+extension Replicator {
+  /// Every link has its turn now and then.
+  mutating func challengeIfDue(now: Now) {
+    for id in links.keys.sorted() {
+      guard let link = links[id], let due = link.challenges.due, due <= now.instant else { continue }
+      links[id]?.challenges.due = nil
+      actions.append(.drawChallenge(id))
+    }
+  }
+
+  mutating func drawn(_ draw: ChallengeDraw, for id: LinkID, now: Now) throws(StoreError) {
+    guard let link = links[id] else { return }
+    try forgetUnprovable(link)
+    guard let content = chosen(draw.position, link), let size = try size(of: content),
+      size > 0, size <= settings.challengedBytes
+    else { return nextChallenge(of: id, now: now) }
+    let offset = draw.part % size
+    actions.append(
+      .prove(
+        id,
+        Challenge(
+          content: content, offset: offset, count: UInt32(min(UInt64(Challenge.rangeBytes), size - offset)),
+          nonce: draw.nonce)))
+  }
+
+  /// Nothing more can come of contents that the peer does not claim any more, that nobody wants, or that are not here to
+  /// compare with.
+  private mutating func forgetUnprovable(_ link: Link) throws(StoreError) {
+    let unprovable = challenging.contents(of: link.machine).filter { content in
+      !contents.isHeld(content) || !isWanted(content)
+        || (link.knowsContents && !contents.index.contains(content.digest, in: link.contents))
+    }
+    if challenging.absolve(link.machine, of: unprovable) { try recountSafe() }
+  }
+
+  private func isWanted(_ content: ContentID) -> Bool {
+    libraries.keys.contains { contents.isWanted(content, in: $0) }
+  }
+
+  /// What was refuted before is asked for again first: it may have been healed.
+  private func chosen(_ position: Digest256, _ link: Link) -> ContentID? {
+    let claimed = [contents.held, link.contents]
+    if let refuted = challenging.contents(of: link.machine).min() { return refuted }
+    for start in [position, .zero] {
+      var found: ContentID?
+      contents.index.forEach(in: claimed, notIn: [], from: start) {
+        found = ContentID($0)
+        return false
+      }
+      if let found { return found }
+    }
+    return nil
+  }
+
+  private func size(of content: ContentID) throws(StoreError) -> UInt64? {
+    try store.entries(of: content).first?.entry.size
+  }
+
+  /// The right answer; nil when no file here could give it.
+  mutating func proved(_ challenge: Challenge, _ answer: Digest256?, for id: LinkID, now: Now) {
+    guard links[id] != nil else { return }
+    guard let answer else { return nextChallenge(of: id, now: now) }
+    let job = nextJob()
+    links[id]?.jobs[job] = .challenge(challenge.content, answer: answer)
+    links[id]?.challenges.answer = nil
+    actions.append(.link(id, .challenge(job, challenge)))
+  }
+
+  mutating func challengeAnswered(_ answer: Digest256, job: LinkJob, link id: LinkID) {
+    guard case .challenge = links[id]?.jobs[job] else { return }
+    links[id]?.challenges.answer = answer
+  }
+
+  mutating func challengeEnded(
+    _ content: ContentID, answer: Digest256, _ outcome: LinkOutcome, link id: LinkID, now: Now
+  ) throws(StoreError) {
+    guard let link = links[id] else { return }
+    nextChallenge(of: id, now: now)
+    let isClaimed = contents.index.contains(content.digest, in: link.contents)
+    switch outcome {
+    case .complete where link.challenges.answer == answer:
+      if challenging.show(link.machine, content) { try recountSafe() }
+    case .complete: try refute(link.machine, content)
+    // It may have said so meanwhile.
+    case .notHeld, .unknownHead: if isClaimed { try refute(link.machine, content) }
+    case .changed, .busy, .cancelled, .failed:
+      if isClaimed, challenging.evade(link.machine) { try refute(link.machine, content) }
+    case .unsupported: break
+    }
+  }
+
+  private mutating func nextChallenge(of id: LinkID, now: Now) {
+    links[id]?.challenges.due = now.instant + settings.challengeInterval
+  }
+
+  private mutating func refute(_ machine: MachineID, _ content: ContentID) throws(StoreError) {
+    guard challenging.refute(machine, content) else { return }
+    actions.append(.warn(.refuted(machine, content)))
+    try recountSafe()
+  }
+
+  /// A newer word of the machine: what it names as missing is claimed no more.
+  mutating func absolve(_ attestation: Attestation) {
+    let missing = attestation.libraries.reduce(into: Set<ContentID>()) { $0.formUnion($1.missing) }
+    let settled = challenging.contents(of: attestation.holder).filter {
+      missing.contains($0) || !isWanted($0)
+    }
+    _ = challenging.absolve(attestation.holder, of: settled)
+  }
+}
