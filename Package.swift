@@ -159,7 +159,9 @@ let package = Package(
     .executableTarget(
       name: "mantel-lab-probe", dependencies: ["MantelDiscovery", "MantelCore", logging],
       path: "Tests/MantelLabProbe"),
-    .testTarget(name: "LabTests", dependencies: ["MantelTestSupport", "mantel-lab-probe"]),
+    .testTarget(
+      name: "LabTests",
+      dependencies: ["MantelTestSupport", "MantelCatalog", "MantelCore", "mantel-lab-probe"]),
   ]
 )
 

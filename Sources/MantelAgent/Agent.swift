@@ -59,11 +59,13 @@ package final class Agent: Sendable {
       cores: ProcessInfo.processInfo.activeProcessorCount, logger: logger)
     self.effects = effects
     let filesystem = Self.filesystemMark(replica)
+    let configuration = try AgentConfiguration.load(home)
     engine = try Engine(
       catalog: catalog, members: MemberList(), effects: effects, logger: logger
     ) {
       try Setup.replicator(
-        catalog: catalog, key: key, filesystem: filesystem, guarded: effects.guardedHead())
+        catalog: catalog, key: key, filesystem: filesystem, guarded: effects.guardedHead(),
+        configuration: configuration)
     }
     invitations = Invitations(key: key, logger: logger)
     let rates = TransferRates()

@@ -256,7 +256,8 @@ extension AgentControl {
       let start = after.flatMap { Data(base64Encoded: $0) }.map(Array.init)
       let files = try catalog.replicaFiles(of: library, after: start, limit: Self.pageItems)
       let root = Array(replicaRoot.utf8) + [UInt8(ascii: "/")]
-      let items = files.map {
+      // What is in the trash is a copy of nothing that is owed.
+      let items = files.filter { $0.mark?.isInTrash != true }.map {
         SumAnswer(
           sha256: $0.content.hex, path: Self.text(root + $0.path), machine: names.name($0.library))
       }

@@ -24,4 +24,24 @@ extension AgentControl {
         + "else put the files back; the other machines keep what they have of them, and new photos are still copied",
       files: held, folder: folder)
   }
+
+  /// Says whose word it was, and both ways on.
+  static func answer(heldDrops machine: String, files: Int, bytes: UInt64) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "heldDrops",
+      message:
+        "\(machine) forgot unusually many photos at once: \(files) copies stay here until you confirm. "
+        + "`mantel forget --accept \(machine)` lets them go (to the trash, for 30 days); "
+        + "`mantel forget --undo` on \(machine) takes it back",
+      machine: machine, files: files, bytes: bytes)
+  }
+
+  static func answer(lost files: Int) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "lost",
+      message:
+        "\(files) deleted or replaced photos of this machine are on no machine any more, and none has had them for a week: "
+        + "`mantel ls --retired` lists them as unheld, `mantel verify --acknowledge` ends this; a machine that turns up with "
+        + "them brings them back", files: files)
+  }
 }

@@ -25,7 +25,12 @@ extension AgentControl {
 
   func acknowledgeBadFiles() async throws(ControlError) {
     let catalog = catalog
-    try await answering { try await engine.ask { _ in try catalog.acknowledgeBadFiles() } }
+    try await answering {
+      try await engine.ask { _ in
+        try catalog.acknowledgeBadFiles()
+        try catalog.acknowledgeLost()
+      }
+    }
   }
 
   private func verifyAnswer() async -> VerifyAnswer {

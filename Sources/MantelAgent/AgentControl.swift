@@ -83,9 +83,11 @@ struct AgentControl: ControlService {
         arriving: report.arriving, peers: peers, reasons: reasons, libraries: await libraryAnswers(names),
         discovery: discovery.stateText, bytesPerSecond: speed,
         etaSeconds: speed > 0 && remaining > 0 ? Double(remaining) / speed : nil,
-        notices: notices + [try healedNotice()].compactMap(\.self), replica: replicaRoot,
+        notices: notices + [try healedNotice()].compactMap(\.self) + (try await requestNotices()),
+        replica: replicaRoot,
         listeningPort: Int(port),
-        time: Self.text(AgentClock.wall))
+        time: Self.text(AgentClock.wall), trash: report.trash.map { Self.answer($0, names) },
+        forgotten: try await forgottenAnswers())
     }
   }
 
@@ -211,6 +213,9 @@ struct AgentControl: ControlService {
       return Self.answer(offline: path, folder: folders[folder] ?? "\(folder)")
     case .massChange(let folder, let massChange, let held):
       return Self.answer(massChange, held: held, folder: folders[folder] ?? "\(folder)")
+    case .lost(let files): return Self.answer(lost: files)
+    case .heldDrops(let machine, let files, let bytes):
+      return Self.answer(heldDrops: name(machine), files: files, bytes: bytes)
     case .replicaOffline:
       return ReasonAnswer(
         code: "replicaOffline",

@@ -173,6 +173,12 @@ package struct OfflineControl: ControlService {
   package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
     throw .notRunning
   }
+  package func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer { throw .notRunning }
+  package func forgetRequests() async throws(ControlError) -> [ForgetRequestAnswer] { throw .notRunning }
+  package func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer {
+    throw .notRunning
+  }
+  package func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer { throw .notRunning }
   package func acknowledgeBadFiles() async throws(ControlError) { throw .notRunning }
 
   // MARK: Errors

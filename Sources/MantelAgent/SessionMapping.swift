@@ -43,6 +43,7 @@ extension LinkCommand {
     case .announceHead(let head): .announceHead(head)
     case .announceRecord(let record): .announceRecord(record)
     case .announceAttestation(let attestation): .announceAttestation(attestation)
+    case .announceForgetRequest(let request): .announceForgetRequest(request)
     case .announceRoster(let statements): .announceRoster(statements)
     case .fetchDelta(let job, let library, let from, let to):
       .fetchDelta(JobID(job.number), library: library, from: from, to: to)
@@ -79,6 +80,7 @@ extension ReplicationEvent {
     case .record(let record): self = .recordReceived(link, record)
     case .head(let head): self = .headReceived(link, head)
     case .attestation(let attestation): self = .attestationReceived(link, attestation)
+    case .forgetRequest(let request): self = .forgetRequestReceived(link, request)
     case .entries(let job, let added, let removed):
       self = .entriesReceived(link, LinkJob(job.number), added: added, removed: removed)
     case .difference(let job, let set, let theirs, let mine):

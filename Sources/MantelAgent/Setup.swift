@@ -178,8 +178,11 @@ package enum Setup {
 
   /// The decisions, loaded from the catalog; `guarded` is what the replica's guard file says.
   static func replicator(
-    catalog: Catalog, key: DeviceKey, filesystem: FolderID, guarded: Signed<Head>? = nil
+    catalog: Catalog, key: DeviceKey, filesystem: FolderID, guarded: Signed<Head>? = nil,
+    configuration: AgentConfiguration = AgentConfiguration()
   ) throws -> Replicator {
+    var settings = ReplicationSettings()
+    settings.keep = configuration.keep
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
     guard try catalog.value(.household) != nil else {
       throw AgentError(.internalError, "the catalog names no household: restore it, or start anew")
@@ -188,8 +191,7 @@ package enum Setup {
     return try Replicator(
       machine: key.machine, roster: Roster(stored: statements),
       role: role == "source" ? .source : .full, filesystem: filesystem, guarded: guarded,
-      store: catalog, key: key,
-      now: AgentClock.now)
+      store: catalog, key: key, settings: settings, now: AgentClock.now)
   }
 }
 

@@ -110,22 +110,6 @@ extension Catalog {
 
 // MARK: - Requests to forget
 
-/// A request of another owner, and what the user of this machine decided.
-package struct StoredForgetRequest: Hashable, Sendable {
-  package enum Decision: Int, Hashable, Sendable {
-    case open = 0
-    case granted = 1
-    case declined = 2
-  }
-  package var request: Signed<ForgetRequest>
-  package var decision: Decision
-
-  package init(request: Signed<ForgetRequest>, decision: Decision) {
-    self.request = request
-    self.decision = decision
-  }
-}
-
 extension Catalog {
   /// By requester and number.
   package func forgetRequests() throws(StoreError) -> [StoredForgetRequest] {

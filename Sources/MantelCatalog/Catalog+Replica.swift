@@ -4,7 +4,8 @@ package import MantelCore
 /// Rows of `replica_file` to values and back.
 enum ReplicaCoding {
   static let columns =
-    "m.id, r.entry, r.content, r.path, r.size, r.mtime, r.ctime, r.inode, r.device, r.verified"
+    "m.id, r.entry, r.content, r.path, r.size, r.mtime, r.ctime, r.inode, r.device, r.verified, r.mark, r.trashed"
+  static let columnCount = 12
   static let tables = "replica_file r JOIN machine m ON m.ref = r.library"
 }
 
@@ -12,7 +13,7 @@ extension ResultRow {
   func replicaFile() throws -> ReplicaFile {
     ReplicaFile(
       library: try id(0), entry: try id(1), content: try id(2), path: try bytes(3),
-      stamp: try stamp(4), verified: WallTime(nanoseconds: try integer(9)))
+      stamp: try stamp(4), verified: WallTime(nanoseconds: try integer(9)), mark: try dropMark(10))
   }
 }
 
@@ -64,17 +65,20 @@ extension Catalog {
     let values =
       [.bytes(file.path), .int(library), .id(file.entry), .id(file.content)]
       + LedgerCoding.values(of: file.stamp) + [.int(file.verified.nanoseconds)]
-    let columns = "(path, library, entry, content, size, mtime, ctime, inode, device, verified)"
+      + ReplicaCoding.values(of: file.mark)
+    let columns =
+      "(path, library, entry, content, size, mtime, ctime, inode, device, verified, mark, trashed)"
     // Most paths are new: one look at the index tells, and takes the row.
     try db.run(
-      "INSERT INTO replica_file \(columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+      "INSERT INTO replica_file \(columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        + "ON CONFLICT (path) DO NOTHING",
       values)
     if db.changesCount > 0 { return nil }
     let before = try content(at: file.path, db)
     try db.run(
       """
       UPDATE replica_file SET library = ?2, entry = ?3, content = ?4, size = ?5, mtime = ?6, ctime = ?7, inode = ?8,
-        device = ?9, verified = ?10
+        device = ?9, verified = ?10, mark = ?11, trashed = ?12
       WHERE path = ?1
       """, values)
     return before

@@ -25,7 +25,7 @@ extension Catalog {
         let file = try row.replicaFile()
         last = RereadPosition(
           verified: file.verified.nanoseconds, size: Int64(bitPattern: file.stamp.size),
-          ref: try row.integer(10))
+          ref: try row.integer(ReplicaCoding.columnCount))
         return file
       }
       return (files, last)

@@ -26,6 +26,7 @@ enum CatalogSchema {
     migrator.registerMigration("2 agent time") { try $0.execute(sql: agentTime) }
     migrator.registerMigration("2 mass changes") { try $0.execute(sql: massChanges) }
     migrator.registerMigration("2 scrub") { try $0.execute(sql: scrub) }
+    migrator.registerMigration("3 keeping") { try $0.execute(sql: keeping) }
     return migrator
   }
 

@@ -27,6 +27,7 @@ struct MantelCommand: AsyncParsableCommand {
           StatusCommand.self, ListCommand.self, WhereCommand.self, SkippedCommand.self,
           SumsCommand.self, AtRiskCommand.self, CheckCommand.self, VerifyCommand.self,
         ]),
+      CommandGroup(name: "Letting go:", subcommands: [ForgetCommand.self]),
       CommandGroup(name: "Getting back:", subcommands: [RestoreCommand.self, DrillCommand.self]),
       CommandGroup(name: "More:", subcommands: [DemoCommand.self, VersionCommand.self]),
     ])

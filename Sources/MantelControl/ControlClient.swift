@@ -140,6 +140,22 @@ package struct ControlClient: ControlService {
     try await answer(.DELETE, ["verify"])
   }
 
+  package func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
+    try await answer(.POST, ["forget"], body: query)
+  }
+
+  package func forgetRequests() async throws(ControlError) -> [ForgetRequestAnswer] {
+    try await answer(.GET, ["forget", "requests"])
+  }
+
+  package func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer {
+    try await answer(.POST, ["forget", "requests"], body: decision)
+  }
+
+  package func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer {
+    try await answer(.POST, ["drops", machine, "accept"])
+  }
+
   package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
     try await answer(.GET, ["verify", "bad"], [("after", after)])
   }

@@ -52,6 +52,13 @@ package protocol ControlService: Sendable {
   func verifyProgress() async throws(ControlError) -> VerifyAnswer
   func stopVerify() async throws(ControlError) -> VerifyAnswer
   func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer>
-  /// `status` says nothing more of files that were bad and are healed.
+  /// Drops photos of the own library, takes that back, or tells what it would be.
+  func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer
+  /// What other machines' users ask this one's to forget.
+  func forgetRequests() async throws(ControlError) -> [ForgetRequestAnswer]
+  func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer
+  /// Lets go of what another machine dropped beyond what goes without a question.
+  func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer
+  /// `status` says nothing more of files that were bad and are healed, nor of photos that are lost.
   func acknowledgeBadFiles() async throws(ControlError)
 }

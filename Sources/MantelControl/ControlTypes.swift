@@ -51,7 +51,7 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
   /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
-  /// noPeerConnected, restored, clone, folderOffline, replicaOffline, massChange, badFiles, suspectedRot, discovery.
+  /// noPeerConnected, restored, clone, folderOffline, replicaOffline, massChange, badFiles, suspectedRot, heldDrops, lost, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String
@@ -175,6 +175,10 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
   package var etaSeconds: Double?
   /// Machines admitted or removed in the last 14 days, a sentence each.
   package var notices: [String]
+  /// Dropped copies that this machine keeps for a while, by the library that dropped them.
+  package var trash: [TrashAnswer]
+  /// Where bytes still are that this machine's user forgot.
+  package var forgotten: [KeptAnswer]
   package var replica: String
   package var listeningPort: Int
   package var time: String
@@ -185,8 +189,10 @@ package struct StatusAnswer: Codable, Hashable, Sendable {
     arriving: Int, peers: [PeerAnswer], reasons: [ReasonAnswer], libraries: [LibraryAnswer],
     discovery: String,
     bytesPerSecond: Double, etaSeconds: Double?, notices: [String], replica: String,
-    listeningPort: Int, time: String
+    listeningPort: Int, time: String, trash: [TrashAnswer] = [], forgotten: [KeptAnswer] = []
   ) {
+    self.trash = trash
+    self.forgotten = forgotten
     self.state = state
     self.complete = complete
     self.settled = settled

@@ -94,7 +94,7 @@ package struct LibraryChange: Hashable, Sendable {
 /// staged, the installed one and recent older ones can each be read whole.
 ///
 /// One caller at a time. MantelCatalog is the shipped implementation.
-package protocol HouseholdStore: ScrubStore {
+package protocol HouseholdStore: ScrubStore, KeepingStore {
   /// Makes one durable transaction of all calls that `body` makes: it is kept when `body` returns, and nothing of it when
   /// it throws. Within it reads see what was written.
   func atomically<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value

@@ -10,11 +10,14 @@ package struct ReplicaFile: Hashable, Sendable {
   package var stamp: FileStamp
   /// When its bytes were last hashed.
   package var verified: WallTime
+  /// Nil for a copy that is owed, or that nobody decided about.
+  package var mark: DropMark?
 
   package init(
     library: MachineID, entry: EntryID, content: ContentID, path: [UInt8], stamp: FileStamp,
-    verified: WallTime
+    verified: WallTime, mark: DropMark? = nil
   ) {
+    self.mark = mark
     self.library = library
     self.entry = entry
     self.content = content

@@ -361,7 +361,8 @@ struct FilingBatch {
     switch outcome {
     case .removed(let path): return .done(path: path, nil)
     case .ended(let result): return result
-    case .placed(let path) where movedOn.contains(path): return .done(path: path, nil)
+    case .placed(let path) where movedOn.contains(path), .adopted(let path) where movedOn.contains(path):
+      return .done(path: path, nil)
     case .placed(let path), .adopted(let path):
       do {
         let stamp = try status(path).stamp

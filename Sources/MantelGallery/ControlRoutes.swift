@@ -57,6 +57,16 @@ struct ControlRoutes: Sendable {
     group.delete("jobs/:name") { _, context in
       try await Response.json(service.cancelJob(id: Self.name(context)))
     }
+    group.post("forget") { request, _ in
+      try await Response.json(service.forget(Self.body(request)))
+    }
+    group.get("forget/requests") { _, _ in try await Response.json(service.forgetRequests()) }
+    group.post("forget/requests") { request, _ in
+      try await Response.json(service.decide(Self.body(request)))
+    }
+    group.post("drops/:name/accept") { _, context in
+      try await Response.json(service.acceptDrops(machine: Self.name(context)))
+    }
     addVerify(to: group)
   }
 

@@ -28,6 +28,7 @@ package enum LinkCommand: Sendable {
   case announceHead(Signed<Head>)
   case announceRecord(Signed<MachineRecord>)
   case announceAttestation(Signed<Attestation>)
+  case announceForgetRequest(Signed<ForgetRequest>)
   case announceRoster([[UInt8]])
   case fetchDelta(LinkJob, library: MachineID, from: HeadOrder, to: HeadOrder)
   case fetchEntries(LinkJob, library: MachineID, [EntryID])

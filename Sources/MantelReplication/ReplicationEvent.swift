@@ -157,6 +157,14 @@ package enum ReplicationEvent: Sendable {
   /// What came of a `hash` action: each of its files once.
   case hashed(FolderID, [FileHash])
 
+  /// The user forgets these entries of the own library, live, retired or unheld: they are dropped with the next head,
+  /// which comes at once. Unknown ids are passed over.
+  case forget([EntryID])
+  /// The user takes that back: ids of forgotten entries. What is not there any more comes back as retired.
+  case unforget([EntryID])
+  /// Asks the owners of other libraries that name these contents to forget them too, or takes that back.
+  case askToForget([ContentID], isWithdrawn: Bool)
+
   // Links
   case linkOpened(LinkID, LinkOpening)
   case linkClosed(LinkID)
@@ -164,6 +172,7 @@ package enum ReplicationEvent: Sendable {
   case recordReceived(LinkID, Signed<MachineRecord>)
   case headReceived(LinkID, Signed<Head>)
   case attestationReceived(LinkID, Signed<Attestation>)
+  case forgetRequestReceived(LinkID, Signed<ForgetRequest>)
   case entriesReceived(LinkID, LinkJob, added: [Entry], removed: [EntryID])
   case differenceFound(LinkID, LinkJob?, theirsOnly: [Digest256], mineOnly: [Digest256])
   /// The peer's comparison of holdings came to its end: all of the difference was reported.
@@ -203,6 +212,8 @@ package enum ReplicationEvent: Sendable {
   case recallReleased(RecallID)
 
   // Replica
+  /// The user of this machine accepts that a library dropped so much: its held files go to the trash.
+  case dropsConfirmed(MachineID)
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)
   /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its

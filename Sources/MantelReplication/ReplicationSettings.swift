@@ -46,6 +46,27 @@ package struct ReplicationSettings: Sendable {
   /// Files that wait to settle or to be hashed before scans pause.
   package var filesWaiting = 16_384
   package var batchFiles = 4_096
+  /// How long dropped files stay in the replica's trash, in agent time; also the window of `dropLimit`.
+  package var trashLife: Duration = .seconds(30 * 86_400)
+  /// What a library may drop within that time before a person on this machine has to confirm.
+  var dropLimit = DropLimit(least: 10, most: 100, share: 100)
+  /// How long the own library keeps replaced files.
+  package var keep = KeepRules()
+  /// After the start, and between two looks at what has expired.
+  package var retentionDelay: Duration = .seconds(600)
+  package var retentionInterval: Duration = .seconds(6 * 3_600)
+  /// Replaced entries that are looked at in one event.
+  package var retentionPage = 2_000
+  /// How long all full machines must report a content missing before it is given up, and how long ago the last word of
+  /// a machine may be that is still asked; agent time.
+  package var absencePatience: Duration = .seconds(7 * 86_400)
+  package var absenceMemory: Duration = .seconds(30 * 86_400)
+  /// Contents that were given up and are looked for among what others have.
+  package var lostContents = 65_536
+  /// Requests of one machine to forget that are kept.
+  package var requestsKept = 64
+  /// Forgotten contents of which `status` tells where they still are.
+  package var forgottenSample = 10_000
   /// Rows of contents of which nothing is here that are filed in one event.
   package var absentRows = 10_000
   package var batchBytes: UInt64 = 256 << 20

@@ -32,6 +32,8 @@ package struct Replicator: ~Copyable {
   var filing = FilingState()
   var attesting = Attesting()
   var challenging = Challenging()
+  var retention: Retention
+  var absences = Absences()
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
   var countedTime: CountedTime
@@ -63,6 +65,7 @@ package struct Replicator: ~Copyable {
     self.countedTime = CountedTime(counter: AgentTimeCounter(from: .zero, now: now), saved: .zero)
     self.recalls = Recalls(now: now)
     self.scrub = Scrub(now: now.instant, settings)
+    self.retention = Retention(due: now.instant + settings.retentionDelay)
     try loadAgentTime(now: now)
     for record in try store.records() where roster.isListed(record.record.machine) {
       records[record.record.machine] = record
@@ -81,6 +84,8 @@ package struct Replicator: ~Copyable {
     // Results of batches that an earlier value of this process started must not be taken for those of ours.
     lastBatch = UInt64(clamping: now.instant.nanoseconds)
     lookForUnfiled()
+    try noteTrash()
+    try loadAbsences()
     publication.isFirst = libraries[machine]?.installed == nil
     try loadEpoch(now: now)
     if let guarded { try found(guarded: guarded) }
@@ -107,7 +112,8 @@ package struct Replicator: ~Copyable {
   package var nextDeadline: Instant? {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
-      attesting.expiry.map(countedTime.counter.soonest), recallDeadline,
+      attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
+      absenceDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
     ].compactMap(\.self).min()
@@ -151,6 +157,11 @@ package struct Replicator: ~Copyable {
     case .proved(let link, let challenge, let answer): proved(challenge, answer, for: link, now: now)
     case .challengeAnswered(let link, let job, let answer):
       challengeAnswered(answer, job: job, link: link)
+    case .forget(let ids): try forget(ids, now: now)
+    case .unforget(let ids): try unforget(ids, now: now)
+    case .askToForget(let contents, let isWithdrawn):
+      try askToForget(contents, isWithdrawn: isWithdrawn, now: now)
+    case .forgetRequestReceived(let link, let request): try received(request, from: link)
     case .recordChanged(let record): try changed(record)
     case .tick: break
     default: try takeTransfer(event, now: now)
@@ -173,6 +184,7 @@ package struct Replicator: ~Copyable {
     case .stagingFailed(let unit, let isNoSpace):
       try stagingFailed(unit, isNoSpace: isNoSpace, now: now)
     case .filed(let batch, let results): try filed(batch, results, now: now)
+    case .dropsConfirmed(let library): try confirmDrops(of: library)
     case .diskRoom(let room): measured(room)
     case .recall(let id, let order): recall(id, order)
     case .recallReleased(let id): try recallReleased(id)
@@ -199,6 +211,8 @@ package struct Replicator: ~Copyable {
   private mutating func advance(now: Now) throws(StoreError) {
     try advanceLedger(now: now)
     try endRecoveryIfDone(now: now)
+    try expireIfDue(now: now)
+    try judgeAbsences(now: now)
     try publishIfDue(now: now)
     compareAgainIfDue(now: now)
     try fetchLibraries(now: now)

@@ -23,6 +23,12 @@ package final class FakeControl: ControlService {
     package var job = [Samples.job()]
     /// The last one is given again and again.
     package var verify = [Samples.verify()]
+    package var forget = Samples.forget()
+    package var forgetRequests = [
+      ForgetRequestAnswer(
+        machine: "laptop", photos: FileCount(files: 2, bytes: 3_000_000),
+        examples: [PathText(path: "attic/Photos/a.jpg", pathBase64: nil)])
+    ]
     package var badFiles = [Page(items: [Samples.badFile()], next: nil)]
     /// Thrown by every call instead of an answer.
     package var error: ControlError?
@@ -113,6 +119,25 @@ package final class FakeControl: ControlService {
   }
   package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
     try answer(page(answers.badFiles, after: after), to: "badFiles \(after ?? "-")")
+  }
+  package func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
+    var given = try answer(
+      answers.forget, to: "forget \(query.pattern) \(query.undo ? "undo" : "-") \(query.dryRun ? "dry" : "-")"
+    )
+    given.undo = query.undo
+    given.dryRun = query.dryRun
+    return given
+  }
+  package func forgetRequests() async throws(ControlError) -> [ForgetRequestAnswer] {
+    try answer(answers.forgetRequests, to: "forgetRequests")
+  }
+  package func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer {
+    try answer(
+      AcceptAnswer(name: decision.machine, accepted: decision.grant ? 2 : 0),
+      to: "decide \(decision.machine) \(decision.grant)")
+  }
+  package func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer {
+    try answer(AcceptAnswer(name: machine, accepted: 12), to: "acceptDrops \(machine)")
   }
   package func acknowledgeBadFiles() async throws(ControlError) {
     try answer((), to: "acknowledgeBadFiles")

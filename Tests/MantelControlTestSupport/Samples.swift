@@ -65,6 +65,18 @@ package enum Samples {
     return verify
   }
 
+  package static func forget(_ change: (inout ForgetAnswer) -> Void = { _ in }) -> ForgetAnswer {
+    var forget = ForgetAnswer(
+      pattern: "attic/Photos/2019/**", undo: false, dryRun: false, live: 12, retired: 1,
+      contents: FileCount(files: 13, bytes: 34_000_000),
+      examples: [PathText(path: "attic/Photos/2019/a.jpg", pathBase64: nil)],
+      kept: [
+        KeptAnswer(machine: "laptop", reason: "trash", files: 13, message: "on laptop: in its trash")
+      ], asksOthers: false)
+    change(&forget)
+    return forget
+  }
+
   package static func badFile() -> BadFileAnswer {
     BadFileAnswer(
       machine: "laptop", path: PathText(path: "/r/laptop/Photos/a.jpg", pathBase64: nil), sha256: sha256,

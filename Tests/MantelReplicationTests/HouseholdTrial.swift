@@ -33,7 +33,10 @@ final class HouseholdTrial {
     settings.compareInterval = .seconds(30)
     settings.challengeDelay = .milliseconds(300)
     settings.challengeInterval = .seconds(3)
+    // Thirty days of trash in less than a minute.
+    settings.trashLife = .seconds(25)
     var random = SeededGenerator(seed: seed)
+    if random.oneIn(2) { settings.dropLimit = DropLimit(least: 2, most: 2, share: 1) }
     // So few that a household of a dozen photos can pass it.
     if random.oneIn(2) { settings.massChange.contents = 3 }
     let count = 2 + random.below(3) + (random.oneIn(8) ? random.below(4) : 0)
@@ -44,8 +47,8 @@ final class HouseholdTrial {
   }
 
   private var count: Int { household.machines.count }
-  private func below(_ bound: Int) -> Int { household.random.below(bound) }
-  private func oneIn(_ n: UInt64) -> Bool { household.random.oneIn(n) }
+  func below(_ bound: Int) -> Int { household.random.below(bound) }
+  func oneIn(_ n: UInt64) -> Bool { household.random.oneIn(n) }
 
   /// Throws at the first broken invariant, and when the household does not come to rest.
   func run() throws {
@@ -90,7 +93,7 @@ final class HouseholdTrial {
 
   private func meddle() throws {
     let index = below(count)
-    switch below(22) {
+    switch below(26) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -109,6 +112,8 @@ final class HouseholdTrial {
     case 17, 18: rot(index)
     case 19: try household.machines[index].keepBackup()
     case 20: try loseCatalog(index)
+    case 21, 22: try forget(index)
+    case 23: try undo(index)
     default: try household.scan(index)
     }
   }
@@ -327,6 +332,7 @@ final class HouseholdTrial {
       try accept(index)
       hasAccepted = true
     }
+    if try confirmDrops() { hasAccepted = true }
     return hasAccepted
   }
 
@@ -446,6 +452,7 @@ final class HouseholdTrial {
   private func lackingCopy(of owner: SimulatedMachine, _ number: Int, at keeper: SimulatedMachine) -> String?
   {
     owner.own.first { path, file in
+      if owner.isForgotten(path) { return false }
       // Names of other contents are respected: the copy may have a suffix.
       let place = Array("m\(number)/Photos/".utf8) + path
       return !keeper.replica.files.contains {

@@ -70,6 +70,7 @@ extension SimulatedHousehold {
     switch command {
     case .announceHead(let head): tell(.headReceived(link, head), link, to: peer)
     case .announceRecord(let record): tell(.recordReceived(link, record), link, to: peer)
+    case .announceForgetRequest(let request): tell(.forgetRequestReceived(link, request), link, to: peer)
     case .announceAttestation(let attestation): tell(.attestationReceived(link, attestation), link, to: peer)
     case .announceRoster(let statements): tell(.rosterReceived(link, statements), link, to: peer)
     case .available(let added, let removed):

@@ -39,6 +39,8 @@ final class SimulatedHousehold {
   /// Tells two runs apart: covers every event that a machine handled, and when.
   private(set) var trace = Trace()
   var random: SeededGenerator
+  /// Contents that any user ever forgot.
+  var forgotten: Set<ContentID> = []
   var faults: Faults?
   /// Called after each event, with the machine that handled it.
   var onStep: ((Int) throws -> Void)?

@@ -213,7 +213,8 @@ final class SimulatedMachine {
 
   /// Rotten files, here or in the replica, that nobody has found.
   var unnoticed: Int {
-    own.count { $0.value.sound != nil } - suspected.count
+    // What was forgotten is nobody's to read.
+    own.count { $0.value.sound != nil && !isForgotten($0.key) } - suspected.count
       + replica.files.count { $0.value.sound != nil && (try? catalog.replicaFile(at: $0.key)) != .some(nil) }
   }
 
@@ -224,6 +225,14 @@ final class SimulatedMachine {
     remove(from)
     forget(Array(to.utf8))
     own[Array(to.utf8)] = file
+  }
+
+  /// The user decides about a file without writing to it.
+  func decide(_ path: [UInt8]) { touches[path, default: 0] += 1 }
+
+  /// Files that are there and that their user forgot.
+  func isForgotten(_ path: [UInt8]) -> Bool {
+    (try? catalog.file(folder.id, path))?.status == .skipped(.forgotten)
   }
 
   func remove(_ path: String) {
@@ -311,9 +320,14 @@ final class SimulatedMachine {
       .first { $0.sound?.content == content }?.payload
   }
 
+  /// An old catalog that came back does not know what went to the trash since, and nobody looks there for it.
+  private func isKnown(_ path: [UInt8]) -> Bool {
+    !FilingPlan.isDiscarded(path) || (try? catalog.replicaFile(at: path)) != .some(nil)
+  }
+
   /// Whether a content lies on the machine's disks, whatever its catalog says.
   func has(_ content: ContentID) -> Bool {
     own.values.contains { $0.content == content } || replica.staged[content].map { $0.blocks == nil } == true
-      || replica.has(content)
+      || replica.files.contains { path, file in file.content == content && isKnown(path) }
   }
 }

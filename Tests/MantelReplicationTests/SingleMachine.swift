@@ -77,6 +77,7 @@ final class SingleMachine {
   }
 
   var machine: MachineID { key.machine }
+  var lastLinkID: LinkID { LinkID(lastLink) }
   var household: HouseholdID { replicator.household }
   var folder: Folder {
     Folder(

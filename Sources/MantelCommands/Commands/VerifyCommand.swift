@@ -20,7 +20,7 @@ struct VerifyCommand: AsyncParsableCommand {
   var all = false
   @Option(help: "Only photos of this machine; of this very one, its own folders.")
   var machine: String?
-  @Flag(help: "Only end the notice of files that were bad and are healed.")
+  @Flag(help: "Only end the notices of files that were bad and are healed, and of photos that are lost.")
   var acknowledge = false
   @OptionGroup var home: HomeOptions
   @OptionGroup var output: OutputOptions

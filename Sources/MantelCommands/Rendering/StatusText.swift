@@ -7,6 +7,11 @@ enum StatusText {
     lines += reasons(status).map { "  \($0)" }
     lines.append(ledger(status.ledger, of: status.machine.name))
     lines += peers(status)
+    lines += status.trash.map(trash)
+    if !status.forgotten.isEmpty {
+      lines.append("forgotten, and still kept:")
+      lines += ForgetText.kept(status.forgotten)
+    }
     lines += status.notices.map { "notice: \(Printable.text($0))" }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -48,6 +53,12 @@ enum StatusText {
     guard status.state == "copying", status.bytesPerSecond >= 1 else { return nil }
     let left = status.etaSeconds.map { ", about \(Quantity.duration($0)) left" } ?? ""
     return "copying at \(Quantity.rate(status.bytesPerSecond))\(left)"
+  }
+
+  private static func trash(_ trash: TrashAnswer) -> String {
+    let days = trash.daysLeft == 1 ? "1 day" : "\(trash.daysLeft) days"
+    return "trash: \(Quantity.files(trash.files)) (\(Quantity.bytes(trash.bytes))) that "
+      + "\(Printable.text(trash.machine)) forgot; the first go in \(days) of running"
   }
 
   private static func peers(_ status: StatusAnswer) -> [String] {

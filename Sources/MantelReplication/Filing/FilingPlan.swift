@@ -28,8 +28,8 @@ struct FilingPlan {
     /// When bytes that are only given a name were hashed; nil for those that are hashed on their way.
     var verified: WallTime?
 
-    /// What frees a name without taking one: the moves behind it need that name.
-    var onlyFrees: Bool { place == nil || FilingPlan.isParked(operation.path) }
+    /// What frees a name without taking one that an entry asks for: the moves behind it need that name.
+    var onlyFrees: Bool { place == nil || FilingPlan.isInTrash(operation.path) }
   }
 
   /// Removals and moves: they free names, so they go before anything that takes one.
@@ -37,6 +37,8 @@ struct FilingPlan {
   private(set) var arriving: [Step] = []
   /// Files that already are what an entry asks for, to be recorded under its id.
   private(set) var staying: [(file: ReplicaFile, place: Place)] = []
+  /// Files that stay where they are and get the mark that they have here.
+  private(set) var marked: [ReplicaFile] = []
   /// What later places are linked to or copied from: the first file of all, and the first of each mtime.
   private var original: Model?
   private var twins: [Int64: Model] = [:]
@@ -82,16 +84,17 @@ struct FilingPlan {
     for place in late {
       if original == nil, let file = unused.takeFirst() {
         // The name is free only after its file has moved: ours is parked meanwhile.
-        if !Self.isParked(file.path) {
+        var waiting = file.path
+        if !Self.isInTrash(file.path) {
+          waiting = Self.parking(content)
           let aside = Step(
-            operation: .move(
-              from: file.path, path: Self.parking(content), content: content, mtime: place.mtime),
+            operation: .move(from: file.path, path: waiting, content: content, mtime: place.mtime),
             place: place, former: file.path, verified: file.verified)
           leaving.append(aside)
         }
         arrive(
-          .move(from: Self.parking(content), path: place.path, content: content, mtime: place.mtime), place,
-          former: Self.parking(content), verified: file.verified)
+          .move(from: waiting, path: place.path, content: content, mtime: place.mtime), place,
+          former: waiting, verified: file.verified)
       } else if let (operation, verified) = copy(content, to: place, source: source) {
         arrive(operation, place, verified: verified)
       }
@@ -104,6 +107,13 @@ struct FilingPlan {
         Step(operation: .remove(path: file.path, content: content), place: nil, former: file.path))
     }
   }
+
+  /// A plan without a step.
+  init() {}
+
+  mutating func leave(_ step: Step) { leaving.append(step) }
+
+  mutating func mark(_ file: ReplicaFile) { marked.append(file) }
 
   private mutating func move(_ file: ReplicaFile, to path: [UInt8], _ content: ContentID, _ place: Place) {
     leaving.append(
@@ -133,7 +143,14 @@ struct FilingPlan {
 
   static func isParked(_ path: [UInt8]) -> Bool { path.starts(with: parked) }
 
-  private static let parked = Array(".mantel/trash/parked/".utf8)
+  /// Parked, or dropped: no file there is where an entry asks for it.
+  static func isInTrash(_ path: [UInt8]) -> Bool { path.starts(with: trash) }
+
+  /// In the trash because it was dropped.
+  static func isDiscarded(_ path: [UInt8]) -> Bool { isInTrash(path) && !isParked(path) }
+
+  static let trash = Array(".mantel/trash/".utf8)
+  private static let parked = trash + Array("parked/".utf8)
 
   /// A link's bytes were hashed with its twin; all others are hashed on their way.
   private func copy(
@@ -193,11 +210,11 @@ private struct UnusedFiles {
   /// A file of the place's path that no place has yet is there.
   func has(_ path: [UInt8]) -> Bool { byPath[path].map { !isUsed[$0] } ?? false }
 
-  /// The file that stands for the place's entry already, or lies there as it should. A parked one has to move. One of
+  /// The file that stands for the place's entry already, or lies there as it should. One in the trash has to move. One of
   /// another time gets the right one in place, unless that would be the time of its other hard links too.
   mutating func takeFitting(_ place: FilingPlan.Place) -> ReplicaFile? {
     let name = EntryName(library: place.library, entry: place.entry)
-    for index in byEntry[name] ?? [] where !isUsed[index] && !FilingPlan.isParked(files[index].path) {
+    for index in byEntry[name] ?? [] where !isUsed[index] && !FilingPlan.isInTrash(files[index].path) {
       if files[index].stamp.mtime == place.mtime || isAlone[index] { return take(index) }
     }
     guard let index = byPath[place.path], !isUsed[index], files[index].stamp.mtime == place.mtime else {

@@ -23,6 +23,8 @@ struct FilingState: Sendable {
   var isPaused = false
   /// Names of directories in the replica; they never change.
   var directoryNames: [DirectoryOwner: String] = [:]
+  /// When the time of the first file in the trash is over.
+  var trashDue: AgentTime?
 
   /// A machine, or one of its folders.
   struct DirectoryOwner: Hashable {
@@ -126,6 +128,7 @@ extension Replicator {
       filing.hasAbsent = try store.fileAbsent(limit: settings.absentRows) == settings.absentRows
       if filing.hasAbsent { return filing.turn = now.instant }
     }
+    try collectTrash()
     guard let batch = try nextBatch() else { return }
     try start(batch, now: now)
     // A batch without an operation has ended at once; the next one gets its turn after whoever waits.
@@ -158,7 +161,7 @@ extension Replicator {
 
   private mutating func start(_ wanted: Set<ContentID>, now: Now) throws(StoreError) {
     let unresolved = Set(filing.unresolved.map(\.operation.content))
-    var plans: [ContentID: FilingPlan] = [:]
+    var plans = try droppingPlans(of: wanted.subtracting(unresolved))
     var queue = wanted.sorted()
     while let content = queue.popLast() {
       guard plans[content] == nil, !unresolved.contains(content) else { continue }
@@ -175,11 +178,15 @@ extension Replicator {
           queue.append(file.content)
         }
       }
-      plans[content] = FilingPlan(
-        content: content, places: places,
-        // What is not held has no replica file: most of what is landed came just now.
-        files: contents.isHeld(content) ? try store.replicaFiles(of: content) : [],
-        source: try source(of: content), occupied: occupied)
+      if places.isEmpty {
+        plans[content] = try droppingPlans(of: [content])[content] ?? FilingPlan()
+      } else {
+        plans[content] = FilingPlan(
+          content: content, places: places,
+          // What is not held has no replica file: most of what is landed came just now.
+          files: contents.isHeld(content) ? try store.replicaFiles(of: content) : [],
+          source: try source(of: content), occupied: occupied)
+      }
     }
     try run(plans, now: now)
   }
@@ -195,12 +202,15 @@ extension Replicator {
     lastBatch += 1
     let batch = FilingBatch(
       id: BatchID(lastBatch), steps: steps, contents: contents,
-      staying: contents.flatMap { (plans[$0]?.staying ?? []).compactMap(Self.renamed) })
+      staying: contents.flatMap { content in
+        (plans[content]?.staying ?? []).compactMap(Self.renamed) + (plans[content]?.marked ?? [])
+      })
     filing.running = batch
     if steps.isEmpty {
       try finish(batch, results: [], now: now)
     } else {
       try store.setValue(.filingJournal, FilingJournal.bytes(of: filing.unresolved + steps))
+      try unholdDeleted(steps)
       actions.append(.file(batch.id, steps.map(\.operation)))
     }
   }
@@ -220,10 +230,12 @@ extension Replicator {
     }
   }
 
-  /// A file that stays, under the id of the entry that it stands for now; nil when that is the same.
+  /// A file that stays, under the id of the entry that it stands for now; nil when that is the same. Whatever a drop made
+  /// of it, it is wanted.
   private static func renamed(file: ReplicaFile, place: FilingPlan.Place) -> ReplicaFile? {
-    guard file.entry != place.entry || file.library != place.library else { return nil }
+    guard file.entry != place.entry || file.library != place.library || file.mark != nil else { return nil }
     var file = file
+    file.mark = nil
     file.entry = place.entry
     file.library = place.library
     return file
@@ -316,6 +328,7 @@ extension Replicator {
     }
     let filed = batch.contents.filter { !outcome.failed.contains($0) && !batch.outdated.contains($0) }
     outcome.removed.subtract(outcome.put.keys)
+    try markTrashed(&outcome)
     filing.ready.formUnion(batch.outdated.intersection(batch.contents))
     let put = outcome.put.values.sorted { $0.path.lexicographicallyPrecedes($1.path) }
     filing.unresolved += unresolvedSteps(of: batch, results)
@@ -332,6 +345,8 @@ extension Replicator {
       makeAvailable(content)
       contents.setHeld(content, true)
     }
+    try judgeDeleted(batch)
+    try noteTrash()
     try judgeAwaiting(now: now)
     // Where bytes should have been taken from and were not: their bytes decide, before the batch is tried again.
     for (path, content) in outcome.sources.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
@@ -385,6 +400,8 @@ struct BatchOutcome {
   var removed: Set<[UInt8]> = []
   /// Names that were given up, by the content that had them.
   var freed: [[UInt8]: ContentID] = [:]
+  /// Names that files in the trash had before, by the new ones.
+  var discarded: [[UInt8]: [UInt8]] = [:]
   var failed: Set<ContentID> = []
   /// Replica files that should have had a content's bytes, and own ones.
   var sources: [[UInt8]: ContentID] = [:]
@@ -409,6 +426,7 @@ struct BatchOutcome {
       put[path] = ReplicaFile(
         library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
         verified: step.verified ?? now.wall)
+      if FilingPlan.isDiscarded(path) { discarded[path] = step.former ?? path }
       if case .land = step.operation { unstaged.insert(content) }
     case .sourceChanged:
       fail(step.operation)

@@ -15,6 +15,7 @@ extension Replicator {
       throw StoreError(code: .corrupt, message: "the filing journal cannot be read: \(error)")
     }
     filing.isRepeatDue = !filing.unresolved.isEmpty
+    try unholdDeleted(filing.unresolved)
   }
 
   mutating func repeatUnresolved(now: Now) throws(StoreError) {

@@ -95,6 +95,7 @@ extension Replicator {
     let file = LedgerFile(
       folder: key.folder, path: key.path, stamp: stamp, status: .published, content: content,
       manifest: manifest, changes: changes, changesSince: since, isAccepted: known?.isAccepted ?? false)
+    if try isForgotten(content) { return try keepForgotten(file, known: known, now: now) }
     publication.ledgerRows.put(file, at: key, isNew: known == nil)
     publication.changes[key] = OwnChange(
       content: content, size: stamp.size, mtime: stamp.mtime, manifest: manifest, isHeld: isHeld)

@@ -339,7 +339,8 @@ extension Replicator {
     _ key: FileKey, _ stamp: FileStamp, isClosed: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
     if let known, known.content != nil, known.stamp.isSame(as: stamp),
-      known.status == .published || known.status == .pending(.suspectedRot),
+      known.status == .published || known.status == .pending(.suspectedRot)
+        || known.status == .skipped(.forgotten),
       !isClosed, !ledger.unproven.contains(key)
     {
       publication.deletions[key] = nil

@@ -25,6 +25,7 @@ extension Replicator {
     links[id]?.challenges.due = now.instant + settings.challengeDelay
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
+    try askAgain(over: id)
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.
     let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.available)
@@ -98,6 +99,7 @@ extension Replicator {
     // Some of it may have gone here since.
     links[id]?.fetching.walk.restart()
     transfers.isWorthLooking = true
+    absences.isChanged = true
   }
 
   mutating func availabilityChanged(_ id: LinkID, added: [ContentID], removed: [ContentID]) {
@@ -108,6 +110,7 @@ extension Replicator {
     for content in removed where contents.index.remove(content.digest, from: link.contents) {
       rememberSeen(content)
     }
+    if !added.isEmpty, !absences.lost.isEmpty { absences.isChanged = true }
     for content in added {
       contents.index.insert(content.digest, into: link.contents)
       reconsider(content, over: id)

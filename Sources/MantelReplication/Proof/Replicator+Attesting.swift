@@ -49,6 +49,7 @@ extension Replicator {
     // Of a time that this machine's catalog has forgotten: what is true now is said under a higher number.
     if holder == machine { return attesting.retract() }
     absolve(attestation.record)
+    absences.isChanged = true
     try recountSafe()
     sendToAll(except: link, .announceAttestation(attestation))
   }

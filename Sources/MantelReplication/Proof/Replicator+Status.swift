@@ -44,6 +44,10 @@ package enum StatusReason: Hashable, Sendable {
   case suspectedRot(files: Int, safe: Int)
   /// This machine could not show something that it claims to hold: nothing that it says counts.
   case refuted(MachineID)
+  /// A library dropped more at once than goes without a question: its bytes stay until they are confirmed here.
+  case heldDrops(MachineID, files: Int, bytes: UInt64)
+  /// Own photos that were deleted or replaced, and that no machine has any more; nobody has acknowledged that.
+  case lost(files: Int)
   /// This machine was removed from the household.
   case removed
 }
@@ -52,7 +56,15 @@ extension StatusReason {
   /// Nothing but a person's word ends it.
   var needsDecision: Bool {
     switch self {
-    case .massChange, .suspectedRot, .refuted: true
+    case .massChange, .suspectedRot, .refuted, .heldDrops, .lost: true
+    default: false
+    }
+  }
+
+  /// Nobody owes anything of it: this machine has all that it owes, or more.
+  var leavesComplete: Bool {
+    switch self {
+    case .heldDrops, .lost: true
     default: false
     }
   }
@@ -92,6 +104,16 @@ package struct StatusReport: Sendable {
   package var peers: [PeerReport]
   package var ownHead: HeadOrder
   package var receivedBytes: UInt64
+  package var trash: [TrashReport] = []
+}
+
+/// What the replica's trash has of one library.
+package struct TrashReport: Hashable, Sendable {
+  package var library: MachineID
+  package var files: Int
+  package var bytes: UInt64
+  /// Agent time until the first of them is deleted.
+  package var left: Duration
 }
 
 extension Replicator {
@@ -131,7 +153,12 @@ extension Replicator {
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
     if fullMachines < 2 { reasons.append(.noSecondMachine) }
-    let isComplete = reasons.isEmpty && lenient.isEmpty
+    for (library, held) in try store.heldDrops().sorted(by: { $0.key < $1.key }) {
+      reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
+    }
+    let lost = try store.lostCounts().open
+    if lost > 0 { reasons.append(.lost(files: lost)) }
+    let isComplete = reasons.allSatisfy(\.leavesComplete) && lenient.isEmpty
     reasons += lenient
     if links.isEmpty, !isComplete { reasons.append(.noPeerConnected) }
     if room?.isLow == true || transfers.leftForRoom != nil, missingFiles > 0 { reasons.append(.diskSpace) }
@@ -141,7 +168,16 @@ extension Replicator {
       isSettledEverywhere: isComplete && exact.isEmpty && isProvenByReachable(now: now),
       reasons: reasons, missingFiles: missingFiles, missingBytes: missingBytes,
       arriving: exact.count, ledger: tally, peers: peers,
-      ownHead: libraries[machine]?.order ?? .none, receivedBytes: transfers.receivedBytes)
+      ownHead: libraries[machine]?.order ?? .none, receivedBytes: transfers.receivedBytes,
+      trash: try trashReports())
+  }
+
+  private func trashReports() throws(StoreError) -> [TrashReport] {
+    try store.trash().sorted { $0.key < $1.key }.map { library, files in
+      TrashReport(
+        library: library, files: files.files, bytes: files.bytes,
+        left: max(.zero, (files.oldest ?? agentTime) + settings.trashLife - agentTime))
+    }
   }
 
   /// Whether any other machine is known to hold a content of an own file.

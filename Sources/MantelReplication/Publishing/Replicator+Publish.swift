@@ -29,6 +29,11 @@ struct Publication: Sendable {
   /// Contents that were hashed, and whose file changed or went before the head.
   var doubtful: Set<ContentID> = []
   var deletions: [FileKey: OwnDeletion] = [:]
+  /// Entries that the user forgets, and takes back, with the next head: each is out with the event that asked for it.
+  var forgetting: [EntryID: Entry] = [:]
+  var returning: [EntryID: ForgottenEntry] = [:]
+  /// Replaced entries whose time is over.
+  var expiring: [EntryID: Entry] = [:]
   /// Ledger rows to be written: with the head for changed files, by themselves for pending ones.
   var ledgerRows = LedgerRows()
   var changesDue: Instant?
@@ -48,7 +53,9 @@ struct Publication: Sendable {
   /// Nothing may be published now.
   var isStopped: Bool { recovery != nil || cloneToldBy != nil }
   var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
-  var isIdle: Bool { changes.isEmpty && deletions.isEmpty }
+  var isIdle: Bool {
+    changes.isEmpty && deletions.isEmpty && forgetting.isEmpty && returning.isEmpty && expiring.isEmpty
+  }
 
   /// Files were hashed. A head costs much more than an entry of it: while `isMoreComing`, it waits for the others, but no
   /// longer than load may make it wait.
@@ -107,7 +114,7 @@ extension Replicator {
 
   mutating func publishIfDue(now: Now) throws(StoreError) {
     guard !publication.isStopped else { return }
-    if publication.isFirst, ledger.isIdle, publication.isIdle,
+    if publication.isFirst, absences.changing.isEmpty, ledger.isIdle, publication.isIdle,
       ledger.folders.keys.allSatisfy({ ledger.scanned.contains($0) || isOffline($0) })
     {
       // Also a machine without photos says so: peers can tell "nothing" from "not yet".
@@ -173,6 +180,8 @@ extension Replicator {
     deleting deletions: [FileKey: OwnDeletion], now: Now
   ) throws(StoreError) -> OwnUpdate {
     var update = OwnUpdate()
+    update.mayHaveDropped = hasDropped || !publication.forgetting.isEmpty
+    try draftForgetting(&update, now: now)
     for (key, change) in publication.changes.sorted(by: { $0.key < $1.key }) {
       try update.put(
         key, change, store: store, library: machine, now: now, moveMemory: settings.moveMemory)
@@ -246,6 +255,7 @@ extension Replicator {
     publication.firstChange = nil
     for content in update.vanishedContents.union(publication.doubtful).sorted() { try releaseIfGone(content) }
     publication.doubtful.removeAll()
+    try settleForgetting(update, now: now)
     for folder in Set(update.files.map(\.folder) + update.gone.map(\.folder)).sorted() {
       try endMassChange(of: folder)
     }
@@ -288,6 +298,13 @@ struct OwnUpdate {
   }
   /// What they become is told once all changes are known.
   private var leaving: [Leaving] = []
+  /// Live entries that the user forgets: no other reason is asked for.
+  var forgotten: Set<EntryID> = []
+  /// The library has dropped entries.
+  var mayHaveDropped = false
+  /// Files to be looked at, or hashed, once this is out.
+  var looked: [FileKey] = []
+  var rehashed: [LedgerFile] = []
   var vanishedContents: Set<ContentID> = []
 
   var libraryChange: LibraryChange {
@@ -308,7 +325,9 @@ struct OwnUpdate {
     let id = EntryID(of: entry)
     if let old = try store.liveEntry(library, key.folder, key.path) {
       guard old.id != id else { return }
-      if old.entry.content == change.content {
+      if forgotten.contains(old.id) {
+        // It leaves as dropped already.
+      } else if old.entry.content == change.content {
         removed[old.id] = old.entry
       } else {
         leaving.append(Leaving(key: key, id: old.id, entry: old.entry, reason: .replaced))
@@ -323,6 +342,13 @@ struct OwnUpdate {
     where former.entry.state.isLost(within: moveMemory, of: now.wall) {
       removed[former.id] = former.entry
     }
+    // What was dropped of it, forgotten or expired, is wanted again.
+    if mayHaveDropped {
+      for dropped in try store.droppedEntries(library, of: change.content)
+      where dropped.entry.folder == key.folder {
+        removed[dropped.id] = dropped.entry
+      }
+    }
     add(id, entry)
   }
 
@@ -331,7 +357,9 @@ struct OwnUpdate {
   ) throws(StoreError) {
     deleted.append(key)
     if let row = deletion.becoming { files.append(row) } else { gone.append(key) }
-    guard let old = try store.liveEntry(library, key.folder, key.path) else { return }
+    guard let old = try store.liveEntry(library, key.folder, key.path), !forgotten.contains(old.id) else {
+      return
+    }
     leaving.append(Leaving(key: key, id: old.id, entry: old.entry, reason: deletion.reason))
   }
 
@@ -367,7 +395,7 @@ struct OwnUpdate {
     }
   }
 
-  private mutating func add(_ id: EntryID, _ entry: Entry) {
+  mutating func add(_ id: EntryID, _ entry: Entry) {
     if removed.removeValue(forKey: id) == nil { added[id] = entry }
   }
 }

@@ -1,0 +1,169 @@
+import MantelCatalog
+import MantelControl
+import MantelCore
+import MantelDisk
+import MantelReplication
+
+/// What a PATTERN chose of the own library.
+private struct ForgetSelection {
+  var ids: [EntryID] = []
+  /// Sizes of the contents.
+  var contents: [ContentID: UInt64] = [:]
+  var live = 0
+  var retired = 0
+  var examples: [PathText] = []
+
+  static let exampleCount = 5
+
+  mutating func add(_ id: EntryID, _ entry: Entry, path: [UInt8]) {
+    ids.append(id)
+    contents[entry.content] = entry.size
+    if entry.state.isLive { live += 1 } else { retired += 1 }
+    if examples.count < Self.exampleCount { examples.append(PathText(bytes: path)) }
+  }
+}
+
+extension AgentControl {
+  /// Photos that one command may forget: all of them are in memory for a moment.
+  static let forgottenAtOnce = 250_000
+  /// Photos that one head drops.
+  private static let forgottenPerHead = 4_096
+
+  func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
+    try await answering {
+      let names = try await Names(engine)
+      let chosen = try query.undo ? forgotten(query.pattern, names) : own(query.pattern, names)
+      guard !chosen.ids.isEmpty else { throw Self.nothingMatches(query, names.name(key.machine)) }
+      let contents = Array(chosen.contents.keys)
+      if !query.dryRun {
+        try await carryOut(chosen.ids, isUndo: query.undo)
+        // Other libraries that name the bytes are their owners' to decide about.
+        try await engine.perform(.askToForget(contents, isWithdrawn: query.undo))
+      }
+      let leaving = query.dryRun ? Set(chosen.ids) : []
+      let (kept, asksOthers) = try await engine.ask { replicator in
+        (
+          query.undo ? [] : try replicator.keepers(of: contents, leaving: leaving),
+          !query.undo && replicator.asksOthers(dropping: contents.count)
+        )
+      }
+      return ForgetAnswer(
+        pattern: query.pattern, undo: query.undo, dryRun: query.dryRun, live: chosen.live,
+        retired: chosen.retired,
+        contents: FileCount(files: contents.count, bytes: chosen.contents.values.reduce(0, +)),
+        examples: chosen.examples, kept: kept.map { answer($0, names) }, asksOthers: asksOthers)
+    }
+  }
+
+  func carryOut(_ ids: [EntryID], isUndo: Bool) async throws {
+    guard await !engine.ask({ $0.isPublishingStopped }) else {
+      throw ControlError(
+        code: .conflict, message: "this machine publishes nothing now: `mantel status` says why")
+    }
+    var rest = ids[...]
+    while !rest.isEmpty {
+      let next = Array(rest.prefix(Self.forgottenPerHead))
+      rest = rest.dropFirst(Self.forgottenPerHead)
+      try await engine.perform(isUndo ? .unforget(next) : .forget(next))
+    }
+  }
+
+  func acceptDrops(machine name: String) async throws(ControlError) -> AcceptAnswer {
+    try await answering {
+      let names = try await Names(engine)
+      let machine = try names.machine(name)
+      let held = try catalog.heldDrops()[machine]?.files ?? 0
+      try await engine.perform(.dropsConfirmed(machine))
+      return AcceptAnswer(name: names.name(machine), accepted: held)
+    }
+  }
+
+  // MARK: What a pattern chooses
+
+  private func own(_ pattern: String, _ names: Names) throws -> ForgetSelection {
+    let glob = Glob(pattern)
+    var chosen = ForgetSelection()
+    var position: EntryPosition?
+    repeat {
+      let page = try catalog.entries(
+        of: key.machine, states: [.live, .retired, .unheld], after: position, limit: Self.pageItems)
+      for found in page.entries {
+        let path = names.path(of: found)
+        if glob.matches(path) { chosen.add(found.id, found.entry, path: path) }
+      }
+      try Self.checkBound(chosen)
+      position = page.next
+    } while position != nil
+    return chosen
+  }
+
+  private func forgotten(_ pattern: String, _ names: Names) throws -> ForgetSelection {
+    let glob = Glob(pattern)
+    var chosen = ForgetSelection()
+    var last: EntryID?
+    repeat {
+      let page = try catalog.forgotten(after: last, limit: Self.pageItems)
+      for found in page {
+        let path = names.path(of: InstalledEntry(library: key.machine, id: found.id, entry: found.entry))
+        if glob.matches(path) { chosen.add(found.id, found.entry, path: path) }
+      }
+      try Self.checkBound(chosen)
+      last = page.count == Self.pageItems ? page.last?.id : nil
+    } while last != nil
+    return chosen
+  }
+
+  private static func checkBound(_ chosen: ForgetSelection) throws {
+    guard chosen.ids.count <= forgottenAtOnce else {
+      throw ControlError(
+        code: .usage,
+        message: "more than \(forgottenAtOnce) photos match: forget them folder by folder")
+    }
+  }
+
+  private static func nothingMatches(_ query: ForgetQuery, _ machine: String) -> ControlError {
+    let message =
+      query.undo
+      ? "nothing that was forgotten on this machine matches \(query.pattern)"
+      : "no photo of this machine matches \(query.pattern); a pattern is \(machine)/FOLDER/PATH, and each machine "
+        + "forgets its own photos only"
+    return ControlError(code: .notFound, message: message)
+  }
+
+  // MARK: Words
+
+  func forgottenAnswers() async throws -> [KeptAnswer] {
+    let kept = try await engine.ask { try $0.keepers(of: $0.forgottenContents()) }
+    guard !kept.isEmpty else { return [] }
+    let names = try await Names(engine)
+    return kept.map { answer($0, names) }
+  }
+
+  static func answer(_ trash: TrashReport, _ names: [MachineID: String]) -> TrashAnswer {
+    let days = (trash.left.inSeconds / 86_400).rounded(.up)
+    return TrashAnswer(
+      machine: names[trash.library] ?? trash.library.short, files: trash.files, bytes: trash.bytes,
+      daysLeft: Int(days))
+  }
+
+  private func answer(_ kept: KeptBytes, _ names: Names) -> KeptAnswer {
+    let name = names.name(kept.machine)
+    let (reason, message) =
+      switch kept.why {
+      case .ownLibrary:
+        ("ownLibrary", "kept everywhere: \(name)'s library names the same bytes elsewhere too")
+      case .otherLibrary:
+        ("otherLibrary", "kept everywhere: \(name) has the same photos in its own library, and is asked")
+      case .trash:
+        ("trash", "on \(name): in its trash for 30 days of running, or held there until its user confirms")
+      case .away:
+        ("away", "on \(name), which is not connected: it knew, and keeps them in its trash for 30 days")
+      case .unaware:
+        (
+          "unaware",
+          "on \(name), which is not connected: it keeps them until it hears of it, and 30 days more"
+        )
+      }
+    return KeptAnswer(machine: name, reason: reason, files: kept.files, message: message)
+  }
+}

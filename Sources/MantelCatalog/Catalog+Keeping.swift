@@ -1,0 +1,206 @@
+internal import GRDB
+package import MantelCore
+
+extension ReplicaCoding {
+  /// `mark` and `trashed`.
+  static func values(of mark: DropMark?) -> [SQLValue] {
+    switch mark {
+    case nil: [.null, .null]
+    case .held: [.int(0), .null]
+    case .confirmed: [.int(1), .null]
+    case .trashed(let since, let isConfirmed): [.int(isConfirmed ? 3 : 2), .int(since.nanoseconds)]
+    }
+  }
+}
+
+extension ResultRow {
+  /// Reads `mark` and `trashed`.
+  func dropMark(_ column: Int) throws -> DropMark? {
+    guard !isNull(column) else { return nil }
+    switch try integer(column) {
+    case 0: return .held
+    case 1: return .confirmed
+    case let code where code == 2 || code == 3:
+      return .trashed(since: AgentTime(nanoseconds: try integer(column + 1)), isConfirmed: code == 3)
+    default: throw StoreError.damaged("a mark")
+    }
+  }
+
+  /// Reads entry, forgotten and bytes.
+  fileprivate func forgottenEntry() throws -> ForgottenEntry {
+    guard let entry = try? Entry(canonicalBytes: try bytes(2)) else {
+      throw StoreError.damaged("a forgotten entry")
+    }
+    return ForgottenEntry(
+      id: try id(0), entry: entry, forgotten: AgentTime(nanoseconds: try integer(1)))
+  }
+}
+
+// MARK: - The own library
+
+extension Catalog {
+  package func putForgotten(_ entries: [ForgottenEntry]) throws(StoreError) {
+    try write { db in
+      for forgotten in entries {
+        try db.run(
+          """
+          INSERT INTO forgotten (entry, content, forgotten, bytes) VALUES (?, ?, ?, ?)
+          ON CONFLICT DO UPDATE SET forgotten = excluded.forgotten
+          """,
+          [
+            .id(forgotten.id), .id(forgotten.entry.content), .int(forgotten.forgotten.nanoseconds),
+            .bytes(forgotten.entry.canonicalBytes),
+          ])
+      }
+    }
+  }
+
+  package func removeForgotten(_ ids: [EntryID]) throws(StoreError) {
+    try write { db in
+      for id in ids { try db.run("DELETE FROM forgotten WHERE entry = ?", [.id(id)]) }
+    }
+  }
+
+  package func forgotten(after: EntryID?, limit: Int) throws(StoreError) -> [ForgottenEntry] {
+    try read { db in
+      try db.all(
+        "SELECT entry, forgotten, bytes FROM forgotten WHERE entry > coalesce(?, x'') ORDER BY entry LIMIT ?",
+        [.digest(after?.digest), .int(limit)]
+      ) { try $0.forgottenEntry() }
+    }
+  }
+
+  package func forgotten(_ id: EntryID) throws(StoreError) -> ForgottenEntry? {
+    try read { db in
+      try db.row("SELECT entry, forgotten, bytes FROM forgotten WHERE entry = ?", [.id(id)])?
+        .forgottenEntry()
+    }
+  }
+
+  package func isForgotten(_ content: ContentID) throws(StoreError) -> Bool {
+    try read { db in try db.exists("SELECT 1 FROM forgotten WHERE content = ? LIMIT 1", [.id(content)]) }
+  }
+
+  package func forgottenContents(limit: Int) throws(StoreError) -> [ContentID] {
+    try read { db in
+      try db.all(
+        "SELECT content FROM forgotten GROUP BY content ORDER BY max(forgotten) DESC, content LIMIT ?",
+        [.int(limit)]
+      ) { try $0.id(0) }
+    }
+  }
+
+  package func droppedEntries(_ library: MachineID, of content: ContentID) throws(StoreError)
+    -> [InstalledEntry]
+  {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(EntryCoding.columns)
+        FROM machine m CROSS JOIN library l ON l.machine = m.ref
+          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE m.id = ? AND e.content = ? AND e.state = 3 AND \(EntryCoding.isInstalled)
+        ORDER BY e.id
+        """, [.id(library), .id(content)]
+      ) { row in
+        let (id, entry) = try row.entry()
+        return InstalledEntry(library: library, id: id, entry: entry)
+      }
+    }
+  }
+}
+
+// MARK: - The replica
+
+extension Catalog {
+  package func droppers(of content: ContentID) throws(StoreError) -> [MachineID] {
+    try read { db in
+      let found = try db.all(
+        """
+        SELECT m.id, min(e.state)
+        FROM library l CROSS JOIN machine m ON m.ref = l.machine
+          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE l.machine <> ? AND e.content = ? AND \(EntryCoding.isInstalled)
+        GROUP BY m.id ORDER BY m.id
+        """, [.int(ownRef), .id(content)]
+      ) { (library: try $0.id(0) as MachineID, state: try $0.integer(1)) }
+      return found.contains { $0.state <= 2 } ? [] : found.map(\.library)
+    }
+  }
+
+  package func trash() throws(StoreError) -> [MachineID: DroppedFiles] {
+    try dropped("r.mark >= 2")
+  }
+
+  package func heldDrops() throws(StoreError) -> [MachineID: DroppedFiles] {
+    try dropped("r.mark = 0")
+  }
+
+  private func dropped(_ condition: String) throws(StoreError) -> [MachineID: DroppedFiles] {
+    try read { db in
+      var dropped: [MachineID: DroppedFiles] = [:]
+      let rows = try db.rows(
+        """
+        SELECT m.id, count(*), sum(r.size), min(r.trashed)
+        FROM replica_file r INDEXED BY replica_file_marked CROSS JOIN machine m ON m.ref = r.library
+        WHERE r.mark IS NOT NULL AND \(condition) GROUP BY m.id
+        """)
+      while let row = try rows.next() {
+        dropped[try row.id(0)] = DroppedFiles(
+          files: Int(try row.integer(1)), bytes: try row.bits(2),
+          oldest: row.isNull(3) ? nil : AgentTime(nanoseconds: try row.integer(3)))
+      }
+      return dropped
+    }
+  }
+
+  package func unconfirmedDrops(of library: MachineID, since: AgentTime) throws(StoreError) -> Int {
+    try read { db in
+      try db.row(
+        """
+        SELECT count(*) FROM replica_file r INDEXED BY replica_file_marked
+        WHERE r.mark = 2 AND r.library = (SELECT ref FROM machine WHERE id = ?) AND r.trashed > ?
+        """, [.id(library), .int(since.nanoseconds)]
+      ).map { Int(try $0.integer(0)) } ?? 0
+    }
+  }
+
+  package func trashed(until: AgentTime, limit: Int) throws(StoreError) -> [ContentID] {
+    try read { db in
+      try db.all(
+        """
+        SELECT content FROM replica_file INDEXED BY replica_file_trashed
+        WHERE trashed IS NOT NULL AND trashed <= ? ORDER BY trashed, content LIMIT ?
+        """, [.int(until.nanoseconds), .int(limit)]
+      ) { try $0.id(0) }
+    }
+  }
+
+  package func oldestTrashed() throws(StoreError) -> AgentTime? {
+    try read { db in
+      try db.row(
+        """
+        SELECT trashed FROM replica_file INDEXED BY replica_file_trashed
+        WHERE trashed IS NOT NULL ORDER BY trashed LIMIT 1
+        """
+      ).map { AgentTime(nanoseconds: try $0.integer(0)) }
+    }
+  }
+
+  package func confirmDrops(of library: MachineID) throws(StoreError) -> Int {
+    try write { db in
+      guard let ref = try Self.ref(of: library, db) else { return 0 }
+      // The queue of what is to be filed survives a crash.
+      try db.run(
+        """
+        UPDATE entry SET came = 1 WHERE ref IN (
+          SELECT e.ref FROM replica_file r INDEXED BY replica_file_marked
+            CROSS JOIN library l ON l.machine = r.library
+            CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = r.library AND e.content = r.content
+          WHERE r.mark = 0 AND r.library = ? AND e.state = 3 AND \(EntryCoding.isInstalled))
+        """, [.int(ref)])
+      try db.run("UPDATE replica_file SET mark = 1 WHERE mark = 0 AND library = ?", [.int(ref)])
+      return db.changesCount
+    }
+  }
+}

@@ -1,0 +1,221 @@
+import MantelCore
+import MantelSummary
+
+/// Forgetting: the user's word that entries of the own library are not to be kept any more, and its way back.
+///
+/// An entry that is forgotten becomes *dropped*: its name is gone from the library, and W has its content no more unless
+/// another entry names it. What the entry was stays in this catalog alone, so that it can come back, and so that the
+/// bytes are not published again: a file that has them is `skipped: forgotten` under whatever name, until it has others,
+/// or `forget --undo`.
+extension Replicator {
+  mutating func forget(_ ids: [EntryID], now: Now) throws(StoreError) {
+    guard !publication.isStopped else { return }
+    var forgotten: [ForgottenEntry] = []
+    for (id, entry) in try ownEntries(ids) {
+      forgotten.append(ForgottenEntry(id: id, entry: entry, forgotten: agentTime))
+      publication.forgetting[id] = entry
+    }
+    guard !forgotten.isEmpty else { return }
+    try store.putForgotten(forgotten)
+    publication.changesDue = now.instant
+  }
+
+  mutating func unforget(_ ids: [EntryID], now: Now) throws(StoreError) {
+    guard !publication.isStopped else { return }
+    for id in ids {
+      guard let forgotten = try store.forgotten(id) else { continue }
+      publication.returning[id] = forgotten
+      publication.changesDue = now.instant
+    }
+  }
+
+  /// Entries of the installed own library, live, retired or unheld.
+  private func ownEntries(_ ids: [EntryID]) throws(StoreError) -> [(id: EntryID, entry: Entry)] {
+    var found: [(id: EntryID, entry: Entry)] = []
+    for bytes in try store.entryBytes(machine, ids) {
+      guard let entry = try? Entry(canonicalBytes: bytes) else { continue }
+      let id = EntryID(of: entry)
+      if try store.entries(machine, at: entry.key).contains(where: { $0.id == id }) {
+        found.append((id, entry))
+      }
+    }
+    return found
+  }
+
+  // MARK: The next head
+
+  func draftForgetting(_ update: inout OwnUpdate, now: Now) throws(StoreError) {
+    for (id, entry) in publication.forgetting.sorted(by: { $0.key < $1.key }) {
+      try update.drop(id, entry, store: store, library: machine, now: now)
+      if entry.state.isLive { try draftForgotten(entry, &update) }
+    }
+    for (id, entry) in publication.expiring.sorted(by: { $0.key < $1.key }) {
+      // It may have come back, or have been forgotten, since.
+      if try store.entries(machine, at: entry.key).contains(where: { $0.id == id }) {
+        try update.drop(id, entry, store: store, library: machine, now: now)
+      }
+    }
+    try draftLost(&update)
+    for (_, forgotten) in publication.returning.sorted(by: { $0.key < $1.key }) {
+      try draftReturning(forgotten, &update, now: now)
+    }
+  }
+
+  /// What the ledger says of a file whose live entry goes. One that has changed since, and is on its way into the library,
+  /// goes on: its bytes are new, or are found to be forgotten when they are hashed.
+  private func draftForgotten(_ entry: Entry, _ update: inout OwnUpdate) throws(StoreError) {
+    let key = FileKey(folder: entry.folder, path: entry.path)
+    update.vanishedContents.insert(entry.content)
+    guard publication.ledgerRows[key] == nil, var row = try store.file(key.folder, key.path) else { return }
+    switch row.status {
+    case .published, .pending(.suspectedRot):
+      guard row.content == entry.content else { return }
+      row.status = .skipped(.forgotten)
+      row.isAccepted = false
+      update.files.append(row)
+    case .pending(.massChange) where row.content == nil: update.gone.append(key)
+    case .pending(.massChange):
+      row.status = .pending(.settling)
+      update.files.append(row)
+      update.looked.append(key)
+    case .pending, .skipped: break
+    }
+  }
+
+  /// As it was, if its file is as it was; else as what became of it.
+  private func draftReturning(
+    _ forgotten: ForgottenEntry, _ update: inout OwnUpdate, now: Now
+  ) throws(StoreError) {
+    var entry = forgotten.entry
+    let key = FileKey(folder: entry.folder, path: entry.path)
+    // On its way by itself.
+    if publication.changes[key]?.content == entry.content { return }
+    if entry.state.isLive {
+      let row = try ledgerFile(key)
+      if var row, row.status == .skipped(.forgotten), row.content == entry.content,
+        ledger.folders[key.folder] != nil, try store.liveEntry(machine, key.folder, key.path) == nil
+      {
+        row.status = .published
+        entry.mtime = row.stamp.mtime
+        update.files.append(row)
+        update.rehashed.append(row)
+      } else {
+        let reason: EntryState.RetireReason =
+          ledger.folders[key.folder] == nil ? .excluded : row == nil ? .deleted : .replaced
+        entry.state = .retired(reason, at: now.wall)
+      }
+    }
+    try update.restore(entry, store: store, library: machine)
+  }
+
+  mutating func settleForgetting(_ update: OwnUpdate, now: Now) throws(StoreError) {
+    for entry in publication.forgetting.values
+    where !contents.isWanted(entry.content, in: machine) {
+      // When it is published again somebody has to prove anew that it is held.
+      contents.index.remove(entry.content.digest, from: contents.safe)
+    }
+    for key in update.looked { actions.append(.look(key.folder, key.path)) }
+    for row in update.rehashed {
+      // That it is durable is said again when it was read again.
+      ledger.enqueue(FileKey(folder: row.folder, path: row.path), row.stamp)
+    }
+    if !publication.returning.isEmpty { try store.removeForgotten(publication.returning.keys.sorted()) }
+    // Its turn in this event is over: what is to be hashed now would wait for another one.
+    if !update.rehashed.isEmpty { try advanceLedger(now: now) }
+    absences.changing.removeAll()
+    if !absences.lost.isEmpty { try judgeFound(now: now) }
+    publication.expiring.removeAll()
+    publication.forgetting.removeAll()
+    publication.returning.removeAll()
+  }
+
+  // MARK: Files with forgotten bytes
+
+  /// Whether a file of these bytes is not published, because its user forgot them. What is live under another name was not.
+  func isForgotten(_ content: ContentID) throws(StoreError) -> Bool {
+    // Nothing was ever dropped: the usual case costs no question.
+    guard hasDropped else { return false }
+    var isForgotten = try store.isForgotten(content)
+    if !isForgotten { isForgotten = try isDroppedForGood(content) }
+    guard isForgotten else { return false }
+    return try !store.entries(machine, of: content).contains { $0.entry.state.isLive }
+  }
+
+  /// The own library has dropped entries.
+  var hasDropped: Bool { libraries[machine]?.installed?.record.counts.dropped ?? 0 > 0 }
+
+  /// A catalog that was lost knows only what its library says: what no rule lets expire was forgotten.
+  private func isDroppedForGood(_ content: ContentID) throws(StoreError) -> Bool {
+    let rules = settings.keep
+    return try store.droppedEntries(machine, of: content).contains { rules[$0.entry.kind] == .forEver }
+  }
+
+  /// A file was hashed, and has forgotten bytes: nothing of it goes into the library, and what the library has at its path
+  /// was replaced.
+  mutating func keepForgotten(_ file: LedgerFile, known: LedgerFile?, now: Now) throws(StoreError) {
+    var row = file
+    row.status = .skipped(.forgotten)
+    let key = FileKey(folder: file.folder, path: file.path)
+    dropChange(key)
+    publication.deletions[key] = nil
+    publication.ledgerRows[key] = nil
+    if let content = row.content, try !store.isForgotten(content) {
+      // The catalog was lost: this is what can be taken back from now on.
+      try store.putForgotten([forgottenEntry(row, content)])
+    }
+    guard let known else { return try store.putFiles([row]) }
+    try vanished(known, reason: .replaced, becoming: row, now: now)
+  }
+}
+
+extension Replicator {
+  private func forgottenEntry(_ row: LedgerFile, _ content: ContentID) -> ForgottenEntry {
+    let entry = Entry(
+      folder: row.folder, path: row.path, content: content, size: row.stamp.size, mtime: row.stamp.mtime,
+      kind: EntryKind(path: row.path), state: .live, manifest: row.manifest)
+    return ForgottenEntry(id: EntryID(of: entry), entry: entry, forgotten: agentTime)
+  }
+}
+
+extension OwnUpdate {
+  /// One dropped entry says it for all that a folder had of a content.
+  mutating func drop(
+    _ id: EntryID, _ entry: Entry, store: any HouseholdStore, library: MachineID, now: Now
+  ) throws(StoreError) {
+    removed[id] = entry
+    forgotten.insert(id)
+    let there = try store.droppedEntries(library, of: entry.content)
+    guard !there.contains(where: { $0.entry.folder == entry.folder }),
+      !added.values.contains(where: {
+        $0.isDropped && $0.folder == entry.folder && $0.content == entry.content
+      })
+    else { return }
+    var dropped = entry
+    dropped.path = []
+    dropped.state = .dropped(at: now.wall)
+    add(EntryID(of: dropped), dropped)
+  }
+
+  /// An entry is there again, whatever was said of its content in its folder.
+  mutating func restore(
+    _ entry: Entry, store: any HouseholdStore, library: MachineID
+  ) throws(StoreError) {
+    let id = EntryID(of: entry)
+    let there = try store.entries(library, at: entry.key)
+    for dropped in try store.droppedEntries(library, of: entry.content)
+    where dropped.entry.folder == entry.folder {
+      removed[dropped.id] = dropped.entry
+    }
+    guard !there.contains(where: { $0.id == id || $0.entry.state.isLive }) else { return }
+    if entry.state.isLive {
+      for former in there { removed[former.id] = former.entry }
+    }
+    add(id, entry)
+  }
+}
+
+extension Entry {
+  var isDropped: Bool {
+    if case .dropped = state { true } else { false }
+  }
+}

@@ -1,0 +1,163 @@
+import MantelCore
+import Testing
+
+@testable import MantelCatalog
+
+/// What forgetting, dropping and keeping ask and record; in memory and in a file that is opened again before it is asked.
+@Suite(.serialized) struct CatalogKeepingTests {
+  private func time(_ nanoseconds: Int64) -> AgentTime { AgentTime(nanoseconds: nanoseconds) }
+
+  private func dropped(_ content: UInt64) -> Entry {
+    Fixture.entry("-", content, state: .dropped(at: WallTime(nanoseconds: 7)))
+  }
+
+  private func marked(_ path: String, _ content: UInt64, _ mark: DropMark?) -> ReplicaFile {
+    var file = Fixture.replicaFile(path, content)
+    file.mark = mark
+    return file
+  }
+
+  private func forgotten(_ path: String, _ content: UInt64, at: Int64) -> ForgottenEntry {
+    let entry = Fixture.entry(path, content)
+    return ForgottenEntry(id: Fixture.id(entry), entry: entry, forgotten: time(at))
+  }
+
+  @Test(arguments: Home.allCases) func whatWasForgottenIsKeptWithItsName(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let all = [forgotten("a", 1, at: 5), forgotten("b", 1, at: 9), forgotten("c", 2, at: 7)]
+    try fixture.catalog.putForgotten(all)
+    try fixture.reopen()
+    let ordered = all.sorted { $0.id < $1.id }
+    #expect(try fixture.catalog.forgotten(after: nil, limit: 9) == ordered)
+    #expect(try fixture.catalog.forgotten(after: ordered[0].id, limit: 1) == [ordered[1]])
+    #expect(try fixture.catalog.forgotten(all[2].id) == all[2])
+    #expect(try fixture.catalog.forgottenContents(limit: 9) == [Fixture.content(1), Fixture.content(2)])
+    try fixture.catalog.removeForgotten([all[0].id, all[2].id])
+    #expect(try fixture.catalog.isForgotten(Fixture.content(1)))
+    #expect(try !fixture.catalog.isForgotten(Fixture.content(2)))
+    #expect(try fixture.catalog.forgotten(all[0].id) == nil)
+  }
+
+  @Test(arguments: Home.allCases) func onlyWhatNoLibraryNamesIsDropped(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let (anna, bert) = (Fixture.anna, Fixture.bert)
+    let content = Fixture.content(1)
+    let before = Fixture.entry("a", 1)
+    try fixture.catalog.follow(anna, 1, add: [before])
+    #expect(try fixture.catalog.droppers(of: content).isEmpty)
+    try fixture.catalog.follow(anna, 2, add: [dropped(1)], remove: [before])
+    #expect(try fixture.catalog.droppers(of: content) == [anna])
+    #expect(try fixture.catalog.droppedEntries(anna, of: content).map(\.entry) == [dropped(1)])
+    for state in [
+      EntryState.live, .retired(.deleted, at: WallTime(nanoseconds: 1)),
+      .unheld(at: WallTime(nanoseconds: 1)),
+    ] {
+      let other = try CatalogFixture(home)
+      let catalog = other.catalog
+      try catalog.follow(anna, 1, add: [dropped(1)])
+      try catalog.follow(bert, 1, add: [Fixture.entry("b", 1, state: state)])
+      #expect(try catalog.droppers(of: content).isEmpty)
+      // Of another household that this machine left: kept.
+      try catalog.setClosed(bert, true)
+      #expect(try catalog.droppers(of: content).isEmpty)
+    }
+    // What is only staged is not known yet, and what the own library names lies in its folders.
+    try fixture.catalog.stage(bert, Fixture.order(1), Fixture.identified([Fixture.entry("b", 1)]))
+    #expect(try fixture.catalog.droppers(of: content) == [anna])
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified([Fixture.entry("mine", 1)])),
+      head: Fixture.head(Fixture.own, Fixture.order(1)), files: [])
+    #expect(try fixture.catalog.droppers(of: content) == [anna])
+  }
+
+  @Test(arguments: Home.allCases) func marksAreKeptAndCounted(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let files = [
+      marked("a", 1, nil), marked("b", 2, .held), marked("c", 3, .confirmed),
+      marked("d", 4, .trashed(since: time(40), isConfirmed: false)),
+      marked("e", 5, .trashed(since: time(30), isConfirmed: true)),
+      marked("f", 6, .trashed(since: time(50), isConfirmed: false)),
+    ]
+    try fixture.catalog.commitFiling(put: files, removed: [], filed: [])
+    try fixture.reopen()
+    for file in files { #expect(try fixture.catalog.replicaFile(at: file.path) == file) }
+    #expect(
+      try fixture.catalog.trash() == [
+        Fixture.anna: DroppedFiles(files: 3, bytes: 104 + 105 + 106, oldest: time(30))
+      ])
+    #expect(try fixture.catalog.heldDrops() == [Fixture.anna: DroppedFiles(files: 1, bytes: 102)])
+    #expect(try fixture.catalog.oldestTrashed() == time(30))
+    #expect(try fixture.catalog.trashed(until: time(40), limit: 9) == [5, 4].map(Fixture.content))
+    #expect(try fixture.catalog.trashed(until: time(40), limit: 1) == [Fixture.content(5)])
+    #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.anna, since: time(40)) == 1)
+    #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.anna, since: time(39)) == 2)
+    #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.bert, since: time(0)) == 0)
+  }
+
+  @Test(arguments: Home.allCases) func aConfirmationPutsWhatWasHeldIntoTheQueue(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    try fixture.catalog.follow(Fixture.anna, 1, add: [dropped(1), dropped(2)])
+    try fixture.catalog.commitFiling(
+      put: [marked("a", 1, .held), marked("b", 2, nil)], removed: [],
+      filed: [Fixture.content(1), Fixture.content(2)])
+    #expect(try fixture.catalog.unfiled(limit: 9).isEmpty)
+    #expect(try fixture.catalog.confirmDrops(of: Fixture.bert) == 0)
+    #expect(try fixture.catalog.confirmDrops(of: Fixture.anna) == 1)
+    try fixture.reopen()
+    #expect(try fixture.catalog.unfiled(limit: 9) == [Fixture.content(1)])
+    #expect(try fixture.catalog.replicaFile(at: Array("a".utf8))?.mark == .confirmed)
+    #expect(try fixture.catalog.confirmDrops(of: Fixture.anna) == 0)
+  }
+
+  @Test(arguments: Home.allCases) func replacedEntriesComeWithTheTimeAtWhichTheyWereNoted(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    func entry(_ path: String, _ content: UInt64, _ kind: EntryKind, _ state: EntryState) -> Entry {
+      var entry = Fixture.entry(path, content, state: state)
+      entry.kind = kind
+      return entry
+    }
+    func replaced(_ at: Int64) -> EntryState { .retired(.replaced, at: WallTime(nanoseconds: at)) }
+    let wanted = [
+      entry("a", 2, .sidecar, replaced(1)), entry("a", 1, .sidecar, replaced(2)),
+      entry("b", 3, .other, replaced(1)),
+    ]
+    let others = [
+      entry("a", 4, .sidecar, .live), entry("c", 5, .photo, replaced(1)),
+      entry("d", 6, .other, .retired(.deleted, at: WallTime(nanoseconds: 1))),
+    ]
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified(wanted + others)),
+      head: Fixture.head(Fixture.own, Fixture.order(1)), files: [])
+    try fixture.catalog.noteRetired([Fixture.id(wanted[0])], at: time(5))
+    try fixture.catalog.noteRetired(wanted.prefix(2).map(Fixture.id), at: time(6))
+    try fixture.reopen()
+    let page = try fixture.catalog.replacedEntries(kinds: [.sidecar, .other], after: nil, limit: 9)
+    #expect(page.map(\.entry) == wanted)
+    #expect(page.map(\.noted) == [time(5), time(6), nil])
+    let next = try fixture.catalog.replacedEntries(
+      kinds: [.sidecar, .other], after: page[1].entry.key, limit: 9)
+    #expect(next.map(\.entry) == [wanted[2]])
+    try fixture.catalog.addExpired(3, day: 7)
+    try fixture.catalog.addExpired(2, day: 7)
+    try fixture.catalog.addExpired(1, day: 9)
+    #expect(try fixture.catalog.expired(since: 7) == 6 && fixture.catalog.expired(since: 8) == 1)
+  }
+
+  @Test(arguments: Home.allCases) func absencesAndLossesAreKept(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let (a, b) = (Fixture.content(1), Fixture.content(2))
+    try fixture.catalog.setAbsences([a: time(3), b: time(4)], ended: [])
+    // The first word counts.
+    try fixture.catalog.setAbsences([a: time(9)], ended: [b])
+    try fixture.catalog.putLost([a, b])
+    try fixture.reopen()
+    #expect(try fixture.catalog.absences() == [a: time(3)])
+    #expect(try fixture.catalog.lostCounts() == LostContents(all: 2, open: 2))
+    try fixture.catalog.acknowledgeLost()
+    try fixture.catalog.putLost([a])
+    #expect(try fixture.catalog.lostCounts() == LostContents(all: 2, open: 0))
+    try fixture.catalog.removeLost([a])
+    #expect(try !fixture.catalog.isLost(a) && fixture.catalog.isLost(b))
+    #expect(try fixture.catalog.lostContents(limit: 9) == [b])
+  }
+}

@@ -1,0 +1,227 @@
+import MantelCore
+import MantelSummary
+import Testing
+
+@testable import MantelReplication
+
+/// What becomes of entries and files that the user of their machine forgets, and takes back.
+@Suite struct ForgetTests {
+  private let a = content("a")
+  private let b = content("b")
+  private let path = "album/a.jpg"
+
+  private func publishing(_ content: ContentID, at path: String) throws -> SingleMachine {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    try machine.publish(path, content, machine.stamp(1))
+    return machine
+  }
+
+  /// Everything that the own library has of a content, but for what was dropped.
+  private func ids(of content: ContentID, on machine: SingleMachine) throws -> [EntryID] {
+    try machine.catalog.entries(machine.machine, of: content).map(\.id)
+  }
+
+  private func forget(_ content: ContentID, on machine: SingleMachine) throws {
+    try machine.send(.forget(try ids(of: content, on: machine)))
+  }
+
+  private func undo(on machine: SingleMachine) throws {
+    try machine.send(.unforget(try machine.catalog.forgotten(after: nil, limit: 100).map(\.id)))
+  }
+
+  private func dropped(_ content: ContentID, on machine: SingleMachine) throws -> [Entry] {
+    try machine.catalog.droppedEntries(machine.machine, of: content).map(\.entry)
+  }
+
+  @Test func aForgottenPhotoLosesItsNameWithTheNextHeadWhichComesAtOnce() throws {
+    let machine = try publishing(a, at: path)
+    let before = machine.head?.order
+    try forget(a, on: machine)
+    #expect(machine.head?.order != before)
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    let entry = try #require(try dropped(a, on: machine).first)
+    #expect(entry.path.isEmpty && entry.folder == SingleMachine.folderID && entry.size == 1)
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(!machine.isHeld(a) && !machine.isAvailable(a))
+    #expect(machine.head?.counts.live == 0 && machine.head?.counts.dropped == 1)
+  }
+
+  @Test func aForgottenFileCostsNoMoreThanALook() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    _ = machine.take()
+    try machine.scan([path: machine.stamp(1)])
+    try machine.pass(.seconds(120))
+    #expect(machine.take().hashes.isEmpty)
+    #expect(try machine.status(path) == .skipped(.forgotten))
+  }
+
+  @Test func theSameBytesStayForgottenWhateverTheyAreCalled() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    // Touched, then under another name.
+    try machine.publish(path, a, machine.stamp(1, mtime: SingleMachine.oldTime + 5))
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    try machine.sight(path, .gone)
+    try machine.publish("other/b.jpg", a, machine.stamp(1))
+    #expect(try machine.status("other/b.jpg") == .skipped(.forgotten))
+    #expect(try machine.status(path) == nil)
+    try machine.restart()
+    try machine.publish("third.jpg", a, machine.stamp(1))
+    #expect(try machine.status("third.jpg") == .skipped(.forgotten))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+  }
+
+  @Test func newBytesAreBackedUp() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try machine.publish(path, b, machine.stamp(2))
+    #expect(try machine.status(path) == .published)
+    #expect(try machine.ownEntries(of: b).map(\.state) == [.live])
+  }
+
+  @Test func bytesThatAreLiveUnderAnotherNameStayAndSoDoNewCopiesOfThem() throws {
+    let machine = try publishing(a, at: path)
+    try machine.publish("second.jpg", a, machine.stamp(1, inode: 8))
+    let first = try #require(
+      try machine.catalog.liveEntry(machine.machine, SingleMachine.folderID, bytes(path)))
+    try machine.send(.forget([first.id]))
+    #expect(try machine.ownEntries(of: a).map(\.path) == [bytes("second.jpg")])
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(machine.isHeld(a))
+    try machine.publish("third.jpg", a, machine.stamp(1, inode: 9))
+    #expect(try machine.ownEntries(of: a).count == 2)
+  }
+
+  @Test func deletedVersionsCanBeForgotten() throws {
+    let machine = try publishing(a, at: path)
+    // Somebody had it, so that it is kept.
+    let link = try machine.connect(has: [a])
+    try machine.send(.linkClosed(link))
+    try machine.delete(path)
+    #expect(try machine.ownEntries(of: a).first?.state.isRetired == true)
+    try forget(a, on: machine)
+    #expect(try machine.ownEntries(of: a).isEmpty && dropped(a, on: machine).count == 1)
+    #expect(try machine.status(path) == nil)
+  }
+
+  @Test func whatForgottenBytesReplaceIsRetired() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try machine.publish(path, b, machine.stamp(2))
+    let link = try machine.connect(has: [b])
+    try machine.send(.linkClosed(link))
+    try machine.publish(path, a, machine.stamp(1, mtime: SingleMachine.oldTime + 9))
+    try machine.pass(.seconds(5))
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(try machine.ownEntries(of: b).first?.state.isRetired == true)
+    #expect(try machine.ownEntries(of: a).isEmpty)
+  }
+
+  @Test func aChangeThatWasOnItsWayGoesOn() throws {
+    let machine = try publishing(a, at: path)
+    try machine.write(path, b, machine.stamp(2))
+    try forget(a, on: machine)
+    try machine.pass(.seconds(3))
+    #expect(try machine.ownEntries(of: b).map(\.state) == [.live])
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    #expect(try machine.status(path) == .published)
+  }
+
+  // MARK: The way back
+
+  @Test func undoBringsAFileBackAtOnceAndHashesItAgain() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    _ = machine.take()
+    try undo(on: machine)
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live])
+    #expect(try dropped(a, on: machine).isEmpty && machine.status(path) == .published)
+    #expect(try machine.catalog.forgotten(after: nil, limit: 9).isEmpty)
+    #expect(!machine.isHeld(a))
+    #expect(machine.take().hashes == [bytes(path)])
+    try machine.finishHash(path, a, machine.stamp(1))
+    try machine.pass(.seconds(3))
+    #expect(machine.isHeld(a))
+    #expect(try machine.ownEntries(of: a).count == 1)
+  }
+
+  @Test func undoOfAFileThatIsGoneBringsItBackAsDeleted() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try machine.delete(path)
+    try machine.restart()
+    try undo(on: machine)
+    let entry = try #require(try machine.ownEntries(of: a).first)
+    #expect(entry.path == bytes(path) && entry.state == .retired(.deleted, at: machine.now.wall))
+  }
+
+  @Test func undoOfAFileThatHasOtherBytesBringsItBackAsReplaced() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try machine.publish(path, b, machine.stamp(2))
+    try undo(on: machine)
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.retired(.replaced, at: machine.now.wall)])
+    #expect(try machine.ownEntries(of: b).map(\.state) == [.live])
+  }
+
+  @Test func aCrashBeforeTheHeadLeavesThePhotoLive() throws {
+    let machine = try publishing(a, at: path)
+    let id = try #require(try ids(of: a, on: machine).first)
+    let entry = try #require(try machine.ownEntries(of: a).first)
+    // The first of two transactions.
+    try machine.catalog.putForgotten([
+      ForgottenEntry(id: id, entry: entry, forgotten: machine.replicator.agentTime)
+    ])
+    try machine.restart()
+    try machine.publish(path, a, machine.stamp(1, mtime: SingleMachine.oldTime + 5))
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live])
+    try undo(on: machine)
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live])
+    #expect(try machine.catalog.forgotten(after: nil, limit: 9).isEmpty)
+  }
+
+  @Test func whatIsUnknownIsPassedOver() throws {
+    let machine = try publishing(a, at: path)
+    let before = machine.head?.order
+    try machine.send(.forget([EntryID(b.digest)]))
+    try machine.send(.unforget([EntryID(b.digest)]))
+    try machine.pass(.seconds(10))
+    #expect(machine.head?.order == before)
+  }
+
+  // MARK: Where the bytes still are
+
+  @Test func itIsToldWhereTheBytesStillAre() throws {
+    let machine = try SingleMachine(peers: 3)
+    try machine.send(.recovered)
+    try machine.publish(path, a, machine.stamp(1))
+    let link = try machine.connect(0, has: [a])
+    try forget(a, on: machine)
+    #expect(
+      Set(try machine.replicator.keepers(of: [a])) == [
+        KeptBytes(machine: machine.peers[0].machine, why: .trash, files: 1),
+        KeptBytes(machine: machine.peers[1].machine, why: .unaware, files: 1),
+        KeptBytes(machine: machine.peers[2].machine, why: .unaware, files: 1),
+      ])
+    // Its trash is over.
+    try machine.send(.availabilityChanged(link, added: [], removed: [a]))
+    // Another one heard of it, and went away.
+    let order = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link, try machine.attestation(1, [machine.statement(machine.machine, order, held: [])])))
+    #expect(
+      Set(try machine.replicator.keepers(of: [a])) == [
+        KeptBytes(machine: machine.peers[1].machine, why: .away, files: 1),
+        KeptBytes(machine: machine.peers[2].machine, why: .unaware, files: 1),
+      ])
+    // The same photo in somebody else's library: all keep it, whatever is forgotten here.
+    try machine.install(2, 1, [machine.entry("theirs.jpg", a)], over: link)
+    #expect(
+      try machine.replicator.keepers(of: [a]) == [
+        KeptBytes(machine: machine.peers[2].machine, why: .otherLibrary, files: 1)
+      ])
+  }
+}

@@ -1,0 +1,151 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// Photos of the own library that no machine has any more.
+@Suite struct LostTests {
+  private let a = content("a")
+  private let b = content("b")
+  private let week: Duration = .agentDay * 7
+
+  /// A machine whose photo was deleted after somebody had it.
+  private func deleted(peers: Int = 2) throws -> (SingleMachine, LinkID) {
+    let machine = try SingleMachine(peers: peers)
+    try machine.send(.recovered)
+    try machine.publish("a.jpg", a, machine.stamp(1))
+    try machine.publish("b.jpg", b, machine.stamp(2, inode: 8))
+    let link = try machine.connect(0, has: [a, b])
+    try machine.send(.linkClosed(link))
+    try machine.delete("a.jpg")
+    #expect(try machine.ownEntries(of: a).first?.state.isRetired == true)
+    return (machine, try machine.connect(0, has: [b]))
+  }
+
+  private func say(
+    _ peer: Int, _ number: UInt64, lacks missing: [ContentID], on machine: SingleMachine, _ link: LinkID
+  ) throws {
+    let order = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link,
+        try machine.attestation(
+          peer, number: number,
+          [
+            machine.statement(
+              machine.machine, order, held: [a, b].filter { !missing.contains($0) }, missing: missing)
+          ])))
+  }
+
+  private func isUnheld(on machine: SingleMachine) throws -> Bool {
+    try machine.catalog.formerEntries(machine.machine, of: a).contains {
+      if case .unheld = $0.entry.state { true } else { false }
+    }
+  }
+
+  private func isLost(on machine: SingleMachine) throws -> Bool {
+    try machine.report().reasons.contains(.lost(files: 1))
+  }
+
+  @Test func whatAllReportMissingForAWeekIsGivenUp() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(.agentDay)
+    // The second one has not been seen: one word is enough, and a restart forgets no day.
+    try machine.restart()
+    try machine.send(.recovered)
+    try machine.pass(week - .agentDay - .seconds(3_600))
+    #expect(try !isUnheld(on: machine))
+    try machine.pass(.seconds(3_700))
+    #expect(try isUnheld(on: machine) && machine.ownEntries(of: a).isEmpty)
+    #expect(try isLost(on: machine) && machine.report().state == .attention)
+    // Not wanted any more, and still there by name.
+    #expect(!machine.replicator.contents.isWanted(a, in: machine.machine))
+    try machine.catalog.acknowledgeLost()
+    #expect(try !isLost(on: machine))
+  }
+
+  @Test func oneThatHasItKeepsItWanted() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try say(1, 1, lacks: [], on: machine, link)
+    try machine.pass(week * 2)
+    #expect(try !isUnheld(on: machine))
+    // It counts from when the last one lacks it too.
+    try say(1, 2, lacks: [a], on: machine, link)
+    try machine.pass(week - .seconds(60))
+    #expect(try !isUnheld(on: machine))
+    try machine.pass(.seconds(120))
+    #expect(try isUnheld(on: machine))
+  }
+
+  @Test func oneThatGetsItInTimeStartsTheWeekAnew() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(.agentDay * 6)
+    try say(0, 2, lacks: [], on: machine, link)
+    try say(0, 3, lacks: [a], on: machine, link)
+    try machine.pass(.agentDay * 6)
+    #expect(try !isUnheld(on: machine))
+  }
+
+  @Test func whoIsHereAndHasSaidNothingMayHaveIt() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.connect(1, has: [b], compares: false)
+    try machine.pass(week * 2)
+    #expect(try !isUnheld(on: machine))
+  }
+
+  @Test func aLastWordThatIsTooOldIsNoObstacle() throws {
+    let (machine, link) = try deleted()
+    try say(1, 1, lacks: [], on: machine, link)
+    try machine.pass(.agentDay * 31)
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week + .seconds(60))
+    #expect(try isUnheld(on: machine))
+  }
+
+  @Test func aLivePhotoIsNeverGivenUp() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a, b].sorted(), on: machine, link)
+    // Its folder is away: nothing here shows it either.
+    try machine.send(.folderOffline(SingleMachine.folderID))
+    try machine.pass(week * 2)
+    #expect(try machine.ownEntries(of: b).map(\.state) == [.live])
+    #expect(try isUnheld(on: machine))
+  }
+
+  @Test func aMachineThatTurnsUpWithItClearsTheMark() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week + .seconds(60))
+    #expect(try isUnheld(on: machine))
+    try machine.restart()
+    try machine.send(.recovered)
+    try machine.connect(1, has: [a])
+    try machine.pass(.seconds(1))
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.retired(.missing, at: machine.ownTime(of: a))])
+    #expect(try !isLost(on: machine) && machine.catalog.lostCounts() == LostContents())
+  }
+
+  @Test func aFileThatComesBackClearsItToo() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week + .seconds(60))
+    try machine.publish("a.jpg", a, machine.stamp(1))
+    try machine.pass(.seconds(1))
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live])
+    #expect(try !isLost(on: machine))
+  }
+}
+
+extension SingleMachine {
+  /// When an entry became what it is.
+  fileprivate func ownTime(of content: ContentID) throws -> WallTime {
+    for entry in try ownEntries(of: content) {
+      if case .retired(_, let at) = entry.state { return at }
+    }
+    return WallTime(nanoseconds: 0)
+  }
+}
