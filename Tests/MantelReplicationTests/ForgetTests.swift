@@ -137,7 +137,7 @@ import Testing
     _ = machine.take()
     try undo(on: machine)
     #expect(try machine.ownEntries(of: a).map(\.state) == [.live])
-    #expect(try dropped(a, on: machine).isEmpty && machine.status(path) == .published)
+    #expect(try dropped(a, on: machine).isEmpty && machine.status(path) == .pending(.hashing))
     #expect(try machine.catalog.forgotten(after: nil, limit: 9).isEmpty)
     #expect(!machine.isHeld(a))
     #expect(machine.take().hashes == [bytes(path)])

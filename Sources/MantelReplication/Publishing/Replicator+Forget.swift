@@ -95,7 +95,8 @@ extension Replicator {
       if var row, row.status == .skipped(.forgotten), row.content == entry.content,
         ledger.folders[key.folder] != nil, try store.liveEntry(machine, key.folder, key.path) == nil
       {
-        row.status = .published
+        // Pending, so that scans go on with it when its folder is away just now, or the process ends.
+        row.status = .pending(.hashing)
         entry.mtime = row.stamp.mtime
         update.files.append(row)
         update.rehashed.append(row)
