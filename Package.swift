@@ -109,9 +109,13 @@ let package = Package(
       name: "MantelTestSupport", dependencies: ["MantelCore", "MantelSummary"],
       path: "Tests/MantelTestSupport"),
     .testTarget(name: "MantelCoreTests", dependencies: ["MantelCore"]),
-    .testTarget(name: "MantelDiskTests", dependencies: ["MantelDisk", "MantelCore", "MantelTestSupport"]),
+    // System calls that fail when a test says so; for the tests only.
+    .target(name: "CFaults", path: "Tests/CFaults"),
     .testTarget(
-      name: "MantelCatalogTests", dependencies: ["MantelCatalog", "MantelCore", "MantelTestSupport"]),
+      name: "MantelDiskTests", dependencies: ["MantelDisk", "MantelCore", "MantelTestSupport", "CFaults"]),
+    .testTarget(
+      name: "MantelCatalogTests",
+      dependencies: ["MantelCatalog", "MantelCore", "MantelTestSupport", "CFaults"]),
     .testTarget(
       name: "MantelSummaryTests", dependencies: ["MantelSummary", "MantelCore", "MantelTestSupport"]),
     .testTarget(name: "MantelWireTests", dependencies: ["MantelWire", "MantelCore", nioCore]),
@@ -154,10 +158,22 @@ let package = Package(
         "MantelCommands", "MantelAgent", "MantelControl", "MantelControlTestSupport", logging,
         argumentParser,
       ]),
+    // What takes bytes from outside, with what must be true of it: for fuzzing, and for the tests of inputs once found.
+    .target(
+      name: "MantelFuzzing",
+      dependencies: [
+        "MantelCore", "MantelDisk", "MantelSummary", "MantelWire", "MantelSession", "MantelHousehold",
+        nioCore,
+      ],
+      path: "Tests/Fuzzing/Targets"),
+    .testTarget(
+      name: "MantelFuzzingTests", dependencies: ["MantelFuzzing", "MantelTestSupport"],
+      path: "Tests/Fuzzing/Tests"),
     .testTarget(name: "TidyTests"),
     // What runs inside a lab machine to try discovery without an agent; for the tests only.
     .executableTarget(
-      name: "mantel-lab-probe", dependencies: ["MantelDiscovery", "MantelCore", logging],
+      name: "mantel-lab-probe",
+      dependencies: ["MantelDiscovery", "MantelCore", "MantelWire", nioCore, logging],
       path: "Tests/MantelLabProbe"),
     .testTarget(
       name: "LabTests",
@@ -181,6 +197,15 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
       path: "Tests/Benchmarks"))
 }
 
+// The fuzzer, with coverage in all that takes bytes from outside.
+if Context.environment["MANTEL_FUZZING"] == "1" {
+  package.targets.append(.systemLibrary(name: "CFuzzer", path: "Tests/Fuzzing/CFuzzer"))
+  package.targets.append(
+    .executableTarget(
+      name: "mantel-fuzz", dependencies: ["MantelFuzzing", "CFuzzer"], path: "Tests/Fuzzing/Fuzzer",
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
+}
+
 // Members are visible only through an import of their module, in the modules that call no C. Elsewhere Swift 6.3 takes a C
 // structure for Glibc's, CDispatch's or CAvahi's, whichever a batch of files loaded first, and reports the import of the
 // others as missing: whether a build passed would depend on its order.
@@ -188,10 +213,20 @@ let modulesWithoutC = [
   "MantelCore", "MantelCatalog", "MantelSummary", "MantelWire", "MantelSession", "MantelReplication",
 ]
 
+let fuzzed: Set<String> =
+  Context.environment["MANTEL_FUZZING"] == "1"
+  ? [
+    "MantelCore", "MantelDisk", "MantelSummary", "MantelWire", "MantelSession", "MantelHousehold",
+    "MantelFuzzing",
+    "mantel-fuzz",
+  ] : []
+
 // `package` declarations and one set of language features hold for every Swift target.
-for target in package.targets where target.type != .system && target.name != "CMantelSystem" {
+for target in package.targets
+where target.type != .system && !["CMantelSystem", "CFaults"].contains(target.name) {
   target.swiftSettings = swiftSettings
   if modulesWithoutC.contains(target.name) {
     target.swiftSettings?.append(.enableUpcomingFeature("MemberImportVisibility"))
   }
+  if fuzzed.contains(target.name) { target.swiftSettings?.append(.unsafeFlags(["-sanitize=fuzzer"])) }
 }

@@ -3,7 +3,7 @@ import MantelCore
 
 /// Names for filesystems that cannot hold every name: FAT, exFAT and NTFS refuse some characters and all bytes that are
 /// not UTF-8, others have shorter names. The catalog keeps the true bytes; equal escaped names get a suffix as others do.
-enum EscapedName {
+package enum EscapedName {
   /// What one of these filesystems refuses, beside control characters.
   private static let refused = Set("\"*:<>?\\|".utf8)
   /// Fits everywhere, with room for a suffix: the shortest limit in use is 143 bytes.
@@ -11,7 +11,7 @@ enum EscapedName {
 
   /// The forms of a component to be tried in turn: the name itself; with what is refused as `%` and two hexadecimal
   /// digits; and that cut short, with digits of the true name's hash before its extension.
-  static func forms(of name: [UInt8]) -> [[UInt8]] {
+  package static func forms(of name: [UInt8]) -> [[UInt8]] {
     let escaped = escape(name)
     let short = shorten(escaped, mark: name)
     var forms = [name]

@@ -7,10 +7,19 @@ import MantelDiscovery
 /// Publishes and browses inside a lab machine, one event a line on stdout, until SIGTERM.
 ///
 /// Usage: `mantel-lab-probe [NAME PORT [invite] [key=value]...]`; without a name it only browses. SIGUSR1 adds `u=1` to
-/// the TXT record.
+/// the TXT record. `mantel-lab-probe power-cut DIR` stops the ext4 filesystem of a directory at once, and
+/// `mantel-lab-probe hostile HOUSEHOLD SEED` says on stdout what a hostile member might say to another.
 @main
 struct Probe {
   static func main() async {
+    switch CommandLine.arguments.dropFirst().first {
+    case "power-cut": exit(PowerCut.run(Array(CommandLine.arguments.dropFirst(2))))
+    case "hostile": exit(HostileMember.run(Array(CommandLine.arguments.dropFirst(2))))
+    default: await browse()
+    }
+  }
+
+  private static func browse() async {
     var logger = Logger(label: "probe", factory: { StreamLogHandler.standardError(label: $0) })
     logger.logLevel = .debug
     let configuration = DiscoveryConfiguration { taken in

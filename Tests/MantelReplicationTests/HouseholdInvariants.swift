@@ -12,10 +12,16 @@ struct HouseholdInvariants {
   private var wasSafe: [Set<ContentID>]
   /// Own files that the last own head named, and how often their paths had been touched by then.
   private var published: [[[UInt8]: (content: ContentID, touches: Int)]]
-  /// The root of each own head, by its place in the order.
-  private var roots: [[HeadOrder: Digest256]]
   /// Since when contents lie in each machine's trash and nowhere else in its replica, by its agent time.
   private var trashed: [[ContentID: AgentTime]]
+  /// The root of each head that anyone ever knew: one for each order.
+  private var roots: [MachineID: [HeadOrder: Digest256]] = [:]
+  /// The number of each attestation that a machine counts, by its holder.
+  private var statements: [[MachineID: UInt64]]
+  /// How many warnings of a machine were judged.
+  private var warnings: [Int]
+  /// Machines whose catalog went back in time: it names files as they once were.
+  private var wentBack: Set<Int> = []
   private(set) var sawContradiction = false
 
   init(machines: Int) {
@@ -23,8 +29,9 @@ struct HouseholdInvariants {
     replicated = Array(repeating: [], count: machines)
     wasSafe = Array(repeating: [], count: machines)
     published = Array(repeating: [:], count: machines)
-    roots = Array(repeating: [:], count: machines)
     trashed = Array(repeating: [:], count: machines)
+    statements = Array(repeating: [:], count: machines)
+    warnings = Array(repeating: 0, count: machines)
   }
 
   /// The machine's catalog went back in time, or is a new one.
@@ -32,6 +39,8 @@ struct HouseholdInvariants {
     heads[index] = [:]
     published[index] = [:]
     trashed[index] = [:]
+    statements[index] = [:]
+    wentBack.insert(index)
   }
 
   mutating func check(_ household: SimulatedHousehold, at index: Int) throws {
@@ -42,6 +51,9 @@ struct HouseholdInvariants {
     let isPublished =
       heads[index][machine.machine] != machine.replicator.installedHead(of: machine.machine)?.order
     try checkHeads(machine, index)
+    try checkForks(machine, index)
+    try checkStatements(machine, index)
+    try checkCondemned(machine, index)
     if isPublished { try checkPublished(machine, index) }
     if household.steps % 16 == 0 { try checkHeldChanges(machine, index) }
     try checkTrash(household, machine, index)
@@ -62,15 +74,43 @@ struct HouseholdInvariants {
       let before = heads[index][owner] ?? .none
       guard head.order >= before else { try fail(index, "went back from \(before) to \(head.order)") }
       heads[index][owner] = head.order
-      if owner == machine.machine {
-        guard roots[index].updateValue(head.root, forKey: head.order) ?? head.root == head.root else {
-          try fail(index, "published two heads at \(head.order)")
-        }
-      }
       guard library.entries.root == head.root else {
         try fail(index, "a head whose entries have another root")
       }
     }
+  }
+
+  /// One order, one head.
+  private mutating func checkForks(_ machine: SimulatedMachine, _ index: Int) throws {
+    for (owner, library) in machine.ask({ $0.libraries }) {
+      for head in [library.installed, library.newest].compactMap({ $0?.record }) {
+        let known = roots[owner, default: [:]][head.order]
+        guard known == nil || known == head.root else {
+          try fail(index, "knows another head of the order \(head.order.epoch), \(head.order.sequence)")
+        }
+        roots[owner, default: [:]][head.order] = head.root
+      }
+    }
+  }
+
+  /// What a machine was told that others hold is not forgotten, and no older word takes its place.
+  private mutating func checkStatements(_ machine: SimulatedMachine, _ index: Int) throws {
+    let numbers = machine.ask { $0.attesting.newest.mapValues(\.record.number) }
+    for (holder, before) in statements[index] where numbers[holder] ?? 0 < before {
+      try fail(index, "goes back from attestation \(before) to \(numbers[holder] ?? 0)")
+    }
+    statements[index] = numbers
+  }
+
+  /// A copy is called bad only after somebody, or the disk, did something to a copy of these bytes.
+  private mutating func checkCondemned(_ machine: SimulatedMachine, _ index: Int) throws {
+    for case .badFile(let content, let fault) in machine.warnings[warnings[index]...]
+    where !machine.replica.damaged.contains(content) && !machine.replica.rotted.contains(content)
+      && !wentBack.contains(index)
+    {
+      try fail(index, "condemns a copy that nothing happened to: \(fault)")
+    }
+    warnings[index] = machine.warnings.count
   }
 
   /// What the user did not touch stays in the library, whatever mounts came and went.

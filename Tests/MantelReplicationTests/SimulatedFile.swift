@@ -32,6 +32,8 @@ struct SimulatedFile: Equatable {
   var inode: UInt64
   /// What the file had before the disk changed it, unseen by `stat`.
   var sound: Payload?
+  /// Own files: the agent has synced it since it was written.
+  var isSynced = false
 
   mutating func rot() {
     guard sound == nil else { return }

@@ -101,7 +101,10 @@ extension SimulatedHousehold {
       return try handle(.setAside(order.path, .failed), at: index)
     }
     let outcome = machines[index].replica.setAside(order)
-    work(at: index) { [self] in try handle(.setAside(order.path, outcome), at: index) }
+    work(at: index) { [self] in
+      machines[index].replica.sync()
+      try handle(.setAside(order.path, outcome), at: index)
+    }
   }
 
   private func file(
@@ -116,8 +119,11 @@ extension SimulatedHousehold {
     let results = machine.replica.commit(
       operations, own: machine.present, isRepeat: isRepeat, fault: fault, limit: operations.count)
     machine.lastBatchOnDisk = batch
-    // What is done on the disk is known here only later: the process may die between.
-    work(at: index) { [self] in try handle(.filed(batch, results), at: index) }
+    // What is done on the disk is durable, and known here, only later: the process may die between.
+    work(at: index) { [self] in
+      if canary != .reportsBeforeSync { machine.replica.sync() }
+      try handle(.filed(batch, results), at: index)
+    }
   }
 }
 

@@ -112,6 +112,7 @@ extension SimulatedHousehold {
   }
 
   private func finish(_ job: LinkJob, _ outcome: LinkOutcome, _ link: LinkID, for index: Int) {
+    if canary == .endsNoRequest, outcome != .complete, random.oneIn(4) { return }
     send(link, to: index) { [self] in
       guard machines[index].links[link]?.jobs.remove(job) != nil else { return }
       try handle(.jobEnded(link, job, outcome), at: index)
@@ -273,6 +274,10 @@ extension SimulatedHousehold {
     _ order: UnitOrder, _ payload: Payload, isCorrupt: Bool, _ link: LinkID, at index: Int
   ) throws {
     let unit = order.unit
+    // The bytes that came are kept as they are.
+    let isTrusted = isCorrupt && canary == .trustsUnits && unit.part == .whole
+    let payload = isTrusted ? Payload(payload.bytes + [0], size: payload.size) : payload
+    let isCorrupt = isCorrupt && !isTrusted
     if !machines[index].replica.isMounted {
       return try handle(.stagingFailed(unit, isNoSpace: false), at: index)
     }

@@ -41,6 +41,8 @@ final class SimulatedHousehold {
   var random: SeededGenerator
   /// Contents that any user ever forgot.
   var forgotten: Set<ContentID> = []
+  /// A mistake that every machine makes.
+  let canary: Canary?
   var faults: Faults?
   /// Called after each event, with the machine that handled it.
   var onStep: ((Int) throws -> Void)?
@@ -54,7 +56,11 @@ final class SimulatedHousehold {
   var dead: Set<LinkID> = []
 
   /// The first `count` machines of which there are keys are the same in every household.
-  init(machines count: Int, seed: UInt64, settings: ReplicationSettings = ReplicationSettings()) throws {
+  init(
+    machines count: Int, seed: UInt64, settings: ReplicationSettings = ReplicationSettings(),
+    canary: Canary? = nil
+  ) throws {
+    self.canary = canary
     random = SeededGenerator(seed: seed)
     let keys = try SimulatedKeys.first(count)
     var statements = try Roster.found(
@@ -75,7 +81,8 @@ final class SimulatedHousehold {
         addresses: [], folders: [FolderName(id: folder.id, name: folder.name)])
       machines.append(
         try SimulatedMachine(
-          key: key, statements: statements, folder: folder, record: record, settings: settings, now: now))
+          key: key, statements: statements, folder: folder, record: record, settings: settings,
+          canary: canary, now: now))
     }
   }
 
@@ -181,9 +188,11 @@ final class SimulatedHousehold {
     }
   }
 
-  /// SIGKILL and start: what was in memory or on the wire is gone. A batch that was running may have come far. `loss`:
-  /// what happens to the catalog before the start.
-  func crash(_ index: Int, loss: (SimulatedMachine) throws -> Void = { _ in }) throws {
+  /// SIGKILL and start: what was in memory or on the wire is gone. A batch that was running may have come far. With a
+  /// power cut, what was not synced may be gone too. `loss`: what happens to the catalog before the start.
+  func crash(
+    _ index: Int, isPowerCut: Bool = false, loss: (SimulatedMachine) throws -> Void = { _ in }
+  ) throws {
     let machine = machines[index]
     for link in machine.links.keys.sorted() { cut(link) }
     // An agent does not start without its replica.
@@ -194,6 +203,7 @@ final class SimulatedHousehold {
         running.steps.map(\.operation), own: machine.present, isRepeat: running.isRepeat,
         fault: nil, limit: done)
     }
+    if isPowerCut { try machine.powerCut(&random) }
     try loss(machine)
     for event in try machine.restart(now: now) { try handle(event, at: index) }
     try scan(index)

@@ -2,6 +2,7 @@ import MantelCatalog
 import MantelCore
 import MantelHousehold
 import MantelSummary
+import MantelTestSupport
 
 @testable import MantelReplication
 
@@ -22,7 +23,7 @@ final class SimulatedMachine {
   private(set) var own: [[UInt8]: SimulatedFile] = [:]
   /// Contents of own files that the user changed or took away, ever: only the replica can answer for them.
   private(set) var changed: Set<ContentID> = []
-  var replica = SimulatedReplica()
+  var replica: SimulatedReplica
   /// The batch that was carried out last, whether or not the decisions heard of it.
   var lastBatchOnDisk: BatchID?
   /// The folder's disk is not mounted: an empty directory is in its place.
@@ -44,6 +45,9 @@ final class SimulatedMachine {
   private(set) var touches: [[UInt8]: Int] = [:]
   /// The files that the disk shows now.
   var present: [[UInt8]: SimulatedFile] { isOffline ? [:] : own }
+  let canary: Canary?
+  /// The catalog as a power cut leaves it, where commits are not synced.
+  private var unsyncedCatalog = UnsyncedCatalog()
 
   /// A machine's side of a link.
   struct LinkEnd {
@@ -57,9 +61,11 @@ final class SimulatedMachine {
 
   init(
     key: DeviceKey, statements: [SignedStatement], folder: Folder, record: MachineRecord,
-    settings: ReplicationSettings, now: Now
+    settings: ReplicationSettings, canary: Canary? = nil, now: Now
   ) throws {
     self.key = key
+    self.canary = canary
+    replica = SimulatedReplica(canary: canary)
     self.folder = folder
     self.settings = settings
     catalog = try Catalog(inMemory: key.machine)
@@ -83,7 +89,9 @@ final class SimulatedMachine {
   var machine: MachineID { key.machine }
 
   func handle(_ event: ReplicationEvent, now: Now) throws -> [ReplicationAction] {
-    try replicator.handle(event, now: now)
+    if canary == .commitsWithoutSync { try unsyncedCatalog.note(catalog) }
+    if let canary, let actions = try err(canary, event, now: now) { return actions }
+    return try replicator.handle(event, now: now)
   }
 
   /// Reads the decisions, or makes them say something.
@@ -91,15 +99,29 @@ final class SimulatedMachine {
     try body(&replicator)
   }
 
+  /// The disks lose what was not synced; own files that the user has just written, too.
+  func powerCut(_ random: inout SeededGenerator) throws {
+    replica.powerCut(&random)
+    for path in own.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      guard own[path]?.isSynced == false, random.oneIn(2) else { continue }
+      touches[path, default: 0] += 1
+      // Nothing, or the name without its bytes.
+      if random.oneIn(2) { own[path] = nil } else { own[path]?.payload = Payload([]) }
+    }
+    if canary == .commitsWithoutSync, let older = unsyncedCatalog.older { catalog = older }
+  }
+
   /// The process dies and starts again: memory is gone, catalog and disks stay. Returns what the new one finds.
   func restart(now: Now) throws -> [ReplicationEvent] {
     life += 1
     verifiedUnits = [:]
+    if canary == .forgetsJournal { try catalog.setValue(.filingJournal, nil) }
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
     replicator = try Self.load(
       key, statements, catalog, settings, now, guarded: replica.isMounted ? replica.guarded : nil)
     links.removeAll()
     recalls.removeAll()
+    if canary == .forgetsStatements { forgetStatements() }
     var events: [ReplicationEvent] = []
     for content in replica.staged.keys.sorted() {
       guard let file = replica.staged[content] else { continue }
@@ -136,7 +158,9 @@ final class SimulatedMachine {
   }
 
   func reread(_ target: RereadTarget) -> RereadOutcome {
-    if case .replica = target, !replica.isMounted { return .unavailable }
+    if case .replica = target, !replica.isMounted {
+      return canary == .forgetsWhatIsAway ? .gone : .unavailable
+    }
     return file(target).map { .read($0.content, $0.stamp) } ?? .gone
   }
 
@@ -259,6 +283,7 @@ final class SimulatedMachine {
       folder.id,
       paths.map { path in
         guard let file = present[path] else { return FileHash(path, .gone) }
+        if canary != .publishesBeforeSync { own[path]?.isSynced = true }
         return FileHash(
           path,
           .hashed(
@@ -269,7 +294,8 @@ final class SimulatedMachine {
 
   /// What a look at the folder's places finds.
   func found(_ places: [[UInt8]]) -> [[UInt8]: [UInt8]] {
-    isOffline ? [:] : Dictionary(places.map { ($0, []) }) { first, _ in first }
+    isOffline && canary != .retiresWhatIsAway
+      ? [:] : Dictionary(places.map { ($0, []) }) { first, _ in first }
   }
 
   /// What watches, and a walk that the mount vanishes under, report of it.
@@ -283,10 +309,10 @@ final class SimulatedMachine {
 
   /// What a walk of the whole folder reports.
   func scan() -> [ReplicationEvent] {
-    if isOffline { return [.folderOffline(folder.id)] }
+    if isOffline, canary != .retiresWhatIsAway { return [.folderOffline(folder.id)] }
     var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
-    for path in own.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-      if let file = own[path] {
+    for path in present.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      if let file = present[path] {
         directories[Replicator.directory(of: path), default: []].append((path, file.stamp))
       }
     }

@@ -1,8 +1,12 @@
 import MantelCore
+import MantelTestSupport
 
 @testable import MantelReplication
 
 /// The replica and the staging area of a simulated machine: what `Replica.commit` promises, on dictionaries.
+///
+/// Names change in memory first; `sync` makes all changes since the last one durable, and `powerCut` keeps any of the
+/// others that a journaling filesystem may keep.
 struct SimulatedReplica {
   private(set) var files: [[UInt8]: SimulatedFile] = [:]
   var staged: [ContentID: StagedFile] = [:]
@@ -17,6 +21,18 @@ struct SimulatedReplica {
   /// Bad files that were set aside.
   private(set) var quarantine: [[UInt8]: SimulatedFile] = [:]
   private var nextInode: UInt64 = 1 << 32
+  /// What has changed since the last sync, oldest first.
+  private var unsynced: [Change] = []
+  /// A mistake of this disk, to try the invariants.
+  let canary: Canary?
+
+  init(canary: Canary? = nil) { self.canary = canary }
+
+  /// One change of names that a disk makes whole or not at all: what the names had before.
+  private struct Change {
+    var files: [(path: [UInt8], file: SimulatedFile?)] = []
+    var staged: (content: ContentID, file: StagedFile)?
+  }
 
   /// How operations fail, while faults are on.
   enum Fault: CaseIterable {
@@ -34,17 +50,39 @@ struct SimulatedReplica {
   /// Somebody removes a file of the replica by hand.
   mutating func damage(_ path: [UInt8]) {
     // What has rotted and is then taken away was both: the catalog knows of neither.
-    if let file = files.removeValue(forKey: path) { damaged.insert(file.sound?.content ?? file.content) }
+    guard let file = files[path] else { return }
+    damaged.insert(file.sound?.content ?? file.content)
+    change { $0.set(path, nil) }
+  }
+
+  /// Somebody puts a file of their own into the replica, where none is.
+  mutating func intrude(_ path: [UInt8], _ payload: Payload) {
+    guard files[path] == nil else { return }
+    nextInode += 1
+    let file = SimulatedFile(payload: payload, mtime: 7, inode: nextInode)
+    change { $0.set(path, file) }
+    // Its owner has synced it.
+    sync()
   }
 
   /// Somebody touches a file of the replica: the same bytes at another time.
-  mutating func touch(_ path: [UInt8], mtime: Int64) { files[path]?.mtime = mtime }
+  mutating func touch(_ path: [UInt8], mtime: Int64) {
+    guard var file = files[path] else { return }
+    file.mtime = mtime
+    change { $0.set(path, file) }
+  }
 
   /// The disk changes a byte.
   mutating func rot(_ path: [UInt8]) {
     guard let file = files[path] else { return }
     rotted.insert(file.sound?.content ?? file.content)
     files[path]?.rot()
+    // The same bytes under the name that they may have after a power cut.
+    for (index, change) in unsynced.enumerated() {
+      for place in change.files.indices where change.files[place].file?.inode == file.inode {
+        unsynced[index].files[place].file?.rot()
+      }
+    }
   }
 
   /// The files are hashed for the first time again: nobody can tell what they once were.
@@ -53,7 +91,8 @@ struct SimulatedReplica {
   }
 
   mutating func setAside(_ order: SetAsideOrder) -> SetAsideOutcome {
-    if files[order.path]?.inode == order.inode, let file = files.removeValue(forKey: order.path) {
+    if files[order.path]?.inode == order.inode, let file = files[order.path] {
+      change { $0.set(order.path, nil) }
       quarantine[order.target] = file
       return .done(order.target)
     }
@@ -80,7 +119,7 @@ struct SimulatedReplica {
       for case .land(let content, _, _) in operations { staged[content] = nil }
       return operations.map { _ in Self.failure(.sync) }
     case .directories:
-      for operation in operations { _ = commit(operation, own: own, isRepeat: isRepeat) }
+      for operation in operations { _ = change { $0.commit(operation, own: own, isRepeat: isRepeat) } }
       return operations.map { _ in Self.failure(.sync) }
     default: break
     }
@@ -89,7 +128,7 @@ struct SimulatedReplica {
       if let fault, fault.place == place {
         results.append(Self.failure(fault.0))
       } else {
-        results.append(commit(operation, own: own, isRepeat: isRepeat))
+        results.append(change { $0.commit(operation, own: own, isRepeat: isRepeat) })
       }
     }
     return results
@@ -114,6 +153,7 @@ struct SimulatedReplica {
     switch operation {
     case .land(let content, let path, let mtime):
       guard let file = staged[content], file.blocks == nil else { return existing(path, content, mtime) }
+      unsynced[unsynced.count - 1].staged = (content, file)
       staged[content] = nil
       return put(file.payload, path, mtime)
     case .move(let from, let path, let content, let mtime):
@@ -121,28 +161,31 @@ struct SimulatedReplica {
       guard let file = files[from], !isRepeat || file.content == content else {
         return existing(path, content, mtime)
       }
-      files[from] = nil
+      set(from, nil)
+      if canary == .followsDeletions, Self.isRetired(path) { return .done(path: path, file.stamp) }
       return put(file.payload, path, mtime, moved: file)
     case .link(let from, let path, let content, let mtime):
       guard let file = files[from], !isRepeat || file.content == content else {
         return existing(path, content, mtime)
       }
       // Links share their rot; here each file has its own.
-      guard file.sound == nil else { return .sourceChanged }
+      guard file.sound == nil || canary == .trustsCopies else { return .sourceChanged }
       return put(file.payload, path, mtime)
     case .copy(let from, let path, let content, let mtime):
       guard let file = files[from] else { return existing(path, content, mtime) }
-      guard file.content == content else { return isRepeat ? existing(path, content, mtime) : .sourceChanged }
+      guard file.content == content || canary == .trustsCopies else {
+        return isRepeat ? existing(path, content, mtime) : .sourceChanged
+      }
       return put(file.payload, path, mtime)
     case .copyOwn(_, let source, let path, let content, let mtime):
-      guard let file = own[source], file.content == content else {
+      guard let file = own[source], file.content == content || canary == .trustsCopies else {
         if isRepeat { return existing(path, content, mtime) }
         return own[source] == nil
           ? .failed(FilingFailure(code: .other, errno: 2, message: "no such own file")) : .sourceChanged
       }
       return put(file.payload, path, mtime)
     case .remove(let path, let content):
-      if !isRepeat || files[path]?.content == content { files[path] = nil }
+      if !isRepeat || files[path]?.content == content { set(path, nil) }
       return .done(path: path, nil)
     }
   }
@@ -152,15 +195,14 @@ struct SimulatedReplica {
     _ payload: Payload, _ path: [UInt8], _ mtime: Int64, moved: SimulatedFile? = nil
   ) -> FilingResult {
     for name in Self.names(path) {
-      if let there = files[name] {
+      if let there = files[name], canary != .landsOverFiles {
         guard there.payload == payload else { continue }
-        files[name]?.mtime = mtime
-        return .adopted(path: name, files[name]?.stamp ?? there.stamp)
+        return adopt(there, name, mtime)
       }
       nextInode += 1
       let file = SimulatedFile(
         payload: payload, mtime: mtime, inode: moved?.inode ?? nextInode, sound: moved?.sound)
-      files[name] = file
+      set(name, file)
       return .done(path: name, file.stamp)
     }
     return Self.failure(.name)
@@ -171,10 +213,60 @@ struct SimulatedReplica {
     for name in Self.names(path) {
       guard let there = files[name] else { break }
       guard there.content == content else { continue }
-      files[name]?.mtime = mtime
-      return .adopted(path: name, files[name]?.stamp ?? there.stamp)
+      return adopt(there, name, mtime)
     }
     return .sourceChanged
+  }
+
+  private mutating func adopt(_ there: SimulatedFile, _ name: [UInt8], _ mtime: Int64) -> FilingResult {
+    var file = there
+    file.mtime = mtime
+    set(name, file)
+    return .adopted(path: name, file.stamp)
+  }
+
+  // MARK: Durability
+
+  /// Everything that has changed is on the disk.
+  mutating func sync() { unsynced.removeAll() }
+
+  /// What was not synced is there after the power is back, or is not: each change whole or not at all, and none without
+  /// an earlier one of the same name. Bytes are synced before they get a name; staged ones may be gone.
+  mutating func powerCut(_ random: inout SeededGenerator) {
+    var lost: [Change] = []
+    var names: Set<[UInt8]> = []
+    for change in unsynced {
+      let paths = change.files.map(\.path)
+      guard random.oneIn(2) || paths.contains(where: names.contains) else { continue }
+      names.formUnion(paths)
+      lost.append(change)
+    }
+    unsynced.removeAll()
+    for content in staged.keys.sorted() where random.oneIn(2) {
+      if let blocks = staged[content]?.blocks {
+        staged[content]?.blocks = blocks.filter { _ in random.oneIn(2) }
+      } else {
+        staged[content] = nil
+      }
+    }
+    for change in lost.reversed() {
+      for (path, file) in change.files.reversed() { files[path] = file }
+      if let (content, file) = change.staged { staged[content] = file }
+    }
+  }
+
+  private mutating func change<Value>(_ body: (inout Self) -> Value) -> Value {
+    unsynced.append(Change())
+    return body(&self)
+  }
+
+  private mutating func set(_ path: [UInt8], _ file: SimulatedFile?) {
+    unsynced[unsynced.count - 1].files.append((path, files[path]))
+    files[path] = file
+  }
+
+  private static func isRetired(_ path: [UInt8]) -> Bool {
+    path.split(separator: UInt8(ascii: "/")).dropFirst().first.map(Array.init) == Array(".retired".utf8)
   }
 
   private static func names(_ path: [UInt8]) -> [[UInt8]] {

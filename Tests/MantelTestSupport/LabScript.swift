@@ -115,6 +115,13 @@ enum LabScript {
     if features.contains(.shaping) {
       text += "\ntc qdisc add dev port1 root tbf rate 10mbit burst 256kb latency 50ms || exit 1"
     }
+    if features.contains(.loopDisk) {
+      text += """
+
+        truncate -s 8M /run/disk && mkfs.ext4 -q /run/disk && mkdir /run/mounted || exit 1
+        mount -o loop /run/disk /run/mounted && umount /run/mounted || exit 1
+        """
+    }
     return text
   }
 

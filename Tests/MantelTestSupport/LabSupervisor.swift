@@ -180,6 +180,7 @@ enum LabHost {
     var tools = ["avahi-daemon", "bash", "dbus-daemon", "ip", "nsenter", "sysctl", "unshare"]
     if features.contains(.partition) { tools.append("nft") }
     if features.contains(.shaping) { tools.append("tc") }
+    if features.contains(.loopDisk) { tools.append("mkfs.ext4") }
     let missing = tools.filter { tool in
       !searchPath.split(separator: ":").contains { access("\($0)/\(tool)", X_OK) == 0 }
     }

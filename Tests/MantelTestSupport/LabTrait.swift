@@ -8,6 +8,8 @@ package enum LabFeature: Hashable, Sendable {
   case partition
   /// `LabMachine.shape(bitsPerSecond:)`
   case shaping
+  /// An ext4 filesystem on a loop device.
+  case loopDisk
 }
 
 extension Trait where Self == ConditionTrait {

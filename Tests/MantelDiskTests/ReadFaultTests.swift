@@ -1,0 +1,79 @@
+import CFaults
+import Glibc
+import MantelCore
+import Testing
+
+@testable import MantelDisk
+
+/// Filing and restoring with the first, the second, ... call failing that opens, reads or copies a file, until a run
+/// passes: what has a name is always right, and the same work can be done again.
+@Suite struct ReadFaultTests {
+  private static let kinds = UInt32(MANTEL_FAULT_OPEN | MANTEL_FAULT_READ | MANTEL_FAULT_COPY)
+  private static let photo = sampleBytes(70_000, seed: 7)
+  private static let other = sampleBytes(60_000, seed: 8)
+
+  /// Runs `work` with its `number`-th call failing on this thread; returns how many there were.
+  private func failing(_ number: Int, _ work: () -> Void) -> Int {
+    mantel_faults_arm(Self.kinds, number, EIO, 0)
+    work()
+    return mantel_faults_disarm()
+  }
+
+  @Test func filingEndsWellWhateverCannotBeRead() throws {
+    let (photo, other) = (content(Self.photo), content(Self.other))
+    var (call, made) = (0, 0)
+    repeat {
+      call += 1
+      let fixture = try ReplicaFixture()
+      #expect(try fixture.land("m/old", Self.photo).isDone)
+      try fixture.scratch.write(Array("photos/own".utf8), Self.other)
+      let operations: [FilingOperation] = [
+        .move(from: Array("m/old".utf8), path: Array("m/x/moved".utf8), content: photo, mtime: 9),
+        .link(from: Array("m/x/moved".utf8), path: Array("n/link".utf8), content: photo, mtime: 9),
+        .copy(from: Array("m/x/moved".utf8), path: Array("n/copy".utf8), content: photo, mtime: 2),
+        .copyOwn(
+          root: fixture.scratch.path("photos"), source: Array("own".utf8), path: Array("n/own".utf8),
+          content: other, mtime: 2),
+      ]
+      var results: [FilingResult] = []
+      made = failing(call) { results = fixture.replica.commit(operations) }
+      let names = ["m/old": photo, "m/x/moved": photo, "n/link": photo, "n/copy": photo, "n/own": other]
+      for (path, id) in names where fixture.scratch.exists("replica/\(path)") {
+        #expect(try fixture.replica.hash(path: Array(path.utf8)).content == id, "\(path), call \(call)")
+      }
+      for result in results where !result.landedPath.isEmpty {
+        #expect(fixture.scratch.exists("replica/\(result.landedPath)"), "call \(call)")
+      }
+      let hasOne = fixture.scratch.exists("replica/m/old") || fixture.scratch.exists("replica/m/x/moved")
+      #expect(hasOne, "call \(call): the only copy is gone")
+      let again = try fixture.reopened().commit(operations, isRepeat: true)
+      #expect(again.allSatisfy { $0.isDone || $0.isAdopted }, "call \(call): \(results), then \(again)")
+    } while made >= call
+    #expect(call > 10, "\(call) calls were made to fail")
+  }
+
+  @Test func restoringEndsWellWhateverCannotBeRead() throws {
+    let photo = content(Self.photo)
+    var (call, made) = (0, 0)
+    repeat {
+      call += 1
+      let fixture = try ReplicaFixture()
+      #expect(try fixture.land("m/photo", Self.photo).isDone)
+      let target = try RestoreTarget(root: fixture.scratch.path("restored"))
+      let file = RestoreFile(
+        content: photo, size: UInt64(Self.photo.count), mtime: 5, path: Array("a/photo.jpg".utf8))
+      let source = RestoreSource.replica(fixture.replica, path: Array("m/photo".utf8))
+      var result: Result<[UInt8], DiskError>?
+      made = failing(call) { result = target.write([(file, [source])]).first }
+      if case .success(let path) = result {
+        #expect(try target.existing(file) == path, "call \(call)")
+      } else if fixture.scratch.exists("restored/a/photo.jpg") {
+        #expect(try target.existing(file) == file.path, "call \(call): a wrong file has the name")
+      }
+      let again = target.write([(file, [source])])
+      #expect((try? again[0].get()) != nil, "call \(call): \(again)")
+      #expect(try target.existing(file) != nil)
+    } while made >= call
+    #expect(call > 5, "\(call) calls were made to fail")
+  }
+}

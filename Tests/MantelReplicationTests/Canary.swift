@@ -1,0 +1,45 @@
+/// A mistake that somebody might make, made on purpose by every machine of a simulated household: the invariants have to
+/// see it. Nothing of it is in the program; the wrong disk, catalog, session or order of things stands in the simulation.
+enum Canary: String, CaseIterable, Sendable {
+  // Durability
+  /// A batch is reported, and so announced as held, before its directories are synced.
+  case reportsBeforeSync
+  /// An own file is published before it is synced.
+  case publishesBeforeSync
+  /// Heads and attestations leave while the commit that has them is not on the disk (`synchronous=OFF`).
+  case commitsWithoutSync
+  /// What a batch that was cut off may have done is not looked at after the start.
+  case forgetsJournal
+
+  // Files
+  /// A file takes the place of whatever lies there.
+  case landsOverFiles
+  /// The copy goes when its owner deletes the photo.
+  case followsDeletions
+  /// A copy, or a second name, is taken for its source without hashing it.
+  case trustsCopies
+  /// Bytes are taken for the content that was asked for, by their number alone.
+  case trustsUnits
+  /// A file that cannot be seen, because its disk is not there, counts as gone.
+  case forgetsWhatIsAway
+  /// A folder whose disk is not there counts as empty.
+  case retiresWhatIsAway
+
+  // Heads and claims
+  /// A head is installed with what came of its entries, whatever its root.
+  case skipsRootCheck
+  /// A head takes the place of a newer one.
+  case installsOlderHeads
+  /// Two heads of one order: the second is signed, and sent to some, after the first was.
+  case signsTwice
+  /// The attestation that came last counts, not the one with the higher number.
+  case countsStaleAttestations
+  /// An own file counts as a copy of itself.
+  case countsOwnFiles
+  /// What others have said is forgotten with the process.
+  case forgetsStatements
+
+  // Progress
+  /// Some requests that fail get no answer.
+  case endsNoRequest
+}

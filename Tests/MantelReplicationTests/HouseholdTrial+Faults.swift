@@ -1,0 +1,221 @@
+import MantelCore
+import MantelTestSupport
+
+@testable import MantelReplication
+
+/// What users do, and what goes wrong, while faults are on.
+extension HouseholdTrial {
+  // MARK: What goes wrong
+
+  func meddle() throws {
+    let index = below(count)
+    switch below(26) {
+    case 0, 1: try write(index)
+    case 2: try edit(index)
+    case 3: try delete(index)
+    case 4: try move(index)
+    case 5: try swap(index)
+    case 6: try household.crash(oneIn(2) ? busy ?? index : index, isPowerCut: oneIn(2))
+    case 7, 8: if let cable = randomCable() { household.cut(cable[0], cable[1]) }
+    case 9: if let cable = randomCable() { connect(cable) }
+    case 10: if oneIn(3) { intrude(index) } else { try damage(index) }
+    case 11: try unplugOrPlug(index)
+    case 12: try deleteMany(index)
+    case 13: try replaceMany(index)
+    case 14: try accept(index)
+    case 15: try unmountOrMount(index)
+    case 16: try recall(index)
+    case 17, 18: rot(index)
+    case 19: try household.machines[index].keepBackup()
+    case 20: try loseCatalog(index)
+    case 21, 22: try forget(index)
+    case 23: try undo(index)
+    default: try household.scan(index)
+    }
+  }
+
+  /// A machine that is changing names in its replica.
+  private var busy: Int? {
+    household.machines.firstIndex { machine in machine.ask { $0.filing.running != nil } }
+  }
+
+  private func randomCable() -> [Int]? {
+    household.random.element(of: cables.sorted { $0.lexicographicallyPrecedes($1) })
+  }
+
+  private func randomPath(_ index: Int) -> String? {
+    household.random.element(of: paths(index))
+  }
+
+  /// What the user can get at.
+  private func paths(_ index: Int) -> [String] {
+    household.machines[index].present.keys.map { String(decoding: $0, as: UTF8.self) }.sorted()
+  }
+
+  func write(_ index: Int) throws {
+    photos += 1
+    // Some photos are on several machines, and some are there twice.
+    let name = oneIn(4) ? "shared \(below(6))" : "photo \(photos)"
+    let large: UInt64? = oneIn(5) ? UInt64(Limits.wholeUnitBytes) + UInt64(1 + below(3)) << 20 : nil
+    try change(index, ["\(below(3))/img\(photos).jpg"]) { machine, paths in
+      machine.write(paths[0], Array("\(name) of \(seed)".utf8), size: large, mtime: mtime())
+    }
+  }
+
+  private func edit(_ index: Int) throws {
+    guard let path = randomPath(index) else { return }
+    photos += 1
+    try change(index, [path]) { machine, paths in
+      let bytes = oneIn(4) ? machine.own[Array(path.utf8)]?.bytes : nil
+      machine.write(paths[0], bytes ?? Array("edit \(photos) of \(seed)".utf8), mtime: mtime())
+    }
+  }
+
+  private func delete(_ index: Int) throws {
+    guard let path = randomPath(index) else { return }
+    try change(index, [path]) { machine, paths in machine.remove(paths[0]) }
+  }
+
+  private func move(_ index: Int) throws {
+    guard let path = randomPath(index) else { return }
+    photos += 1
+    try change(index, [path, "\(below(3))/moved\(photos).jpg"]) { machine, paths in
+      machine.rename(paths[0], paths[1])
+    }
+  }
+
+  private func swap(_ index: Int) throws {
+    guard let left = randomPath(index), let right = randomPath(index), left != right else { return }
+    try change(index, [left, right]) { machine, paths in
+      machine.rename(paths[0], "swap")
+      machine.rename(paths[1], paths[0])
+      machine.rename("swap", paths[1])
+    }
+  }
+
+  private func mtime() -> Int64 { 1_600_000_000_000_000_000 + Int64(below(8)) }
+
+  /// The user does something; mostly the agent is told at once, else it finds out by a scan.
+  private func change(
+    _ index: Int, _ paths: [String], _ body: (SimulatedMachine, [String]) -> Void
+  ) throws {
+    guard !household.machines[index].isOffline else { return }
+    body(household.machines[index], paths)
+    guard !oneIn(4) else { return }
+    for path in paths {
+      household.work(at: index) { [household] in
+        try household.handle(household.machines[index].look(Array(path.utf8), isClosed: true), at: index)
+      }
+    }
+  }
+
+  /// Somebody takes a file out of a replica, or touches one; found when the replica is compared next.
+  private func damage(_ index: Int) throws {
+    let paths = household.machines[index].replica.files.keys.sorted { $0.lexicographicallyPrecedes($1) }
+    guard oneIn(2), let path = household.random.element(of: paths) else { return }
+    if oneIn(2) {
+      household.machines[index].replica.damage(path)
+    } else {
+      household.machines[index].replica.touch(path, mtime: mtime())
+    }
+    household.checkReplica(index)
+  }
+
+  /// Somebody puts a file of their own where another machine's photo is to lie.
+  private func intrude(_ index: Int) {
+    let owner = below(count)
+    guard owner != index, let path = randomPath(owner) else { return }
+    photos += 1
+    household.machines[index].replica.intrude(
+      Array("m\(owner)/Photos/\(path)".utf8), Payload(Array("intruder \(photos) of \(seed)".utf8)))
+  }
+
+  /// The disk changes a byte: nobody is told, and `stat` sees nothing. Found when the file is read again.
+  private func rot(_ index: Int) {
+    let machine = household.machines[index]
+    let paths = (oneIn(3) ? Array(machine.own.keys) : Array(machine.replica.files.keys))
+    let sorted = paths.sorted { $0.lexicographicallyPrecedes($1) }
+    guard let path = household.random.element(of: sorted) else { return }
+    if machine.own[path] != nil { machine.rot(path) } else { machine.replica.rot(path) }
+  }
+
+  /// The user brings back what was found rotten in the own folder.
+  func restoreSuspected() throws {
+    for index in 0..<count {
+      let machine = household.machines[index]
+      for path in machine.suspected {
+        guard let file = machine.own[path], let sound = file.sound else { continue }
+        machine.write(
+          String(decoding: path, as: UTF8.self), sound.bytes, size: sound.size, mtime: file.mtime)
+      }
+      try household.scan(index)
+    }
+  }
+
+  /// The state directory is lost, or an old backup takes its place.
+  private func loseCatalog(_ index: Int) throws {
+    guard oneIn(2), household.machines[index].isGuarded else { return }
+    let isLost = oneIn(2)
+    try household.crash(index) { [self] machine in
+      invariants.forgive(index)
+      if isLost {
+        try machine.loseCatalog(now: household.now)
+      } else {
+        _ = try machine.restoreBackup()
+      }
+    }
+  }
+
+  // MARK: Mass changes and mounts
+
+  /// Somebody pulls the replica's disk, or puts it back; mostly the agent notices.
+  private func unplugOrPlug(_ index: Int) throws {
+    let machine = household.machines[index]
+    machine.replica.isMounted.toggle()
+    guard !oneIn(4) else { return }
+    try household.handle(machine.replica.isMounted ? .replicaMounted : .replicaAway, at: index)
+  }
+
+  /// `rm -rf` of an album, or of everything.
+  private func deleteMany(_ index: Int) throws {
+    let album = oneIn(2) ? "\(below(3))/" : ""
+    let paths = paths(index).filter { $0.hasPrefix(album) }
+    try change(index, paths) { machine, paths in paths.forEach(machine.remove) }
+  }
+
+  private func replaceMany(_ index: Int) throws {
+    for path in paths(index) {
+      photos += 1
+      try change(index, [path]) { machine, paths in
+        machine.write(paths[0], Array("encrypted \(photos) of \(seed)".utf8), mtime: mtime())
+      }
+    }
+  }
+
+  func accept(_ index: Int) throws {
+    let machine = household.machines[index]
+    try household.handle(.folderAccepted(machine.folder.id), at: index)
+    try household.scan(index)
+  }
+
+  /// The folder's disk goes without a word, or comes back; or the agent starts to walk just then.
+  private func unmountOrMount(_ index: Int) throws {
+    let machine = household.machines[index]
+    machine.isOffline.toggle()
+    if machine.isOffline, oneIn(2) {
+      for event in machine.vanish() { try household.handle(event, at: index) }
+    }
+    if oneIn(2) { try household.scan(index) }
+  }
+
+  /// Somebody restores a photo of anybody, deleted ones too, sometimes from one machine alone.
+  private func recall(_ index: Int) throws {
+    let entries = try household.machines[index].catalog.entries(states: [.live, .retired], limit: 1_000)
+      .entries
+    for _ in 0...below(4) {
+      guard let installed = household.random.element(of: entries) else { return }
+      let only = oneIn(8) ? household.machines[below(count)].machine : nil
+      household.recall(RecallOrder(installed, isAfresh: only != nil || oneIn(4), only: only), at: index)
+    }
+  }
+}
