@@ -40,6 +40,6 @@ enum Canary: String, CaseIterable, Sendable {
   case forgetsStatements
 
   // Progress
-  /// Some requests that fail get no answer.
+  /// Some requests get no answer.
   case endsNoRequest
 }

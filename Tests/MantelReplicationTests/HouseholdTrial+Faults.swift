@@ -121,13 +121,17 @@ extension HouseholdTrial {
     household.checkReplica(index)
   }
 
-  /// Somebody puts a file of their own where another machine's photo is to lie.
+  /// Somebody puts files of their own where the next photos of another machine are to lie.
   private func intrude(_ index: Int) {
     let owner = below(count)
-    guard owner != index, let path = randomPath(owner) else { return }
-    photos += 1
-    household.machines[index].replica.intrude(
-      Array("m\(owner)/Photos/\(path)".utf8), Payload(Array("intruder \(photos) of \(seed)".utf8)))
+    guard owner != index else { return }
+    for number in photos + 1...photos + 4 {
+      for directory in 0..<3 {
+        household.machines[index].replica.intrude(
+          Array("m\(owner)/Photos/\(directory)/img\(number).jpg".utf8),
+          Payload(Array("intruder \(directory) \(number) of \(seed)".utf8)))
+      }
+    }
   }
 
   /// The disk changes a byte: nobody is told, and `stat` sees nothing. Found when the file is read again.

@@ -112,7 +112,7 @@ extension SimulatedHousehold {
   }
 
   private func finish(_ job: LinkJob, _ outcome: LinkOutcome, _ link: LinkID, for index: Int) {
-    if canary == .endsNoRequest, outcome != .complete, random.oneIn(4) { return }
+    if canary == .endsNoRequest, random.oneIn(6) { return }
     send(link, to: index) { [self] in
       guard machines[index].links[link]?.jobs.remove(job) != nil else { return }
       try handle(.jobEnded(link, job, outcome), at: index)

@@ -34,6 +34,7 @@ extension SimulatedMachine {
         try replicator.recountSafe()
       }
       return nil
+    case (.forgetsWhatIsAway, .replicaAway): return []
     case (.countsOwnFiles, _):
       let actions = try ask { try $0.handle(event, now: now) }
       ask { replicator in

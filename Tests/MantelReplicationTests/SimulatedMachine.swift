@@ -141,9 +141,11 @@ final class SimulatedMachine {
 
   /// What a comparison of the replica with the catalog reports.
   func doubtfulFiles() throws -> [ReplicationEvent] {
-    guard replica.isMounted else { return [] }
+    guard replica.isMounted || canary == .forgetsWhatIsAway else { return [] }
     return try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).compactMap { row in
-      guard let stamp = replica.files[row.path]?.stamp else { return .replicaFileDoubted(row.path) }
+      guard replica.isMounted, let stamp = replica.files[row.path]?.stamp else {
+        return .replicaFileDoubted(row.path)
+      }
       let isSame = stamp.mtime == row.stamp.mtime && stamp.size == row.stamp.size
       return isSame ? nil : .replicaFileDoubted(row.path)
     }
