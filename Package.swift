@@ -203,7 +203,7 @@ if Context.environment["MANTEL_FUZZING"] == "1" {
   package.targets.append(
     .executableTarget(
       name: "mantel-fuzz", dependencies: ["MantelFuzzing", "CFuzzer"], path: "Tests/Fuzzing/Fuzzer",
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
 }
 
 // Members are visible only through an import of their module, in the modules that call no C. Elsewhere Swift 6.3 takes a C
