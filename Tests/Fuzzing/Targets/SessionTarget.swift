@@ -95,6 +95,7 @@ private struct SessionRun: ~Copyable {
       let total: UInt64 = 3_000
       let count = Int(min(UInt64(maximumBytes), total - min(total, offset)))
       answer = .read(ByteBuffer(repeating: 5, count: count), unitBytes: total)
+    case .prove: answer = choice & 1 == 0 ? .proof(.zero) : .refused(.notHeld)
     }
     session.answered(id, answer, now: now)
   }
