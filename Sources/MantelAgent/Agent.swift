@@ -98,7 +98,7 @@ package final class Agent: Sendable {
     let (effects, engine, catalog) = (effects, engine, catalog)
     let readvertise: @Sendable () -> Void = {
       Task {
-        await effects.keepHousehold(from: catalog)
+        await effects.keepHousehold(from: catalog, engine: engine)
         await discovery.advertise()
         dialer.reconsider()
       }
@@ -181,7 +181,7 @@ package final class Agent: Sendable {
       try await group.waitForAll()
     }
     await engine.stop()
-    await effects.keepHousehold(from: catalog)
+    await effects.keepHousehold(from: catalog, engine: engine)
     await effects.close()
     logger.notice("agent stopped")
   }
@@ -200,7 +200,7 @@ package final class Agent: Sendable {
   private func recover() async {
     await effects.measureRoom(engine: engine)
     await effects.findStaged(engine: engine)
-    await effects.keepHousehold(from: catalog)
+    await effects.keepHousehold(from: catalog, engine: engine)
   }
 
   /// Addresses change when a laptop moves; room on the disk all the time, and the disk itself may come and go.
@@ -211,7 +211,7 @@ package final class Agent: Sendable {
         logger.warning("the machine record could not be renewed", metadata: ["error": "\(error)"])
       }
       await effects.measureRoom(engine: engine)
-      await effects.keepHousehold(from: catalog)
+      await effects.keepHousehold(from: catalog, engine: engine)
       await discovery.advertise()
     }
   }

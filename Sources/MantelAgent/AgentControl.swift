@@ -197,11 +197,19 @@ struct AgentControl: ControlService {
           "another copy of this machine is running, \(name(peer)) says: nothing is published; stop one of the "
           + "two, and give it a key of its own (`mantel rekey CODE`), then start the other again",
         machine: name(peer))
+    case .unproven(let peer):
+      return ReasonAnswer(
+        code: "unproven",
+        message:
+          "\(name(peer)) has not shown a photo that it says to hold, three times: what it says counts again when it does "
+          + "(is a disk there unplugged?)",
+        machine: name(peer))
     case .refuted(let peer):
       return ReasonAnswer(
         code: "refuted",
         message:
-          "\(name(peer)) could not show a photo that it says to hold: nothing that it says counts until it can; "
+          "\(name(peer)) showed other bytes than those of a photo that it says to hold: nothing that it says counts until "
+          + "it shows the right ones; "
           + "`mantel verify` there finds what is bad (its disk may be failing)",
         machine: name(peer))
     case .removed:

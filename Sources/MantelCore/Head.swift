@@ -84,6 +84,8 @@ extension Head: SignableRecord {
   package static let version: UInt8 = 1
   package static let maximumBytes = 256
   package static let purpose = "mantel/head/1"
+  /// Of an epoch or a sequence: far above any that counting leads to.
+  private static let largestNumber: UInt64 = 1 << 62
 
   package func encode(to writer: inout CanonicalWriter) {
     writer.write(Self.version)
@@ -106,6 +108,10 @@ extension Head: SignableRecord {
     signer = try reader.readIdentifier()
     order = HeadOrder(epoch: try reader.readInteger(), sequence: try reader.readInteger())
     guard order.sequence > 0 else { throw .invalid(field: "sequence") }
+    // Whoever has stolen a key must not bring its owner to the end of the numbers.
+    guard order.sequence <= Self.largestNumber, order.epoch <= Self.largestNumber else {
+      throw .overLimit(field: "sequence")
+    }
     root = try reader.readDigest()
     counts = LibraryCounts()
     counts.live = try reader.readInteger()

@@ -26,6 +26,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     case foreign
     /// The caller asked to stop.
     case cancelled
+    /// Another thread is at it; it may be tried again soon.
+    case busy
     case other
   }
 

@@ -204,9 +204,11 @@ struct FilingBatch {
     let stage = replica.verified(content)
     let file = stage?.file ?? opened.file
     if stage == nil {
+      // Being written by another thread, it is not the whole of anything.
+      guard !replica.isReserved(content) else { throw .sourceChanged }
       guard try isOnDisk(content, file, size: opened.status.stamp.size) else {
         // It must not stand in the way of the bytes that are fetched now.
-        dropStaged(name)
+        if !replica.isReserved(content) { dropStaged(name) }
         throw .sourceChanged
       }
     }

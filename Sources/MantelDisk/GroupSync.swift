@@ -66,7 +66,10 @@ final class GroupSync: Sendable {
     do {
       let (outcome, nanoseconds) = try await pool.run { [calls] in
         let start = Syncer.bootNanoseconds()
-        return (calls.syncfs(file.descriptor), Syncer.bootNanoseconds() - start)
+        let outcome = calls.syncfs(file.descriptor)
+        // syncfs says yes on a filesystem that an error has made read-only, and before Linux 5.17 keeps a failed journal to
+        // itself; the fsync of one file of the group says so.
+        return (outcome < 0 ? outcome : calls.fsync(file.descriptor), Syncer.bootNanoseconds() - start)
       }
       isDurable = outcome >= 0
       if nanoseconds > Syncer.slow.inNanoseconds {

@@ -129,19 +129,14 @@ private struct HashBatch {
         let isLocal = localities[device] ?? FilesystemFacts.isLocal(file)
         localities[device] = isLocal
         let isEach = !isLocal || syncsEach(device)
-        let isSynced = isEach ? try FileReader.sync(file, path: path, isLocal: isLocal, calls) : false
+        // Before its bytes are read: a page that is written out is protected again, so that a later store through a mapping
+        // shows in the file's times.
+        let isOut = isEach ? false : try writeOut(file, path)
+        let isSynced = isOut ? false : try FileReader.sync(file, path: path, isLocal: isLocal, calls)
         let hashed = try FileReader.hash(
           file, before, path: path, isLocal: isLocal, isDurable: isSynced && isLocal, buffer: buffer,
           shouldContinue: shouldContinue)
-        if isEach {
-          batch.add(hashed, waitingFor: nil)
-        } else if try writeOut(file, path) {
-          batch.add(hashed, waitingFor: file)
-        } else {
-          var hashed = hashed
-          hashed.isDurable = try FileReader.sync(file, path: path, isLocal: isLocal, calls)
-          batch.add(hashed, waitingFor: nil)
-        }
+        batch.add(hashed, waitingFor: isOut ? file : nil)
       } catch {
         batch.files.append(.failure(error))
       }

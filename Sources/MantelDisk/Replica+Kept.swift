@@ -25,6 +25,12 @@ extension Replica {
     try Self.readSmall(mounted(), file.name, limit: file.limit)
   }
 
+  /// What the marker in a directory says, wherever it lies now; nil if there is none. Throws `.foreign` for one that cannot be
+  /// read as one, `.notFound` without the directory.
+  package static func marker(in root: [UInt8]) throws(DiskError) -> ReplicaMarker? {
+    try readMarker(Directory(root: root), path: root)
+  }
+
   /// The same of a directory that need not be a mounted replica of anybody's: for adopting it.
   package static func kept(_ file: KeptFile, in root: [UInt8]) throws(DiskError) -> [UInt8]? {
     try readSmall(Directory(root: root), file.name, limit: file.limit)

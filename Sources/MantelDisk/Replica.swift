@@ -285,7 +285,7 @@ extension Replica {
   }
 
   /// Nil if there is none; throws `.foreign` if it cannot be understood.
-  private static func readMarker(_ directory: Directory, path: [UInt8]) throws(DiskError) -> ReplicaMarker? {
+  static func readMarker(_ directory: Directory, path: [UInt8]) throws(DiskError) -> ReplicaMarker? {
     guard let bytes = try readSmall(directory, markerName, limit: ReplicaMarker.maximumBytes) else {
       return nil
     }

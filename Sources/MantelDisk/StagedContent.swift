@@ -345,8 +345,9 @@ extension Replica {
       in: staging(mounted()), path: Array(content.hex.utf8), offset: offset, count: count, expecting: nil)
   }
 
-  /// Removes what is staged of a content, if anything is.
+  /// Removes what is staged of a content, if anything is; what is just being written stays.
   package func discardStaged(_ content: ContentID) throws(DiskError) {
+    guard !isReserved(content) else { return }
     forget(content)
     try unlinkStaged(staging(mounted()), content)
   }

@@ -9,23 +9,36 @@ package import MantelCore
 /// renamed. What a crash leaves of it is known by its hash, as everything that lies there. Calls block.
 package struct StagingArea {
   private let replica: Replica
+  private let root: Directory
   private let directory: Directory
 
   init(_ replica: Replica) throws(DiskError) {
     self.replica = replica
-    let root = try replica.mounted()
+    root = try replica.mounted()
     directory = try replica.staging(root)
     replica.syncer.watch(root)
   }
 
-  /// Keeps a content of one unit, not yet durably; false when these are not its bytes. Throws `.noSpace` and the like.
+  /// Keeps a content of one unit, not yet durably; false when these are not its bytes. Throws `.busy` while another thread
+  /// writes the same content, whose bytes are not there yet; `.noSpace` and the like.
   package func stage(_ content: ContentID, _ bytes: UnsafeRawBufferPointer) throws(DiskError) -> Bool {
     guard ContentID(Digest256(hashing: bytes)) == content else { return false }
-    // Another peer's bytes are there, or are being written by another thread.
-    guard replica.reserve(content) else { return true }
-    defer { replica.release(content) }
     let name = Array(content.hex.utf8)
     let path = Replica.stagingPath + [UInt8(ascii: "/")] + name
+    switch replica.reserve(content) {
+    case .reserved: break
+    case .isBeingWritten: throw DiskError(.busy, path: path, operation: "stage")
+    case .isVerified:
+      // Another peer's bytes are there; unless somebody took the file away.
+      if (try? directory.entryStatus(name, path: path)) != nil { return true }
+      replica.forget(content)
+      guard replica.reserve(content) == .reserved else {
+        throw DiskError(.busy, path: path, operation: "stage")
+      }
+    }
+    defer { replica.release(content) }
+    // A batch that ended since the area was opened may have let it go.
+    replica.syncer.watch(root)
     let file = try create(name, path: path)
     do throws(DiskError) {
       try file.write(bytes, at: 0, path: path, calls: replica.calls)
@@ -53,10 +66,23 @@ package struct StagingArea {
 extension Replica {
   package func openStaging() throws(DiskError) -> StagingArea { try StagingArea(self) }
 
-  /// Whether a content's name in the staging area is the caller's to write: false when verified bytes have it, or will.
-  func reserve(_ content: ContentID) -> Bool {
-    state.withLock { $0.verified[content] == nil && $0.reserved.insert(content).inserted }
+  enum Reservation {
+    /// The content's name in the staging area is the caller's to write.
+    case reserved
+    /// Verified bytes have it.
+    case isVerified
+    /// Another thread writes to it: nobody else may judge it, or take it away.
+    case isBeingWritten
   }
+
+  func reserve(_ content: ContentID) -> Reservation {
+    state.withLock {
+      if $0.verified[content] != nil { return .isVerified }
+      return $0.reserved.insert(content).inserted ? .reserved : .isBeingWritten
+    }
+  }
+
+  func isReserved(_ content: ContentID) -> Bool { state.withLock { $0.reserved.contains(content) } }
 
   func release(_ content: ContentID) { state.withLock { _ = $0.reserved.remove(content) } }
 }

@@ -26,10 +26,6 @@ extension LabTests {
       let trash: [Trash]
       let forgotten: [Kept]
     }
-    private struct Skipped: Decodable {
-      let path: String
-      let reason: String
-    }
 
     @Test func forgottenPhotosGoToTheTrashComeBackAndExpire() async throws {
       try await LabHousehold.withMachines(["anna", "ben"]) { household in
@@ -56,7 +52,7 @@ extension LabTests {
         #expect(try await status(of: ben).trash.map(\.daysLeft) == [30])
         #expect(try await status(of: anna).forgotten.map(\.reason) == ["trash"])
         #expect(!FileManager.default.fileExists(atPath: ben.copies(of: anna) + "/gone"))
-        let skipped: [Skipped] = try await anna.mantel("skipped", "--json").succeeded().jsonLines()
+        let skipped: [SkippedJSON] = try await anna.mantel("skipped", "--json").succeeded().jsonLines()
         #expect(skipped.filter { $0.reason == "forgotten" }.count == 3)
         #expect(
           try originals.differences(from: FolderImage(anna.photos)).isEmpty, "nothing is done to a folder")

@@ -54,7 +54,9 @@ extension Effects {
 extension Effects {
   /// Keeps what a lost catalog would begin with, when it is not what is kept already. Nothing of this fails loudly: it is
   /// tried again soon.
-  func keepHousehold(from catalog: Catalog) async {
+  /// Not while the catalog is behind what is kept: that is what it may be rebuilt from.
+  func keepHousehold(from catalog: Catalog, engine: Engine) async {
+    guard await engine.ask({ !$0.isRecovering }) else { return }
     do {
       try await walk { [replica] in
         let bytes = try HouseholdCopy(catalog).bytes

@@ -22,6 +22,8 @@ package enum Rekey {
   }
 
   /// Under the lock of the state directory, without an agent. Until the inviter has taken the new key nothing changes here.
+  /// Cut off after that, the new key lies beside the old one (`device.key.next`), or the replica's marker still names the
+  /// former machine, which `replica adopt` mends.
   package static func run(
     home: Home, name wish: String?, code text: String, peer: NetworkAddressText?, timeout: Duration,
     logger: Logger, progress: @Sendable (String) -> Void,
@@ -36,26 +38,29 @@ package enum Rekey {
     let catalog = try Catalog.open(home, machine: former.machine)
     let name = try checked(
       wish ?? catalog.value(.machineName).map { String(decoding: $0, as: UTF8.self) + "-2" })
+    let root = try Setup.replicaRoot(catalog, home)
+    // Its marker is to name the new machine: it has to be there.
+    _ = try Replica.open(root: Array(root.utf8), machine: former.machine, create: false)
     let files = KeyFiles(home: home)
     let key = try files.makeNext()
     let joining = Joining(code: code, key: key, name: name, replaces: nil, logger: logger)
     let household: Roster
+    let admitted: [SignedStatement]
     do {
       let proved = try await Setup.reach(
         joining, peer: peer, timeout: timeout, logger: logger, progress: progress)
       household = proved.household.roster
       guard try catalog.value(.household) == household.household.bytes else { throw JoinError.tampered }
-      try await joining.settle(proved, confirm: confirm) { statements in
-        try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
-        try catalog.setValue(.machineName, Array(name.utf8))
-        // The new machine's history begins with files that the ledger takes for published.
-        try catalog.setValue(.ownEpoch, [0, 0, 0, 0, 0, 0, 0, 1])
-      }
+      admitted = try await joining.settle(proved, confirm: confirm) { $0 }
     } catch {
       files.removeNext()
       throw JoinMessages.agentError(error)
     }
-    let root = try Setup.replicaRoot(catalog, home)
+    // Only now: until the acceptance was sent, this is the machine that it was.
+    try catalog.addStatements(admitted.map { ($0.id, $0.bytes) })
+    try catalog.setValue(.machineName, Array(name.utf8))
+    // The new machine's history begins with files that the ledger takes for published.
+    try catalog.setValue(.ownEpoch, [0, 0, 0, 0, 0, 0, 0, 1])
     try catalog.close()
     let formerKey = try files.swap()
     // What lies there is this machine's still: only the name on the marker changes.
@@ -81,21 +86,22 @@ private struct KeyFiles {
   private var next: String { home.keyPath + ".next" }
 
   func makeNext() throws -> DeviceKey {
-    removeNext()
+    // An earlier attempt was cut off: a member may have admitted that key, so it is kept.
+    if FileManager.default.fileExists(atPath: next) {
+      try FileManager.default.moveItem(atPath: next, toPath: "\(next)-\(AgentClock.wall.seconds)-\(getpid())")
+    }
     return try DeviceKey.create(at: next)
   }
 
   /// The key was never taken by anybody.
   func removeNext() { unlink(next) }
 
-  /// Puts the new key in the old one's place, and returns where the old one lies. Cut off in between, the state directory
-  /// has no key and says so; both lie beside it.
+  /// Puts the new key in the old one's place, and returns where the old one lies. There is a key at any moment.
   func swap() throws -> String {
     let former = "\(home.keyPath).before-\(AgentClock.wall.seconds)-\(getpid())"
-    for (from, to) in [(home.keyPath, former), (next, home.keyPath)] {
-      guard rename(from, to) == 0 else {
-        throw AgentError(.internalError, "\(from) cannot become \(to): \(String(cString: strerror(errno)))")
-      }
+    guard link(home.keyPath, former) == 0, rename(next, home.keyPath) == 0 else {
+      throw AgentError(
+        .internalError, "\(next) cannot become \(home.keyPath): \(String(cString: strerror(errno)))")
     }
     let directory = open(home.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     defer { if directory >= 0 { close(directory) } }

@@ -46,6 +46,7 @@ package struct ReplicaAdoption: Sendable {
   /// `progress`: files hashed so far, and their bytes; returns whether to go on.
   package func run(progress: @escaping (Int, UInt64) -> Bool) throws -> Summary {
     defer { withExtendedLifetime(lock) {} }
+    try requireOwnReplica()
     let copy = try keptHousehold()
     var summary = Summary(root: String(decoding: root, as: UTF8.self), household: "")
     let catalog = try openOrRebuild(copy, &summary)
@@ -61,13 +62,43 @@ package struct ReplicaAdoption: Sendable {
     let replica = try adopted()
     // Somebody may have copied it here a moment ago: what is recorded as held must be on the disk.
     try replica.syncAll()
+    var seen: Set<[UInt8]> = []
+    try record(replica, in: catalog, &summary, &seen, progress: progress)
+    try forgetAbsent(seen, in: catalog)
+    // Last: until all is known of it, no agent lives on it.
     try catalog.setValue(.replicaRoot, root)
-    try record(replica, in: catalog, &summary, progress: progress)
     try catalog.close()
     return summary
   }
 
   // MARK: Parts
+
+  /// Only what was a replica becomes one again: copies are moved about in it, and second ones removed. A copy of a replica
+  /// (`cp -a`) has the marker too.
+  private func requireOwnReplica() throws {
+    let shown = String(decoding: root, as: UTF8.self)
+    let marker: ReplicaMarker?
+    do { marker = try Replica.marker(in: root) } catch {
+      throw AgentError(.usage, "\(shown) cannot be adopted: \(error)")
+    }
+    guard let marker else {
+      throw AgentError(
+        .usage, "\(shown) was never a replica: it has no .mantel/marker; name the directory that has one")
+    }
+    guard marker.machine == key.machine || formerMachines().contains(marker.machine) else {
+      throw AgentError(
+        .conflict, "\(shown) is the replica of another machine (\(marker.machine.hex.prefix(8)))")
+    }
+  }
+
+  /// What this installation was before `rekey`, by the keys that it keeps.
+  private func formerMachines() -> [MachineID] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: home.state)) ?? []
+    let former = (home.keyPath as NSString).lastPathComponent + ".before-"
+    return names.filter { $0.hasPrefix(former) }.compactMap {
+      try? DeviceKey.load(from: "\(home.state)/\($0)").machine
+    }
+  }
 
   private func keptHousehold() throws -> HouseholdCopy? {
     do {
@@ -87,7 +118,8 @@ package struct ReplicaAdoption: Sendable {
     if FileManager.default.fileExists(atPath: home.catalogPath) {
       do {
         let catalog = try Catalog(path: home.catalogPath, machine: key.machine)
-        if try catalog.damage().isEmpty { return catalog }
+        // An empty database is sound, and nobody's.
+        if try catalog.damage().isEmpty, try catalog.value(.household) != nil { return catalog }
         try catalog.close()
       } catch let error as CatalogOpenError {
         guard case .corrupt = error else { throw error }
@@ -100,7 +132,6 @@ package struct ReplicaAdoption: Sendable {
     guard let copy else { throw AgentError.nothingKept(summary.root) }
     try draft.make { catalog in
       try copy.restore(to: catalog)
-      try catalog.setValue(.replicaRoot, root)
     }
     summary.isRebuilt = true
     return try Catalog(path: home.catalogPath, machine: key.machine)
@@ -110,13 +141,17 @@ package struct ReplicaAdoption: Sendable {
   private func adopted() throws -> Replica {
     do {
       return try Replica.open(root: root, machine: key.machine, create: false)
-    } catch  where error.code == .notMounted {
-      return try Replica.adopt(root: root, machine: key.machine)
+    } catch {
+      switch error.code {
+      case .notMounted, .foreign: return try Replica.adopt(root: root, machine: key.machine)
+      default: throw error
+      }
     }
   }
 
   private func record(
-    _ replica: Replica, in catalog: Catalog, _ summary: inout Summary, progress: (Int, UInt64) -> Bool
+    _ replica: Replica, in catalog: Catalog, _ summary: inout Summary, _ known: inout Set<[UInt8]>,
+    progress: (Int, UInt64) -> Bool
   ) throws {
     var rows: [ReplicaFile] = []
     func flush() throws {
@@ -131,6 +166,7 @@ package struct ReplicaAdoption: Sendable {
         case .regular:
           do {
             if let row = try row(of: seen, in: replica, catalog) { rows.append(row) }
+            known.insert(seen.path)
             summary.files += 1
             summary.bytes += seen.stamp.size
           } catch let error as DiskError where error.code != .notMounted && error.code != .cancelled {
@@ -150,18 +186,31 @@ package struct ReplicaAdoption: Sendable {
     try flush()
   }
 
-  /// What to record of a file; nil when it is known already. One whose bytes are not what the catalog says of it is
-  /// left to the agent, which finds and heals it.
+  /// Takes the rows out of files that are not there: nothing is held that nobody has seen. What cannot be read is not there.
+  private func forgetAbsent(_ seen: Set<[UInt8]>, in catalog: Catalog) throws {
+    var after: [UInt8]?
+    while true {
+      let page = try catalog.replicaFiles(of: nil, after: after, limit: 1_000)
+      guard let last = page.last else { return }
+      after = last.path
+      // What Mantel keeps beside the copies (its trash) is not walked.
+      let gone = page.map(\.path).filter { !seen.contains($0) && !$0.starts(with: Array(".mantel/".utf8)) }
+      try catalog.commitFiling(put: [], removed: gone, filed: [])
+    }
+  }
+
+  /// What to record of a file; nil when it is known already, as the file that it is. One whose bytes are not what the catalog
+  /// says of it is recorded as what it is: its content is missing then, and comes again.
   private func row(
     of seen: FileObservation, in replica: Replica, _ catalog: Catalog
   ) throws -> ReplicaFile? {
     let known = try catalog.replicaFile(at: seen.path)
     if let known, known.stamp.isSame(as: seen.stamp) { return nil }
     let file = try replica.hash(path: seen.path)
-    guard file.isStable else { return nil }
-    if let known, known.content != file.content { return nil }
+    guard file.isStable else { throw DiskError(.changed, path: seen.path, operation: "adopt") }
+    let isSame = known?.content == file.content
     return ReplicaFile(
-      library: known?.library ?? key.machine, entry: known?.entry ?? EntryID(.zero),
+      library: known?.library ?? key.machine, entry: isSame ? known?.entry ?? EntryID(.zero) : EntryID(.zero),
       content: file.content, path: seen.path, stamp: file.stampAfter, verified: AgentClock.wall)
   }
 }

@@ -30,14 +30,24 @@ extension Replicator {
           nonce: draw.nonce)))
   }
 
-  /// Nothing more can come of contents that the peer does not claim any more, that nobody wants, or that are not here to
-  /// compare with.
+  /// Nothing more can come of contents that nobody wants, that are not here to compare with, or that the peer does not claim
+  /// any more.
   private mutating func forgetUnprovable(_ link: Link) throws(StoreError) {
-    let unprovable = challenging.contents(of: link.machine).filter { content in
-      !contents.isHeld(content) || !isWanted(content)
-        || (link.knowsContents && !contents.index.contains(content.digest, in: link.contents))
+    var unprovable: Set<ContentID> = []
+    for content in challenging.owed(by: link.machine) {
+      if contents.isHeld(content), isWanted(content), try isClaimed(content, by: link) { continue }
+      unprovable.insert(content)
     }
     if challenging.absolve(link.machine, of: unprovable) { try recountSafe() }
+  }
+
+  /// On this connection, or in its newest attestation: not to announce what it attests is no excuse.
+  private func isClaimed(_ content: ContentID, by link: Link) throws(StoreError) -> Bool {
+    if contents.index.contains(content.digest, in: link.contents) { return true }
+    for owner in libraries.keys.sorted() where contents.isWanted(content, in: owner) {
+      if try lastKnownHolders(of: content, in: owner).contains(link.machine) { return true }
+    }
+    return false
   }
 
   private func isWanted(_ content: ContentID) -> Bool {
@@ -47,7 +57,7 @@ extension Replicator {
   /// What was refuted before is asked for again first: it may have been healed.
   private func chosen(_ position: Digest256, _ link: Link) -> ContentID? {
     let claimed = [contents.held, link.contents]
-    if let refuted = challenging.contents(of: link.machine).min() { return refuted }
+    if let refuted = challenging.owed(by: link.machine).min() { return refuted }
     for start in [position, .zero] {
       var found: ContentID?
       contents.index.forEach(in: claimed, notIn: [], from: start) {
@@ -83,16 +93,17 @@ extension Replicator {
   ) throws(StoreError) {
     guard let link = links[id] else { return }
     nextChallenge(of: id, now: now)
-    let isClaimed = contents.index.contains(content.digest, in: link.contents)
     switch outcome {
     case .complete where link.challenges.answer == answer:
       if challenging.show(link.machine, content) { try recountSafe() }
-    case .complete: try refute(link.machine, content)
-    // It may have said so meanwhile.
-    case .notHeld, .unknownHead: if isClaimed { try refute(link.machine, content) }
-    case .changed, .busy, .cancelled, .failed:
-      if isClaimed, challenging.evade(link.machine) { try refute(link.machine, content) }
-    case .unsupported: break
+    case .complete: try fail(link.machine, content, .refuted)
+    // A file that has just moved, a disk that is unplugged or busy: whoever has the bytes shows them the next time.
+    case .notHeld, .unknownHead, .changed, .busy, .failed:
+      if try isClaimed(content, by: link), challenging.evade(link.machine, content) {
+        try fail(link.machine, content, .unproven)
+      }
+    // This side's own patience, or the end of the connection.
+    case .cancelled, .unsupported: break
     }
   }
 
@@ -100,8 +111,10 @@ extension Replicator {
     links[id]?.challenges.due = now.instant + settings.challengeInterval
   }
 
-  private mutating func refute(_ machine: MachineID, _ content: ContentID) throws(StoreError) {
-    guard challenging.refute(machine, content) else { return }
+  private mutating func fail(
+    _ machine: MachineID, _ content: ContentID, _ failure: Challenging.Failure
+  ) throws(StoreError) {
+    guard challenging.fail(machine, content, failure) else { return }
     actions.append(.warn(.refuted(machine, content)))
     try recountSafe()
   }
@@ -109,7 +122,7 @@ extension Replicator {
   /// A newer word of the machine: what it names as missing is claimed no more.
   mutating func absolve(_ attestation: Attestation) {
     let missing = attestation.libraries.reduce(into: Set<ContentID>()) { $0.formUnion($1.missing) }
-    let settled = challenging.contents(of: attestation.holder).filter {
+    let settled = challenging.owed(by: attestation.holder).filter {
       missing.contains($0) || !isWanted($0)
     }
     _ = challenging.absolve(attestation.holder, of: settled)

@@ -42,8 +42,10 @@ package enum StatusReason: Hashable, Sendable {
   case badFiles(files: Int)
   /// Own files changed though nobody wrote to them; of so many another machine proves to have the bytes.
   case suspectedRot(files: Int, safe: Int)
-  /// This machine could not show something that it claims to hold: nothing that it says counts.
+  /// This machine showed other bytes than it claims to hold: nothing that it says counts.
   case refuted(MachineID)
+  /// This machine has not shown what it was asked for, again and again: nothing that it says counts meanwhile.
+  case unproven(MachineID)
   /// A library dropped more at once than goes without a question: its bytes stay until they are confirmed here.
   case heldDrops(MachineID, files: Int, bytes: UInt64)
   /// Own photos that were deleted or replaced, and that no machine has any more; nobody has acknowledged that.
@@ -125,7 +127,9 @@ extension Replicator {
     if publication.recovery != nil { reasons.append(.restored(waitingFor: unheard)) }
     if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
-    reasons += challenging.refuted.keys.filter(roster.isMember).sorted().map { .refuted($0) }
+    for peer in challenging.failures.keys.filter(roster.isMember).sorted() {
+      reasons.append(challenging.failure(of: peer) == .refuted ? .refuted(peer) : .unproven(peer))
+    }
     if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) && !isOffline($0) })
       || publication.isFirst
     {
@@ -191,6 +195,9 @@ extension Replicator {
   }
 
   package func isHeld(_ content: ContentID) -> Bool { contents.isHeld(content) }
+
+  /// The newest head that anyone has shown: what a removal names, so that nothing that was seen of it is cut off.
+  package func newestHead(of owner: MachineID) -> Head? { libraries[owner]?.newest?.record }
 
   package func installedHead(of owner: MachineID) -> Head? { libraries[owner]?.installed?.record }
 

@@ -46,6 +46,9 @@ extension Replicator {
     publication.recovery?.heard.insert(peer.machine)
   }
 
+  /// The catalog is behind what this machine has published.
+  package var isRecovering: Bool { publication.recovery != nil }
+
   /// Members that may know more of this machine's history than anybody who was heard.
   var unheard: [MachineID] {
     guard let recovery = publication.recovery else { return [] }
