@@ -12,7 +12,7 @@ extension LabTests {
 
       func make() async throws {
         let make =
-          "truncate -s 2G \"$0\" && mkfs.ext4 -q \"$0\" && mount -o loop \"$0\" \"$1\" && chmod 700 \"$1\""
+          "truncate -s 2G \"$0\" && mkfs.ext4 -q \"$0\" && mount -o loop \"$0\" \"$1\" && mkdir -m 700 \"$1/Photos\""
         try await machine.run(["sh", "-c", make, image, machine.home]).succeeded("ext4 on a loop device")
       }
 
