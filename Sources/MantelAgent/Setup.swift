@@ -129,13 +129,18 @@ package enum Setup {
     let name =
       request.name ?? ProcessInfo.processInfo.hostName.split(separator: ".").first.map(String.init)
       ?? "machine"
+    try check(name: name)
+    let replica = Home.absolute(request.replica ?? request.home.defaultReplica)
+    return (name, replica)
+  }
+
+  /// What a machine may be called.
+  static func check(name: String) throws {
     guard !name.isEmpty, name.utf8.count <= 100,
       !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 || $0 == "/" })
     else {
       throw AgentError(.usage, "a machine's name has 1 to 100 bytes, no slash and no control characters")
     }
-    let replica = Home.absolute(request.replica ?? request.home.defaultReplica)
-    return (name, replica)
   }
 
   private static func store(

@@ -25,7 +25,7 @@ package enum FrameLimits {
   /// Bytes of the largest unit, which is the manifest of the largest content.
   package static let unitBytes = UInt64(max(Limits.wholeUnitBytes, Limits.manifestBytes))
   /// Bytes that one CHALLENGE may ask for.
-  package static let challengeBytes: UInt32 = 1 << 20
+  package static let challengeBytes = Challenge.rangeBytes
 
   // MARK: Payloads
 

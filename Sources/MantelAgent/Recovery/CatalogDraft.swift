@@ -48,7 +48,8 @@ struct CatalogDraft: Sendable {
 
   private static func files(_ path: String) -> [String] { ["", "-wal", "-shm"].map { path + $0 } }
 
-  private static func sync(_ path: String) throws {
+  /// Makes the names in a directory durable.
+  static func sync(_ path: String) throws {
     let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw failure("open", path) }
     defer { Glibc.close(directory) }

@@ -36,8 +36,9 @@ package enum Rekey {
     defer { withExtendedLifetime(lock) {} }
     let former = try DeviceKey.load(from: home.keyPath)
     let catalog = try Catalog.open(home, machine: former.machine)
-    let name = try checked(
-      wish ?? catalog.value(.machineName).map { String(decoding: $0, as: UTF8.self) + "-2" })
+    let current = try catalog.value(.machineName).map { String(decoding: $0, as: UTF8.self) } ?? "machine"
+    let name = wish ?? "\(current)-2"
+    try Setup.check(name: name)
     let root = try Setup.replicaRoot(catalog, home)
     // Its marker is to name the new machine: it has to be there.
     _ = try Replica.open(root: Array(root.utf8), machine: former.machine, create: false)
@@ -69,15 +70,6 @@ package enum Rekey {
       machine: name, machineID: key.machine.hex, formerID: former.machine.hex, household: household.name,
       formerKey: formerKey)
   }
-
-  private static func checked(_ name: String?) throws -> String {
-    guard let name, !name.isEmpty, name.utf8.count <= 100,
-      !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 || $0 == "/" })
-    else {
-      throw AgentError(.usage, "a machine's name has 1 to 100 bytes, no slash and no control characters")
-    }
-    return name
-  }
 }
 
 /// The key that is, and the one that is to be.
@@ -103,11 +95,7 @@ private struct KeyFiles {
       throw AgentError(
         .internalError, "\(next) cannot become \(home.keyPath): \(String(cString: strerror(errno)))")
     }
-    let directory = open(home.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    defer { if directory >= 0 { close(directory) } }
-    guard directory >= 0, fsync(directory) == 0 else {
-      throw AgentError(.internalError, "fsync \(home.state): \(String(cString: strerror(errno)))")
-    }
+    try CatalogDraft.sync(home.state)
     return former
   }
 }

@@ -47,9 +47,8 @@ package struct ReplicaAdoption: Sendable {
   package func run(progress: @escaping (Int, UInt64) -> Bool) throws -> Summary {
     defer { withExtendedLifetime(lock) {} }
     try requireOwnReplica()
-    let copy = try keptHousehold()
     var summary = Summary(root: String(decoding: root, as: UTF8.self), household: "")
-    let catalog = try openOrRebuild(copy, &summary)
+    let catalog = try openOrRebuild(&summary)
     let folders = try catalog.folders().filter { !$0.isRemoved }
     if let folder = folders.first(where: { FolderRules.overlaps($0.root, root) }) {
       throw AgentError(
@@ -113,7 +112,7 @@ package struct ReplicaAdoption: Sendable {
     }
   }
 
-  private func openOrRebuild(_ copy: HouseholdCopy?, _ summary: inout Summary) throws -> Catalog {
+  private func openOrRebuild(_ summary: inout Summary) throws -> Catalog {
     let draft = CatalogDraft(home: home, machine: key.machine)
     if FileManager.default.fileExists(atPath: home.catalogPath) {
       do {
@@ -126,13 +125,11 @@ package struct ReplicaAdoption: Sendable {
       } catch let error as StoreError {
         guard error.code == .corrupt else { throw error }
       }
-      guard copy != nil else { throw AgentError.nothingKept(summary.root) }
-      summary.setAside = try draft.setAside()
     }
-    guard let copy else { throw AgentError.nothingKept(summary.root) }
-    try draft.make { catalog in
-      try copy.restore(to: catalog)
-    }
+    // Read only now: a sound catalog needs nothing of it.
+    guard let copy = try keptHousehold() else { throw AgentError.nothingKept(summary.root) }
+    summary.setAside = try draft.setAside()
+    try draft.make { try copy.restore(to: $0) }
     summary.isRebuilt = true
     return try Catalog(path: home.catalogPath, machine: key.machine)
   }
