@@ -58,7 +58,10 @@ extension AgentControl {
   func carryOut(_ ids: [EntryID], isUndo: Bool) async throws {
     guard await !engine.ask({ $0.isPublishingStopped }) else {
       throw ControlError(
-        code: .conflict, message: "this machine publishes nothing now: `mantel status` says why")
+        code: .conflict,
+        message:
+          "this machine publishes nothing now: `mantel status` says why, or no other machine was heard since it started"
+      )
     }
     var rest = ids[...]
     while !rest.isEmpty {

@@ -190,6 +190,13 @@ struct AgentControl: ControlService {
           + (machines.isEmpty
             ? "from the others what it had published"
             : "what it had published from \(machines) (`peers remove` those that will not come back)"))
+    case .unheard(let machines):
+      let named = machines.map { name($0) }.joined(separator: ", ")
+      return ReasonAnswer(
+        code: "unheard",
+        message:
+          "what is new here is published as soon as one of the others was heard since the start, so that a state from an old "
+          + "backup is noticed: \(named) (`peers remove` those that will not come back)")
     case .clone(let peer):
       return ReasonAnswer(
         code: "clone",

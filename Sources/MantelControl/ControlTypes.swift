@@ -51,7 +51,8 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
   /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
-  /// noPeerConnected, restored, clone, folderOffline, replicaOffline, massChange, badFiles, suspectedRot, heldDrops, lost, discovery.
+  /// noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, massChange, badFiles, suspectedRot,
+  /// heldDrops, lost, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String

@@ -89,6 +89,7 @@ package struct Replicator: ~Copyable {
     publication.isFirst = libraries[machine]?.installed == nil
     try loadEpoch(now: now)
     if let guarded { try found(guarded: guarded) }
+    endHearingIfDone()
     actions.append(.keepGuard(libraries[machine]?.installed))
   }
 
@@ -209,6 +210,7 @@ package struct Replicator: ~Copyable {
 
   /// What follows from the state alone, whatever the event was.
   private mutating func advance(now: Now) throws(StoreError) {
+    endHearingIfDone()
     try advanceLedger(now: now)
     try endRecoveryIfDone(now: now)
     try expireIfDue(now: now)

@@ -32,6 +32,8 @@ enum Canary: String, CaseIterable, Sendable {
   case installsOlderHeads
   /// Two heads of one order: the second is signed, and sent to some, after the first was.
   case signsTwice
+  /// A machine believes its own disk: it signs before anybody was heard, and goes on in the epoch that it finds.
+  case signsUnheard
   /// The attestation that came last counts, not the one with the higher number.
   case countsStaleAttestations
   /// An own file counts as a copy of itself.

@@ -9,7 +9,7 @@ extension HouseholdTrial {
 
   func meddle() throws {
     let index = below(count)
-    switch below(26) {
+    switch below(29) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -30,6 +30,8 @@ extension HouseholdTrial {
     case 20: try loseCatalog(index)
     case 21, 22: try forget(index)
     case 23: try undo(index)
+    case 24, 25: try household.machines[index].keepImage()
+    case 26: try restoreHome(index)
     default: try household.scan(index)
     }
   }
@@ -168,6 +170,17 @@ extension HouseholdTrial {
         _ = try machine.restoreBackup()
       }
     }
+  }
+
+  /// The whole home, guard file and all, is an old image; nobody can be reached for a while, and life goes on.
+  private func restoreHome(_ index: Int) throws {
+    guard household.machines[index].image != nil else { return }
+    isolated[index] = household.now.instant + .milliseconds(Int64(below(5_000)))
+    try household.crash(index) { [self] machine in
+      invariants.forgive(index)
+      _ = try machine.restoreImage()
+    }
+    for _ in 0...below(3) { oneIn(3) ? try edit(index) : try write(index) }
   }
 
   // MARK: Mass changes and mounts

@@ -13,6 +13,8 @@ final class HouseholdTrial {
   var invariants: HouseholdInvariants
   /// Pairs that can reach each other: always enough to connect all.
   var cables: Set<[Int]> = []
+  /// Machines that nobody can reach before these moments.
+  var isolated: [Int: Instant] = [:]
   var photos = 0
 
   init(seed: UInt64, isVerbose: Bool = false, canary: Canary? = nil) throws {
@@ -86,6 +88,9 @@ final class HouseholdTrial {
   }
 
   func connect(_ cable: [Int]) {
+    guard !cable.contains(where: { isolated[$0] ?? household.now.instant > household.now.instant }) else {
+      return
+    }
     oneIn(2) ? household.connect(cable[0], cable[1]) : household.connect(cable[1], cable[0])
   }
 
@@ -94,6 +99,7 @@ final class HouseholdTrial {
   /// Nothing goes wrong any more, and connections that are open stay open: nobody is helped by a fresh start.
   private func comeToRest() throws {
     household.faults = nil
+    isolated = [:]
     for machine in household.machines { machine.isOffline = false }
     // An owner keeps nothing of what it retired: who lacks that needs another keeper within reach.
     for right in 0..<count {

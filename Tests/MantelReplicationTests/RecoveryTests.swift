@@ -44,7 +44,13 @@ import Testing
     try desk.send(.jobEnded(link, job, .complete))
   }
 
-  private let published = HeadOrder(epoch: 1, sequence: 9)
+  /// Of a run whose clock was ahead: later than what the machine publishes before it is restored.
+  private let published = HeadOrder(epoch: 1 << 53, sequence: 9)
+  private let before = HeadOrder(epoch: 1 << 53, sequence: 8)
+
+  private func isInNewEpoch(_ desk: SingleMachine) -> Bool {
+    desk.head.map { $0.order.epoch > published.epoch } ?? false
+  }
 
   @Test func nothingIsPublishedBeforeAMemberHasShownWhatWas() throws {
     let desk = try SingleMachine()
@@ -58,7 +64,7 @@ import Testing
 
     try show(head, entries, to: desk)
     // What had waited goes out at once, and no place of the order gets a second head.
-    #expect(desk.head?.order == HeadOrder(epoch: 2, sequence: 1))
+    #expect(desk.head?.order.sequence == 1 && isInNewEpoch(desk))
     let files = ["a.jpg": a, "b.jpg": b, "new.jpg": content("new")]
     try desk.scan(files.mapValues { _ in desk.stamp(10) })
     for (path, content) in files { try desk.finishHash(path, content, desk.stamp(10)) }
@@ -132,7 +138,7 @@ import Testing
     try show(head, entries, to: desk)
     try desk.scan([:])
     try desk.pass(.seconds(10))
-    #expect(desk.head?.order.epoch == 2)
+    #expect(isInNewEpoch(desk))
     #expect(desk.head?.counts.live == 0)
     #expect(desk.head?.counts.entries == 1)
   }
@@ -143,11 +149,11 @@ import Testing
     let entries = [entry("a.jpg", a), entry("b.jpg", b)]
     let head = try ownHead(desk, published, entries)
     try desk.restart(guarded: head)
-    let older = try ownHead(desk, HeadOrder(epoch: 1, sequence: 8), [entries[0]])
+    let older = try ownHead(desk, before, [entries[0]])
     try show(older, [entries[0]], to: desk)
     try desk.scan([:])
     try desk.pass(.seconds(10))
-    #expect(desk.head?.order == HeadOrder(epoch: 1, sequence: 1) && desk.take().published.isEmpty)
+    #expect(desk.head?.counts.entries == 0 && desk.take().published.isEmpty)
     #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[1].machine])))
     // The other one shows the end of it; or, if it knows no more, there is no more to know.
     try show(head, entries, by: 1, to: desk)
@@ -158,19 +164,19 @@ import Testing
     let desk = try SingleMachine()
     let head = try ownHead(desk, published, [entry("a.jpg", a), entry("b.jpg", b)])
     try desk.restart(guarded: head)
-    let older = try ownHead(desk, HeadOrder(epoch: 1, sequence: 8), [entry("a.jpg", a)])
+    let older = try ownHead(desk, before, [entry("a.jpg", a)])
     try show(older, [entry("a.jpg", a)], to: desk)
     #expect(desk.head?.order.sequence == 8)
     try desk.scan(["a.jpg": desk.stamp(10), "b.jpg": desk.stamp(10)])
     for (path, content) in [("a.jpg", a), ("b.jpg", b)] { try desk.finishHash(path, content, desk.stamp(10)) }
     try desk.pass(.seconds(10))
-    #expect(desk.head?.order.epoch == 2 && desk.head?.counts.live == 2)
+    #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
   }
 
   /// A hello alone proves nothing: who claims a head has to show it.
   @Test func aClaimWithoutAHeadIsNotBelieved() throws {
     let desk = try SingleMachine()
-    try desk.connect(heads: [desk.machine: HeadOrder(epoch: 7, sequence: 1)])
+    try desk.connect(heads: [desk.machine: HeadOrder(epoch: 1 << 53, sequence: 1)])
     try desk.publish("a.jpg", a, desk.stamp(10))
     #expect(try desk.report().reasons.allSatisfy { if case .restored = $0 { false } else { true } })
     #expect(desk.head?.counts.live == 1)
@@ -183,7 +189,7 @@ import Testing
     try desk.restart(guarded: head)
     try desk.scan(["a.jpg": desk.stamp(10)])
     try desk.pass(.seconds(10))
-    #expect(desk.head?.order.epoch == 2)
+    #expect(isInNewEpoch(desk))
     #expect(desk.head?.counts.live == 1)
   }
 
@@ -192,7 +198,7 @@ import Testing
     try desk.restart(guarded: try desk.head(0, 50, []))
     try desk.scan([:])
     try desk.publish("a.jpg", a, desk.stamp(10))
-    #expect(desk.head?.order.epoch == 1)
+    #expect(!isInNewEpoch(desk) && desk.head?.counts.live == 1)
   }
 
   /// The process ends between the decision for a new epoch and its first head.
@@ -206,7 +212,7 @@ import Testing
     try desk.restart(guarded: head)
     try desk.scan([:])
     try desk.pass(.seconds(10))
-    #expect(desk.head?.order.epoch == 2)
+    #expect(isInNewEpoch(desk))
     #expect(desk.head?.counts.live == 0)
   }
 
@@ -246,7 +252,7 @@ import Testing
       try desk.finishHash(path, content, desk.stamp(10))
     }
     try desk.pass(.seconds(10))
-    #expect(desk.head?.order.epoch == 2 && desk.head?.counts.live == 2)
+    #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
     #expect(desk.isHeld(a) && desk.isHeld(b))
   }
 }

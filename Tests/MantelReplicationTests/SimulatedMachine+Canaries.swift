@@ -34,6 +34,13 @@ extension SimulatedMachine {
         try replicator.recountSafe()
       }
       return nil
+    case (.signsUnheard, _):
+      ask { replicator in
+        guard replicator.publication.recovery == nil else { return }
+        replicator.publication.hearing.end(ifHeardAnyOf: [])
+        replicator.publication.epoch = max(replicator.libraries[machine]?.order.epoch ?? 0, 1)
+      }
+      return nil
     case (.forgetsWhatIsAway, .replicaAway): return []
     case (.countsOwnFiles, _):
       let actions = try ask { try $0.handle(event, now: now) }

@@ -3,7 +3,13 @@ import MantelCore
 
 @testable import MantelReplication
 
-/// Catalogs that go back in time, or are lost.
+/// The whole home as it was once, somewhere else: state directory and replica, with the guard file in it.
+struct HomeImage {
+  let catalog: Catalog
+  let replica: SimulatedReplica
+}
+
+/// Catalogs and whole homes that go back in time, or are lost.
 extension SimulatedMachine {
   /// Whether all that was ever published is known to the guard file: a catalog is not lost within the same millisecond.
   var isGuarded: Bool { replicator.installedHead(of: machine) == replica.guarded?.record }
@@ -14,6 +20,16 @@ extension SimulatedMachine {
   func restoreBackup() throws -> Bool {
     guard let copy = try backup?.copied() else { return false }
     catalog = copy
+    return true
+  }
+
+  func keepImage() throws { image = HomeImage(catalog: try catalog.copied(), replica: replica) }
+
+  /// The agent is not running; the user's folder stays as it is. Returns whether there was an image.
+  func restoreImage() throws -> Bool {
+    guard let image else { return false }
+    catalog = try image.catalog.copied()
+    replica.goBack(to: image.replica)
     return true
   }
 

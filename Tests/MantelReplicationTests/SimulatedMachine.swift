@@ -13,6 +13,7 @@ final class SimulatedMachine {
   let folder: Folder
   /// The catalog as it was once, somewhere else.
   var backup: Catalog?
+  var image: HomeImage?
   private let settings: ReplicationSettings
   private(set) var replicator: Replicator
   /// Counts the processes of this machine: work of an earlier one reports to nobody.

@@ -55,6 +55,18 @@ struct SimulatedReplica {
     change { $0.set(path, nil) }
   }
 
+  /// An old image of the whole disk takes the place of what is there; what came since is gone.
+  mutating func goBack(to image: SimulatedReplica) {
+    let (before, after) = (self, image)
+    self = after
+    let had = before.files.values.map { $0.sound?.content ?? $0.content }
+    let has = Set(after.files.values.map { $0.sound?.content ?? $0.content })
+    damaged.formUnion(before.damaged.union(had.filter { !has.contains($0) }))
+    rotted.formUnion(before.rotted)
+    nextInode = max(nextInode, before.nextInode)
+    isMounted = true
+  }
+
   /// Somebody puts a file of their own into the replica, where none is.
   mutating func intrude(_ path: [UInt8], _ payload: Payload) {
     guard files[path] == nil else { return }

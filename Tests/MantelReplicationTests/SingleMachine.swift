@@ -41,9 +41,10 @@ final class SingleMachine {
   /// Whether looks at the folder are answered at once.
   var looksAtPlaces = true
 
-  /// `hasFolder`: one folder named Photos, scanned and empty.
+  /// `hasFolder`: one folder named Photos, scanned and empty. `hasHeard`: a peer was heard since the start.
   init(
-    peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true, filesystem: [UInt8] = [],
+    peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true, hasHeard: Bool = true,
+    filesystem: [UInt8] = [],
     settings: ReplicationSettings = ReplicationSettings()
   ) throws {
     places = [[]: filesystem]
@@ -70,6 +71,7 @@ final class SingleMachine {
     replicator = try Replicator(
       machine: key.machine, roster: Roster(statements), role: role,
       filesystem: FolderID(high: 1, low: 1), store: catalog, key: key, settings: settings, now: now)
+    if hasHeard { hear() }
     if hasFolder {
       try send(.folderAdded(folder))
       try scan([:])
@@ -128,13 +130,16 @@ final class SingleMachine {
   }
 
   /// Kills the process and starts it on the same catalog.
-  func restart(guarded: Signed<Head>? = nil) throws {
+  func restart(guarded: Signed<Head>? = nil, hasHeard: Bool = true) throws {
     replicator = try Replicator(
       machine: machine, roster: replicator.roster, role: replicator.role,
       filesystem: FolderID(high: 1, low: 1), guarded: guarded, store: catalog, key: key, settings: settings,
       now: now)
+    if hasHeard { hear() }
     asked.removeAll()
   }
+
+  private func hear() { replicator.publication.hearing.end(ifHeardAnyOf: []) }
 
   // MARK: Own files
 

@@ -30,6 +30,9 @@ package enum StatusReason: Hashable, Sendable {
   /// This machine has published more than its catalog knows: it was restored from a backup, or lost. Nothing is published
   /// before a member, one of these, has shown the newest head.
   case restored(waitingFor: [MachineID])
+  /// Something is to be published, and waits until one of these was heard since the start: what is on the disk may be an
+  /// old image, and they know what this machine has published.
+  case unheard([MachineID])
   /// Another living copy of this machine was met by this peer: nothing is published until the agent is started anew.
   case clone(toldBy: MachineID)
   /// A folder, or a part of it, is not there: not mounted, something else in its place, or unreadable. Empty: all of it.
@@ -145,6 +148,8 @@ extension Replicator {
     if suspected > 0 {
       reasons.append(.suspectedRot(files: suspected, safe: try safeSuspects()))
     }
+    let awaited = publication.recovery == nil ? awaitedWitnesses : []
+    if !awaited.isEmpty, !publication.isIdle || publication.isFirst { reasons.append(.unheard(awaited)) }
     let pending = max(tally.pending - suspected - massChanges.reduce(0) { $0 + $1.files }, 0)
     if pending > 0 || !publication.isIdle || !ledger.isIdle {
       reasons.append(.pending(files: max(pending, 1)))
@@ -287,6 +292,7 @@ extension Replicator {
     }
     if publication.recovery != nil { return libraries[machine]?.fetch == nil ? .waiting : .copying }
     if isComplete { return .complete }
+    if reasons.contains(where: { if case .unheard = $0 { true } else { false } }) { return .waiting }
     if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
     let isBusy = reasons.contains { reason in
       switch reason {

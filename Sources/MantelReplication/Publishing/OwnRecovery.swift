@@ -7,13 +7,9 @@ import MantelCore
 struct OwnRecovery: Sendable {
   /// The newest head of the own library that the guard file or a peer has shown.
   var known: Head
-  /// Members that have shown since the start what they have of this library.
-  var heard: Set<MachineID> = []
 
   /// Whether a head may be taken for the end of the history: nothing newer was ever seen, or nobody is left to ask.
-  func isEnd(_ order: HeadOrder, others: some Sequence<MachineID>) -> Bool {
-    order >= known.order || others.allSatisfy(heard.contains)
-  }
+  func isEnd(_ order: HeadOrder, isAnyUnheard: Bool) -> Bool { order >= known.order || !isAnyUnheard }
 }
 
 extension FileStamp {

@@ -45,13 +45,16 @@ struct Publication: Sendable {
   var isFirst = false
   /// A head of ours was shown that we do not know: our catalog was restored, or lost.
   var recovery: OwnRecovery?
-  /// The epoch that heads belong to from now on; one that is not above the installed head's changes nothing.
-  var epoch: UInt64 = 1
+  var hearing = Hearing()
+  /// The epoch that is this run's own; nil before its first head.
+  var epoch: UInt64?
+  /// No head belongs to an earlier one any more.
+  var leastEpoch: UInt64 = 1
   /// Who met another living copy of this machine, if anyone did since the start.
   var cloneToldBy: MachineID?
 
   /// Nothing may be published now.
-  var isStopped: Bool { recovery != nil || cloneToldBy != nil }
+  var isStopped: Bool { recovery != nil || cloneToldBy != nil || !hearing.isOver }
   var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
   var isIdle: Bool {
     changes.isEmpty && deletions.isEmpty && forgetting.isEmpty && returning.isEmpty && expiring.isEmpty
@@ -212,7 +215,7 @@ extension Replicator {
     var counts = library.installed?.record.counts ?? LibraryCounts()
     for entry in update.removed.values { counts.count(entry, by: -1) }
     for entry in update.added.values { counts.count(entry, by: 1) }
-    let order = library.order.next(in: publication.epoch)
+    let order = library.order.next(in: publication.openEpoch(after: library.order, now: now))
     let head = Head(
       library: machine, signer: machine, order: order, root: view.root, counts: counts,
       time: now.wall)

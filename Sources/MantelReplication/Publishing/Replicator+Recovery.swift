@@ -23,7 +23,6 @@ extension Replicator {
     if publication.recovery == nil {
       publication.recovery = OwnRecovery(known: head.record)
       actions.append(.warn(.ownHeadAhead(order)))
-      for link in links.keys.sorted() { hear(link) }
     }
     if let known = publication.recovery?.known, order > known.order {
       publication.recovery?.known = head.record
@@ -39,42 +38,28 @@ extension Replicator {
     for link in links.keys.sorted() { hear(link) }
   }
 
-  /// A peer has been heard when it has shown the head that its hello claimed, or claimed none that is newer.
-  mutating func hear(_ link: LinkID) {
-    guard publication.recovery != nil, let peer = links[link] else { return }
-    guard peer.heads[machine] ?? .none <= libraries[machine]?.newestOrder ?? .none else { return }
-    publication.recovery?.heard.insert(peer.machine)
-  }
-
   /// The catalog is behind what this machine has published.
   package var isRecovering: Bool { publication.recovery != nil }
 
-  /// Members that may know more of this machine's history than anybody who was heard.
-  var unheard: [MachineID] {
-    guard let recovery = publication.recovery else { return [] }
-    return others.filter { !recovery.heard.contains($0) }
-  }
-
   // MARK: Catching up
-
-  private var others: [MachineID] { roster.members.map(\.machine).filter { $0 != machine } }
 
   /// Whether entries of a library may be fetched up to this head: of the own one only while it is lost.
   func mayFetch(_ owner: MachineID, upTo order: HeadOrder) -> Bool {
     guard owner == machine else { return true }
-    return publication.recovery?.isEnd(order, others: others) ?? false
+    return publication.recovery?.isEnd(order, isAnyUnheard: !unheard.isEmpty) ?? false
   }
 
   /// The own library is as new as anybody knows: its history goes on.
   mutating func endRecoveryIfDone(now: Now) throws(StoreError) {
     guard let recovery = publication.recovery, let library = libraries[machine], library.fetch == nil,
-      library.newestOrder <= library.order, recovery.isEnd(library.order, others: others)
+      library.newestOrder <= library.order, recovery.isEnd(library.order, isAnyUnheard: !unheard.isEmpty)
     else { return }
     let epoch = max(recovery.known.order.epoch, library.order.epoch) + 1
     // First: a crash from here on repeats the rest, see `loadEpoch`.
     try store.setValue(.ownEpoch, withUnsafeBytes(of: epoch.bigEndian, Array.init))
     publication.recovery = nil
-    publication.epoch = epoch
+    publication.epoch = nil
+    publication.leastEpoch = epoch
     try recallLedger(now: now)
     publication.isFirst = true
     ledger.scanned.removeAll()
@@ -87,7 +72,7 @@ extension Replicator {
   mutating func loadEpoch(now: Now) throws(StoreError) {
     guard let bytes = try store.value(.ownEpoch) else { return }
     let epoch = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    publication.epoch = epoch
+    publication.leastEpoch = epoch
     guard epoch > libraries[machine]?.order.epoch ?? 0 else { return }
     publication.isFirst = true
     try recallLedger(now: now)
