@@ -7,7 +7,12 @@ package enum AgentClock {
   /// Boot time: goes on while the machine sleeps, and never back.
   package static var instant: Instant { Instant(nanoseconds: read(CLOCK_BOOTTIME)) }
   package static var wall: WallTime { WallTime(nanoseconds: read(CLOCK_REALTIME)) }
-  package static var now: Now { Now(instant: instant, wall: wall) }
+  /// The monotonic clock stands still in suspend; read first, so that time between the two is no sleep of the next reading.
+  package static var now: Now {
+    let running = read(CLOCK_MONOTONIC)
+    let instant = instant
+    return Now(instant: instant, wall: wall, slept: .nanoseconds(instant.nanoseconds - running))
+  }
 
   private static func read(_ clock: clockid_t) -> Int64 {
     var time = timespec()

@@ -113,7 +113,27 @@ extension AgentControl {
       try Self.checkBound(chosen)
       last = page.count == Self.pageItems ? page.last?.id : nil
     } while last != nil
+    try chooseRenamed(&chosen, glob, names)
     return chosen
+  }
+
+  /// Forgotten bytes by the names that their files have now.
+  private func chooseRenamed(_ chosen: inout ForgetSelection, _ glob: Glob, _ names: Names) throws {
+    var known = Set(chosen.ids)
+    var last: FilePosition?
+    repeat {
+      let page = try catalog.skippedFiles(after: last, limit: Self.pageItems)
+      for file in page where file.status == .skipped(.forgotten) {
+        let path = names.path(key.machine, file.folder, file.path)
+        guard let content = file.content, glob.matches(path) else { continue }
+        for found in try catalog.forgotten(of: content) where known.insert(found.id).inserted {
+          chosen.add(found.id, found.entry, path: path)
+        }
+      }
+      try Self.checkBound(chosen)
+      last =
+        page.count == Self.pageItems ? page.last.map { FilePosition(folder: $0.folder, path: $0.path) } : nil
+    } while last != nil
   }
 
   private static func checkBound(_ chosen: ForgetSelection) throws {

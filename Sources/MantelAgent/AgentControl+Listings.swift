@@ -320,8 +320,11 @@ struct Names: Sendable {
 
   /// machine/folder/path, as a PATTERN matches it.
   func path(of installed: InstalledEntry) -> [UInt8] {
-    Array("\(name(installed.library))/\(folder(installed.library, installed.entry.folder))/".utf8)
-      + installed.entry.path
+    path(installed.library, installed.entry.folder, installed.entry.path)
+  }
+
+  func path(_ library: MachineID, _ folder: FolderID, _ path: [UInt8]) -> [UInt8] {
+    Array("\(name(library))/\(self.folder(library, folder))/".utf8) + path
   }
 
   func machine(_ name: String) throws -> MachineID {

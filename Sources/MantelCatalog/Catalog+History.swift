@@ -42,17 +42,31 @@ extension Catalog {
   package func wasWanted(
     _ content: ContentID, in library: MachineID, at order: HeadOrder
   ) throws(StoreError) -> Bool? {
+    try was(content, in: library, order, having: "state <= 1") { "until = 0 OR until > \($0)" }
+  }
+
+  package func wasNamed(
+    _ content: ContentID, in library: MachineID, by order: HeadOrder
+  ) throws(StoreError) -> Bool? {
+    try was(content, in: library, order, having: "state <> 2") { _ in "TRUE" }
+  }
+
+  /// Whether there is a row of a content that came with a head or before it.
+  private func was(
+    _ content: ContentID, in library: MachineID, _ order: HeadOrder, having states: String,
+    staying condition: (_ generation: Int64) -> String
+  ) throws(StoreError) -> Bool? {
     try read { db in
       guard let row = try self.library(library, db) else { return nil }
       if order == .none { return false }
       let rows =
-        "SELECT 1 FROM entry INDEXED BY entry_by_content WHERE library = ? AND content = ? AND state <= 1"
+        "SELECT 1 FROM entry INDEXED BY entry_by_content WHERE library = ? AND content = ? AND \(states)"
       if let generation = try Self.generation(of: order, row, db) {
         return try db.exists(
-          rows + " AND since <= ? AND (until = 0 OR until > ?) LIMIT 1",
-          [.int(row.ref), .id(content), .int(generation), .int(generation)])
+          rows + " AND since <= ? AND (\(condition(generation))) LIMIT 1",
+          [.int(row.ref), .id(content), .int(generation)])
       }
-      // A head that was purged: what came with the oldest that is kept, or later, was not wanted then.
+      // A head that was purged: what came with the oldest that is kept, or later, was not there then.
       let oldest = try db.row(
         "SELECT epoch, sequence, generation FROM head WHERE library = ? ORDER BY generation LIMIT 1",
         [.int(row.ref)])

@@ -81,6 +81,25 @@ extension Catalog {
     try read { db in try db.exists("SELECT 1 FROM forgotten WHERE content = ? LIMIT 1", [.id(content)]) }
   }
 
+  package func forgotten(of content: ContentID) throws(StoreError) -> [ForgottenEntry] {
+    try read { db in
+      try db.all(
+        "SELECT entry, forgotten, bytes FROM forgotten WHERE content = ? ORDER BY entry", [.id(content)]
+      ) { try $0.forgottenEntry() }
+    }
+  }
+
+  package func forgottenFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(LedgerCoding.columns) FROM file WHERE content = ? AND status = \(LedgerCoding.skipped)
+        ORDER BY folder, path
+        """, [.id(content)]
+      ) { try $0.ledgerFile() }
+    }.filter { $0.status == .skipped(.forgotten) }
+  }
+
   package func forgottenContents(limit: Int) throws(StoreError) -> [ContentID] {
     try read { db in
       try db.all(

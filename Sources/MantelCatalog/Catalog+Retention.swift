@@ -48,12 +48,20 @@ extension Catalog {
     }
   }
 
-  package func addExpired(_ count: Int, day: Int64) throws(StoreError) {
+  package func addExpired(_ contents: [ContentID], day: Int64) throws(StoreError) {
+    guard !contents.isEmpty else { return }
     try write { db in
+      for content in contents {
+        try db.run("INSERT INTO expired_content (content) VALUES (?) ON CONFLICT DO NOTHING", [.id(content)])
+      }
       try db.run(
         "INSERT INTO expiry (day, entries) VALUES (?, ?) ON CONFLICT DO UPDATE SET entries = entries + excluded.entries",
-        [.int(day), .int(count)])
+        [.int(day), .int(contents.count)])
     }
+  }
+
+  package func hasExpired(_ content: ContentID) throws(StoreError) -> Bool {
+    try read { db in try db.exists("SELECT 1 FROM expired_content WHERE content = ?", [.id(content)]) }
   }
 
   // MARK: What nobody has
@@ -87,6 +95,18 @@ extension Catalog {
   package func lostContents(limit: Int) throws(StoreError) -> [ContentID] {
     try read { db in
       try db.all("SELECT content FROM lost_content ORDER BY content LIMIT ?", [.int(limit)]) { try $0.id(0) }
+    }
+  }
+
+  package func unheldContents(limit: Int) throws(StoreError) -> [ContentID] {
+    try read { db in
+      try db.all(
+        """
+        SELECT DISTINCT e.content
+        FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE l.machine = ? AND e.state = 2 AND \(EntryCoding.isInstalled) ORDER BY e.content LIMIT ?
+        """, [.int(ownRef), .int(limit)]
+      ) { try $0.id(0) }
     }
   }
 

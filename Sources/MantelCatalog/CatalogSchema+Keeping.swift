@@ -37,4 +37,11 @@ extension CatalogSchema {
       is_acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (is_acknowledged IN (0, 1))
     ) STRICT;
     """
+
+  /// What tells an expired content, whose bytes may come back like any other's, from a forgotten one.
+  static let expired = """
+    CREATE TABLE expired_content (
+      content BLOB NOT NULL PRIMARY KEY CHECK (length(content) = 32)
+    ) STRICT, WITHOUT ROWID;
+    """
 }

@@ -27,6 +27,7 @@ enum CatalogSchema {
     migrator.registerMigration("2 mass changes") { try $0.execute(sql: massChanges) }
     migrator.registerMigration("2 scrub") { try $0.execute(sql: scrub) }
     migrator.registerMigration("3 keeping") { try $0.execute(sql: keeping) }
+    migrator.registerMigration("4 expired") { try $0.execute(sql: expired) }
     return migrator
   }
 

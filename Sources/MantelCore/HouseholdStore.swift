@@ -196,6 +196,9 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
     -> (came: [ContentID], went: [ContentID])?
   /// Whether a library wanted a content at one of its heads; nil when that cannot be told (any more).
   func wasWanted(_ content: ContentID, in library: MachineID, at order: HeadOrder) throws(StoreError) -> Bool?
+  /// Whether a library named a content at one of its heads or before it, live, retired or dropped; nil when that cannot be
+  /// told (any more).
+  func wasNamed(_ content: ContentID, in library: MachineID, by order: HeadOrder) throws(StoreError) -> Bool?
 
   // MARK: Serving
 

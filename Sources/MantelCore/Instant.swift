@@ -36,10 +36,13 @@ package struct WallTime: Hashable, Comparable, Sendable {
 package struct Now: Hashable, Sendable {
   package var instant: Instant
   package var wall: WallTime
+  /// How long the machine has been suspended since its start: `instant` goes on meanwhile, and nothing runs.
+  package var slept: Duration
 
-  package init(instant: Instant, wall: WallTime) {
+  package init(instant: Instant, wall: WallTime, slept: Duration = .zero) {
     self.instant = instant
     self.wall = wall
+    self.slept = slept
   }
 }
 

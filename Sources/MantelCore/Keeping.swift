@@ -102,6 +102,10 @@ package protocol KeepingStore: AnyObject {
   func forgotten(after: EntryID?, limit: Int) throws(StoreError) -> [ForgottenEntry]
   func forgotten(_ id: EntryID) throws(StoreError) -> ForgottenEntry?
   func isForgotten(_ content: ContentID) throws(StoreError) -> Bool
+  /// Forgotten entries of a content, by id.
+  func forgotten(of content: ContentID) throws(StoreError) -> [ForgottenEntry]
+  /// Own files of a content that are `skipped: forgotten`, by folder and path.
+  func forgottenFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
   /// Contents of forgotten entries, each once, the last ones first.
   func forgottenContents(limit: Int) throws(StoreError) -> [ContentID]
   /// Dropped entries of one library that name a content.
@@ -117,7 +121,10 @@ package protocol KeepingStore: AnyObject {
   func noteRetired(_ ids: [EntryID], at time: AgentTime) throws(StoreError)
   /// Entries that expired on that agent day or after it.
   func expired(since day: Int64) throws(StoreError) -> Int
-  func addExpired(_ count: Int, day: Int64) throws(StoreError)
+  /// Entries of these contents expire on that agent day.
+  func addExpired(_ contents: [ContentID], day: Int64) throws(StoreError)
+  /// Whether an entry of the content ever expired, as far as this catalog knows.
+  func hasExpired(_ content: ContentID) throws(StoreError) -> Bool
 
   // MARK: What nobody has
 
@@ -126,6 +133,8 @@ package protocol KeepingStore: AnyObject {
   func setAbsences(_ since: [ContentID: AgentTime], ended: [ContentID]) throws(StoreError)
   func isLost(_ content: ContentID) throws(StoreError) -> Bool
   func lostContents(limit: Int) throws(StoreError) -> [ContentID]
+  /// Contents of unheld entries of the own library, each once, ascending.
+  func unheldContents(limit: Int) throws(StoreError) -> [ContentID]
   func lostCounts() throws(StoreError) -> LostContents
   func putLost(_ contents: [ContentID]) throws(StoreError)
   func removeLost(_ contents: [ContentID]) throws(StoreError)

@@ -48,6 +48,8 @@ package struct ReplicationSettings: Sendable {
   package var batchFiles = 4_096
   /// How long dropped files stay in the replica's trash, in agent time; also the window of `dropLimit`.
   package var trashLife: Duration = .seconds(30 * 86_400)
+  /// After the start, or a sleep, nothing is deleted or given up for so long: first others may say that they want it.
+  package var deletionGrace: Duration = .seconds(60)
   /// What a library may drop within that time before a person on this machine has to confirm.
   var dropLimit = DropLimit(least: 10, most: 100, share: 100)
   /// How long the own library keeps replaced files.

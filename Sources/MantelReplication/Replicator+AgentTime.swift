@@ -10,6 +10,11 @@ extension Replicator {
   /// Ages that end in a deletion and windows of a day are counted in it.
   package var agentTime: AgentTime { countedTime.counter.time }
 
+  /// Whoever may still want something had the time to say so since the start, or since the machine woke.
+  func isPastGrace(_ now: Now) -> Bool { graceEnd <= now.instant }
+
+  var graceEnd: Instant { countedTime.counter.awakeSince + settings.deletionGrace }
+
   /// Where the last agent of this machine had counted to.
   mutating func loadAgentTime(now: Now) throws(StoreError) {
     guard let stored = try store.value(.agentDay) else { return }

@@ -70,7 +70,8 @@ extension LabTests {
           try await status(of: ben).trash.map(\.files) == [3]
         }
         try await runDays(31, of: ben, household)
-        try await eventually(within: .seconds(60), "ben has deleted them, and anna knows") {
+        // A machine that starts hears the others first, for a minute.
+        try await eventually(within: .seconds(150), "ben has deleted them, and anna knows") {
           let (there, here) = (try await status(of: ben), try await status(of: anna))
           return there.trash.isEmpty && files(inTrashOf: ben).isEmpty && here.forgotten.isEmpty
         }

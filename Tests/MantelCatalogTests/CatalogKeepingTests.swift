@@ -32,6 +32,8 @@ import Testing
     #expect(try fixture.catalog.forgotten(after: ordered[0].id, limit: 1) == [ordered[1]])
     #expect(try fixture.catalog.forgotten(all[2].id) == all[2])
     #expect(try fixture.catalog.forgottenContents(limit: 9) == [Fixture.content(1), Fixture.content(2)])
+    #expect(
+      try fixture.catalog.forgotten(of: Fixture.content(1)) == all.prefix(2).sorted { $0.id < $1.id })
     try fixture.catalog.removeForgotten([all[0].id, all[2].id])
     #expect(try fixture.catalog.isForgotten(Fixture.content(1)))
     #expect(try !fixture.catalog.isForgotten(Fixture.content(2)))
@@ -137,9 +139,12 @@ import Testing
     let next = try fixture.catalog.replacedEntries(
       kinds: [.sidecar, .other], after: page[1].entry.key, limit: 9)
     #expect(next.map(\.entry) == [wanted[2]])
-    try fixture.catalog.addExpired(3, day: 7)
-    try fixture.catalog.addExpired(2, day: 7)
-    try fixture.catalog.addExpired(1, day: 9)
+    try fixture.catalog.addExpired([1, 2, 3].map(Fixture.content), day: 7)
+    try fixture.catalog.addExpired([1, 4].map(Fixture.content), day: 7)
+    try fixture.catalog.addExpired([Fixture.content(5)], day: 9)
+    try fixture.reopen()
+    #expect(
+      try fixture.catalog.hasExpired(Fixture.content(4)) && !fixture.catalog.hasExpired(Fixture.content(6)))
     #expect(try fixture.catalog.expired(since: 7) == 6 && fixture.catalog.expired(since: 8) == 1)
   }
 

@@ -34,6 +34,26 @@ import Testing
     #expect(counter.time - AgentTime(nanoseconds: 7) == grown)
   }
 
+  @Test func aSuspendedMachineRunsNoAgent() {
+    var counter = AgentTimeCounter(from: .zero, now: start)
+    var woken = later(.seconds(86_400), .seconds(86_400))
+    woken.slept = .seconds(86_000)
+    counter.count(to: woken)
+    #expect(counter.time == .zero + .seconds(400) && counter.awakeSince == woken.instant)
+    // More sleep than time, from clocks that were not read at once: nothing, and never back.
+    woken.slept += .seconds(5)
+    woken.instant = woken.instant + .seconds(3)
+    counter.count(to: woken)
+    #expect(counter.time == .zero + .seconds(400))
+    // Two clocks that were read one after the other.
+    let awake = counter.awakeSince
+    woken.slept += .nanoseconds(300)
+    woken.instant = woken.instant + .seconds(10)
+    woken.wall.nanoseconds += Duration.seconds(10).inNanoseconds
+    counter.count(to: woken)
+    #expect(counter.awakeSince == awake && counter.time - .zero > .seconds(409))
+  }
+
   /// A clock that is wrong by years, and set right: only the step of the setting is lost.
   @Test(arguments: [-10, 10] as [Int64]) func aJumpCostsNoMoreThanItsStep(years: Int64) {
     var counter = AgentTimeCounter(from: .zero, now: start)

@@ -166,6 +166,60 @@ import Testing
     #expect(try machine.ownEntries(of: b).map(\.state) == [.live])
   }
 
+  @Test func undoFindsAFileUnderItsNewName() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try machine.sight(path, .gone)
+    try machine.publish("other/b.jpg", a, machine.stamp(1))
+    #expect(try machine.status("other/b.jpg") == .skipped(.forgotten))
+    try machine.restart()
+    _ = machine.take()
+    try undo(on: machine)
+    #expect(machine.take().hashes == [bytes("other/b.jpg")])
+    try machine.finishHash("other/b.jpg", a, machine.stamp(1))
+    try machine.pass(.seconds(3))
+    #expect(try machine.status("other/b.jpg") == .published)
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live] && machine.isHeld(a))
+  }
+
+  @Test func undoFindsAFileThatWasAboutToBeSkipped() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try machine.publish("b.jpg", b, machine.stamp(2, inode: 8))
+    // Forgotten bytes over another photo: the head that says so waits for a moment.
+    try machine.write("b.jpg", a, machine.stamp(1, mtime: SingleMachine.oldTime + 9, inode: 9))
+    _ = machine.take()
+    try undo(on: machine)
+    #expect(machine.take().hashes.contains(bytes("b.jpg")))
+    try machine.finishHash("b.jpg", a, machine.stamp(1, mtime: SingleMachine.oldTime + 9, inode: 9))
+    try machine.finishHash(path, a, machine.stamp(1))
+    try machine.pass(.seconds(5))
+    #expect(try machine.status("b.jpg") == .published)
+    #expect(try machine.ownEntries(of: a).map(\.path).contains(bytes("b.jpg")))
+  }
+
+  @Test func undoOfOneNameLeavesTheOtherForgotten() throws {
+    let machine = try publishing(a, at: path)
+    try machine.publish("second.jpg", a, machine.stamp(1, inode: 8))
+    try forget(a, on: machine)
+    let first = try #require(try machine.catalog.forgotten(of: a).first { $0.entry.path == bytes(path) })
+    try machine.send(.unforget([first.id]))
+    #expect(try machine.status(path) == .pending(.hashing))
+    #expect(try machine.status("second.jpg") == .skipped(.forgotten))
+  }
+
+  @Test func whatIsForgottenIsNotSafe() throws {
+    let machine = try publishing(a, at: path)
+    let link = try machine.connect(has: [a])
+    let order = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link, try machine.attestation(0, [machine.statement(machine.machine, order, held: [a])])))
+    #expect(machine.isSafe(a))
+    try forget(a, on: machine)
+    #expect(!machine.isSafe(a))
+  }
+
   @Test func aCrashBeforeTheHeadLeavesThePhotoLive() throws {
     let machine = try publishing(a, at: path)
     let id = try #require(try ids(of: a, on: machine).first)

@@ -37,6 +37,7 @@ final class HouseholdTrial {
     settings.challengeInterval = .seconds(3)
     // Thirty days of trash in less than a minute.
     settings.trashLife = .seconds(25)
+    settings.deletionGrace = .seconds(2)
     var random = SeededGenerator(seed: seed)
     if random.oneIn(2) { settings.dropLimit = DropLimit(least: 2, most: 2, share: 1) }
     // So few that a household of a dozen photos can pass it.

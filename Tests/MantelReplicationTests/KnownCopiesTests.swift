@@ -97,6 +97,20 @@ import Testing
     #expect(try !isRetired(desk))
   }
 
+  /// It lies in the trash there: the statement is of a head that had dropped it.
+  @Test func whatWasForgottenAndTakenBackMayBeInATrash() throws {
+    let (desk, _) = try machine()
+    try desk.send(.recovered)
+    let entry = try #require(try desk.catalog.entries(desk.machine, of: a).first)
+    try desk.send(.forget([entry.id]))
+    let order = try #require(desk.head).order
+    try attest(desk, desk.statement(desk.machine, order, held: []))
+    try desk.send(.unforget([entry.id]))
+    try desk.restart()
+    try desk.send(.folderAdded(desk.folder))
+    #expect(try isRetired(desk))
+  }
+
   /// It was copied, and the connection broke before the peer had attested it.
   @Test func whatAPeerHadOnItsLastConnectionIsRetired() throws {
     let (desk, _) = try machine()

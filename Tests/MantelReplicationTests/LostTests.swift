@@ -129,6 +129,48 @@ import Testing
     #expect(try !isLost(on: machine) && machine.catalog.lostCounts() == LostContents())
   }
 
+  /// It was copied, and its machine had not attested it when this one died.
+  @Test(arguments: [true, false]) func whatNobodySeemedToHaveIsTakenFromWhoTurnsUpWithIt(restarts: Bool)
+    throws
+  {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    try machine.publish("a.jpg", a, machine.stamp(1))
+    try machine.delete("a.jpg")
+    #expect(try isUnheld(on: machine) && !isLost(on: machine))
+    if restarts {
+      try machine.restart()
+      try machine.send(.recovered)
+    }
+    try machine.connect(has: [a])
+    try machine.pass(.seconds(1))
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.retired(.missing, at: machine.ownTime(of: a))])
+  }
+
+  @Test func aLostPhotoThatIsForgottenIsMissedByNobody() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week + .seconds(60))
+    #expect(try isLost(on: machine))
+    let entry = try #require(try machine.catalog.formerEntries(machine.machine, of: a).first)
+    try machine.send(.forget([entry.id]))
+    #expect(try !isLost(on: machine) && machine.catalog.lostCounts() == LostContents())
+  }
+
+  /// A machine that wakes hears the others first.
+  @Test func nothingIsGivenUpAsSoonAsAMachineWakes() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week - .seconds(30))
+    machine.sleep(.agentDay * 30)
+    try machine.send(.tick)
+    #expect(try !isUnheld(on: machine))
+    try machine.pass(.seconds(58))
+    #expect(try !isUnheld(on: machine))
+    try machine.pass(.seconds(5))
+    #expect(try isUnheld(on: machine))
+  }
+
   @Test func aFileThatComesBackClearsItToo() throws {
     let (machine, link) = try deleted()
     try say(0, 1, lacks: [a], on: machine, link)

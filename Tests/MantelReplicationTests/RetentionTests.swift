@@ -89,6 +89,19 @@ import Testing
     #expect(try machine.catalog.droppedEntries(machine.machine, of: content("version 0")).isEmpty)
   }
 
+  /// What expired is not what somebody forgot, whatever the rules say by now.
+  @Test func anExpiredVersionThatComesBackIsBackedUpUnderNewRulesToo() throws {
+    let machine = try replaced(1)
+    try machine.pass(day * 91)
+    #expect(try states(0..<1, on: machine) == [false])
+    machine.settings.keep[.sidecar] = .forEver
+    try machine.restart()
+    try machine.send(.recovered)
+    try machine.publish("a.xmp", content("version 0"), machine.stamp(1, mtime: SingleMachine.oldTime + 50))
+    #expect(try machine.status("a.xmp") == .published)
+    #expect(try machine.ownEntries(of: content("version 0")).map(\.state) == [.live])
+  }
+
   @Test func aRestartForgetsNoDays() throws {
     let machine = try replaced(1)
     try machine.pass(day * 60)

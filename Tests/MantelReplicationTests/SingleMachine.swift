@@ -25,7 +25,7 @@ final class SingleMachine {
   let key: DeviceKey
   let peers: [DeviceKey]
   let catalog: Catalog
-  let settings: ReplicationSettings
+  var settings: ReplicationSettings
   /// The folder's.
   let filesystem: [UInt8]
   private(set) var statements: [SignedStatement]
@@ -121,6 +121,12 @@ final class SingleMachine {
     }
     advance(to: end)
     return ticks
+  }
+
+  /// The machine is suspended for so long.
+  func sleep(_ duration: Duration) {
+    now.slept += duration
+    advance(to: now.instant + duration)
   }
 
   private func advance(to instant: Instant) {

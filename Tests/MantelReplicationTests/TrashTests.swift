@@ -83,6 +83,24 @@ import Testing
     #expect(try machine.report().trash.isEmpty)
   }
 
+  /// A laptop that sleeps for a month has not run for a day.
+  @Test func sleepDeletesNothing() throws {
+    let (machine, link) = try machine([a, b])
+    try drop([a], of: [a, b], 2, on: machine, link)
+    machine.sleep(month + .agentDay)
+    try machine.send(.tick)
+    try machine.pass(.agentDay)
+    #expect(try machine.fileAll().isEmpty && isInTrash(a, on: machine))
+    // The time is over just after it wakes: first it hears the others.
+    try machine.pass(month - .agentDay - .seconds(30))
+    machine.sleep(.agentDay)
+    try machine.send(.tick)
+    try machine.pass(.seconds(58))
+    #expect(try machine.fileAll().isEmpty)
+    try machine.pass(.seconds(5))
+    #expect(try machine.fileAll().map(\.content) == [a])
+  }
+
   @Test func whatIsWantedAgainIsTakenFromTheTrashAndNeverFetched() throws {
     let (machine, link) = try machine([a, b], peers: 2)
     try drop([a], of: [a, b], 2, on: machine, link)

@@ -80,8 +80,8 @@ extension Replicator {
   }
 
   /// What is over is planned with the next batch, which looks once more whether anybody wants it.
-  mutating func collectTrash() throws(StoreError) {
-    guard let due = filing.trashDue, due <= agentTime else { return }
+  mutating func collectTrash(now: Now) throws(StoreError) {
+    guard let due = filing.trashDue, due <= agentTime, isPastGrace(now) else { return }
     // Until the batch ends: what fails then rests like any other content.
     filing.trashDue = nil
     filing.ready.formUnion(
@@ -113,7 +113,8 @@ extension Replicator {
   }
 
   var trashDeadline: Instant? {
-    filing.running == nil && !filing.isPaused ? filing.trashDue.map(countedTime.counter.soonest) : nil
+    guard filing.running == nil, !filing.isPaused, let due = filing.trashDue else { return nil }
+    return max(countedTime.counter.soonest(due), graceEnd)
   }
 
   // MARK: The user's word

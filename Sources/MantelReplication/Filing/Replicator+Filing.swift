@@ -128,7 +128,7 @@ extension Replicator {
       filing.hasAbsent = try store.fileAbsent(limit: settings.absentRows) == settings.absentRows
       if filing.hasAbsent { return filing.turn = now.instant }
     }
-    try collectTrash()
+    try collectTrash(now: now)
     guard let batch = try nextBatch() else { return }
     try start(batch, now: now)
     // A batch without an operation has ended at once; the next one gets its turn after whoever waits.

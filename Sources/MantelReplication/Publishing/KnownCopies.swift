@@ -35,8 +35,11 @@ struct KnownCopies {
     _ content: ContentID, _ holder: MachineID, by statement: LibraryAttestation
   ) throws(StoreError) -> Bool {
     switch try store.wasWanted(content, in: machine, at: statement.order) {
-    // It came after the head that the machine had when it last said something.
-    case false?: return false
+    case false?:
+      // It came after the head that the machine had when it last said something; or it had gone before, and may still lie
+      // in the machine's trash.
+      guard try store.wasNamed(content, in: machine, by: statement.order) != false else { return false }
+      return !compared.contains(holder)
     case true? where statement.listsMissing: return !statement.missing.contains(content)
     // Too much was missing to name it, or nobody knows any more what that head had.
     default: return !compared.contains(holder)

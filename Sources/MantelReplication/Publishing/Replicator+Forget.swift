@@ -27,6 +27,25 @@ extension Replicator {
       publication.returning[id] = forgotten
       publication.changesDue = now.instant
     }
+    // A file that is about to be skipped for what returns goes on.
+    for (key, deletion) in publication.deletions {
+      guard let row = deletion.becoming, row.status == .skipped(.forgotten), try !staysForgotten(row) else {
+        continue
+      }
+      publication.deletions[key]?.becoming?.status = .pending(.hashing)
+      ledger.enqueue(key, row.stamp)
+    }
+  }
+
+  /// Whether a file that is skipped as forgotten still is when what returns is back. One that was renamed, or copied, is
+  /// forgotten for its bytes alone.
+  private func staysForgotten(_ row: LedgerFile) throws(StoreError) -> Bool {
+    guard let content = row.content,
+      publication.returning.values.contains(where: { $0.entry.content == content })
+    else { return true }
+    return try store.forgotten(of: content).contains {
+      publication.returning[$0.id] == nil && $0.entry.folder == row.folder && $0.entry.path == row.path
+    }
   }
 
   /// Entries of the installed own library, live, retired or unheld.
@@ -59,6 +78,7 @@ extension Replicator {
     for (_, forgotten) in publication.returning.sorted(by: { $0.key < $1.key }) {
       try draftReturning(forgotten, &update, now: now)
     }
+    try draftRehashing(&update)
   }
 
   /// What the ledger says of a file whose live entry goes. One that has changed since, and is on its way into the library,
@@ -109,12 +129,23 @@ extension Replicator {
     try update.restore(entry, store: store, library: machine)
   }
 
-  mutating func settleForgetting(_ update: OwnUpdate, now: Now) throws(StoreError) {
-    for entry in publication.forgetting.values
-    where !contents.isWanted(entry.content, in: machine) {
-      // When it is published again somebody has to prove anew that it is held.
-      contents.index.remove(entry.content.digest, from: contents.safe)
+  /// Files with the bytes of what returns, under whatever name they have now: what they are is judged when they were read.
+  private func draftRehashing(_ update: inout OwnUpdate) throws(StoreError) {
+    var known = Set(update.files.map { FileKey(folder: $0.folder, path: $0.path) })
+    for content in Set(publication.returning.values.map(\.entry.content)).sorted() {
+      for var row in try store.forgottenFiles(of: content) {
+        let key = FileKey(folder: row.folder, path: row.path)
+        guard publication.ledgerRows[key] == nil, ledger.folders[key.folder] != nil,
+          try !staysForgotten(row), known.insert(key).inserted
+        else { continue }
+        row.status = .pending(.hashing)
+        update.files.append(row)
+        update.rehashed.append(row)
+      }
     }
+  }
+
+  mutating func settleForgetting(_ update: OwnUpdate, now: Now) throws(StoreError) {
     for key in update.looked { actions.append(.look(key.folder, key.path)) }
     for row in update.rehashed {
       // That it is durable is said again when it was read again.
@@ -128,6 +159,24 @@ extension Replicator {
     publication.expiring.removeAll()
     publication.forgetting.removeAll()
     publication.returning.removeAll()
+  }
+
+  /// After the head: what nothing in the library names any more.
+  mutating func settleForgotten(_ forgotten: Set<ContentID>) throws(StoreError) {
+    var unnamed: [ContentID] = []
+    for content in forgotten.sorted() where !contents.isWanted(content, in: machine) {
+      // When it is published again somebody has to prove anew that it is held.
+      contents.index.remove(content.digest, from: contents.safe)
+      if try store.formerEntries(machine, of: content).isEmpty { unnamed.append(content) }
+    }
+    guard !unnamed.isEmpty else { return }
+    // Nobody misses it.
+    for content in unnamed {
+      absences.lost.remove(content)
+      absences.since[content] = nil
+    }
+    try store.removeLost(unnamed)
+    try store.setAbsences([:], ended: unnamed)
   }
 
   // MARK: Files with forgotten bytes
@@ -145,8 +194,10 @@ extension Replicator {
   /// The own library has dropped entries.
   var hasDropped: Bool { libraries[machine]?.installed?.record.counts.dropped ?? 0 > 0 }
 
-  /// A catalog that was lost knows only what its library says: what no rule lets expire was forgotten.
+  /// A catalog that was lost knows only what its library says: what no rule lets expire was forgotten. What expired by this
+  /// catalog's own word is known, whatever the rules say by now.
   private func isDroppedForGood(_ content: ContentID) throws(StoreError) -> Bool {
+    guard try !store.hasExpired(content) else { return false }
     let rules = settings.keep
     return try store.droppedEntries(machine, of: content).contains { rules[$0.entry.kind] == .forEver }
   }

@@ -6,7 +6,7 @@ import MantelSummary
 struct Absences: Sendable {
   /// Since when all full machines report them missing.
   var since: [ContentID: AgentTime] = [:]
-  /// Unheld, until a machine turns up with them.
+  /// Unheld, given up or never copied anywhere, until a machine turns up with them.
   var lost: Set<ContentID> = []
   /// Somebody said something since the last look.
   var isChanged = true
@@ -21,17 +21,28 @@ extension Replicator {
   mutating func loadAbsences() throws(StoreError) {
     absences.since = try store.absences()
     absences.lost = Set(try store.lostContents(limit: settings.lostContents))
+    // Also what was unheld from the start, or whose finder's head was cut off.
+    if libraries[machine]?.installed?.record.counts.unheld ?? 0 > 0 {
+      absences.lost.formUnion(try store.unheldContents(limit: settings.lostContents))
+    }
+  }
+
+  /// Entries of the own library whose bytes nobody seems to have: somebody may turn up with them all the same.
+  mutating func noteUnheld(_ entries: some Collection<Entry>) {
+    for entry in entries where entry.isUnheld && absences.lost.count < settings.lostContents {
+      absences.lost.insert(entry.content)
+    }
   }
 
   var absenceDeadline: Instant? {
     let first = absences.since.values.min().map { $0 + settings.absencePatience }
-    return publication.isStopped ? nil : first.map(countedTime.counter.soonest)
+    return publication.isStopped ? nil : first.map { max(countedTime.counter.soonest($0), graceEnd) }
   }
 
   mutating func judgeAbsences(now: Now) throws(StoreError) {
     let moment = agentTime + (.zero - settings.absencePatience)
     guard !publication.isStopped,
-      absences.isChanged || absences.since.values.contains(where: { $0 <= moment })
+      absences.isChanged || isPastGrace(now) && absences.since.values.contains(where: { $0 <= moment })
     else { return }
     absences.isChanged = false
     try judgeFound(now: now)
@@ -42,6 +53,7 @@ extension Replicator {
     if !ended.isEmpty || !new.isEmpty { try store.setAbsences(new, ended: ended.sorted()) }
     for content in ended { absences.since[content] = nil }
     absences.since.merge(new) { first, _ in first }
+    guard isPastGrace(now) else { return }
     try giveUp(absences.since.filter { $0.value <= moment }.keys.sorted(), now: now)
   }
 

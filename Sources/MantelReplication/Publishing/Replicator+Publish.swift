@@ -224,6 +224,7 @@ extension Replicator {
     let wasEmpty = library.entries.count == 0
     publication.isFirst = false
     publication.recent.append(now.instant)
+    let leaving = Set((Array(publication.forgetting.values) + publication.expiring.values).map(\.content))
     try settle(update, now: now)
     libraries[machine]?.newest = signed
     actions.append(.keepGuard(signed))
@@ -232,6 +233,8 @@ extension Replicator {
     try installed(
       machine, signed, view, wasEmpty: wasEmpty,
       newlyLive: isAddition ? Set(update.added.values.map(\.content)).sorted() : nil, now: now)
+    try settleForgotten(leaving)
+    noteUnheld(update.added.values)
     actions.append(.published(order))
   }
 

@@ -32,7 +32,7 @@ extension Replicator {
       .prefix(max(room, 0))
     guard !chosen.isEmpty else { return }
     // Before the head: a crash in between counts twice, never too little.
-    try store.addExpired(chosen.count, day: day)
+    try store.addExpired(chosen.map(\.entry.content), day: day)
     for version in chosen { publication.expiring[version.id] = version.entry }
     publication.changesDue = publication.changesDue ?? now.instant
   }
