@@ -195,6 +195,14 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
       name: "mantel-benchmarks",
       dependencies: ["MantelCore", "MantelSummary", "MantelTestSupport", argumentParser],
       path: "Tests/Benchmarks"))
+  package.targets.append(
+    .executableTarget(
+      name: "mantel-growth",
+      dependencies: [
+        "MantelCatalog", "MantelControl", "MantelCore", "MantelHousehold", "MantelSummary",
+        "MantelTestSupport", argumentParser,
+      ],
+      path: "Tests/Growth"))
 }
 
 // The fuzzer, with coverage in all that takes bytes from outside.

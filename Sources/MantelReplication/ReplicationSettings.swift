@@ -88,6 +88,10 @@ package struct ReplicationSettings: Sendable {
   package var takeOverInterval: Duration = .seconds(10)
   /// Before a unit is asked for again from a peer that was busy, failed, or whose file changed.
   package var retry: Duration = .seconds(5)
+  /// So much longer for each content that waits already: a disk that is away, with all that it had, is not asked for in turns
+  /// without end.
+  package var retryPace: Duration = .milliseconds(20)
+  package var longestRetry: Duration = .seconds(600)
   /// Before what contradicts its owner's own signature is tried again.
   package var contradiction: Duration = .seconds(3_600)
   /// Before a peer that sent wrong bytes of a content is asked for it again; other peers are asked at once.
@@ -158,4 +162,7 @@ package struct ReplicationSettings: Sendable {
   package var verifyWalks = 3
 
   package init() {}
+
+  /// Before a content that could not be had is asked for again, when so many others wait for the same.
+  func retry(waiting: Int) -> Duration { max(retry, min(retryPace * waiting, longestRetry)) }
 }

@@ -124,26 +124,26 @@ struct AdmissionControl: Sendable {
   }
 }
 
-/// Decides which refused connections get a line in the log: the first of an address in each minute, with the number of
-/// those that got none.
-struct RefusalLog: Sendable {
+/// Decides what of the same kind gets a line in the log (refused connections of an address, faults of a member): the
+/// first of a key in each minute, with the number of those that got none.
+struct RefusalLog<Key: Hashable & Sendable>: Sendable {
   private struct Record {
     var since: Instant
     var silent: Int
   }
 
-  private static let window: Duration = .seconds(60)
-  private static let capacity = 256
-  private var records: [SourceKey: Record] = [:]
+  private let window: Duration = .seconds(60)
+  private let capacity = 256
+  private var records: [Key: Record] = [:]
 
   /// How many lines were left out since the last one, or nil when this one is to be left out too.
-  mutating func admit(_ key: SourceKey, now: Instant) -> Int? {
-    if let record = records[key], now - record.since < Self.window {
+  mutating func admit(_ key: Key, now: Instant) -> Int? {
+    if let record = records[key], now - record.since < window {
       records[key]?.silent += 1
       return nil
     }
     let silent = records[key]?.silent ?? 0
-    if records[key] == nil, records.count >= Self.capacity,
+    if records[key] == nil, records.count >= capacity,
       let oldest = records.min(by: { $0.value.since < $1.value.since })
     {
       records[oldest.key] = nil

@@ -57,15 +57,27 @@ extension Transport {
     case .roundTrip:
       perform(state.withLock { $0.registry.proved(link.id) })
     case .closing(let code, let message, _):
-      logger.debug(
-        "session closing",
-        metadata: [
-          "session": "\(link.id)", "peer.id": "\(link.peer.short)", "code": "\(code)", "reason": "\(message)",
-        ])
+      tell(link, code, message)
       // The session closes the connection itself, once its CLOSE is out.
       link.dial?.ended(failure(of: link, code: code, message: message))
     default: break
     }
+  }
+
+  /// An end that only a fault of one side can bring about is told, though seldom: the two try again at once.
+  private func tell(_ link: SessionLink, _ code: CloseCode, _ message: String) {
+    let isFault =
+      switch code {
+      case .protocolError, .overLimit, .incompatibleVersion, .otherHousehold: true
+      case .normal, .notMember, .duplicate, .shuttingDown, .timeout, .clone: false
+      }
+    let now = configuration.now()
+    let isTold = isFault && state.withLock { $0.breaks.admit(link.peer, now: now) } != nil
+    logger.log(
+      level: isTold ? .warning : .debug, "session closing",
+      metadata: [
+        "session": "\(link.id)", "peer.id": "\(link.peer.short)", "code": "\(code)", "reason": "\(message)",
+      ])
   }
 
   /// What a session that closed before it was shown means to the task that dialled.

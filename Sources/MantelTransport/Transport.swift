@@ -32,7 +32,9 @@ package final class Transport: Sendable {
     var admission: AdmissionControl
     /// Accepted connections that are not authorised yet.
     var pending: [AdmissionControl.Ticket: any Channel] = [:]
-    var refusals = RefusalLog()
+    var refusals = RefusalLog<SourceKey>()
+    /// Members with whom a session ended as none should.
+    var breaks = RefusalLog<MachineID>()
     var links: [SessionID: SessionLink] = [:]
     var lastSession: UInt64 = 0
     var registry: ConnectionRegistry

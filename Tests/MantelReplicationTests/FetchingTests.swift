@@ -65,6 +65,34 @@ import Testing
     #expect(machine.take().orders(link) == [order])
   }
 
+  /// A peer whose disk is away says so of everything: asking goes on, and at no more than its pace.
+  @Test func manyThatAreRefusedAreAskedForAtAPace() throws {
+    var settings = ReplicationSettings()
+    settings.linkUnits = 8
+    let machine = try SingleMachine(peers: 1, settings: settings)
+    try machine.send(.recovered)
+    let many = (0..<600).map { content("away \($0)") }
+    let link = try machine.connect(0, has: many)
+    let entries = many.enumerated().map { machine.entry("\($0).jpg", $1, mtime: Int64($0)) }
+    try machine.install(0, 1, entries, over: link)
+    var asked: [ContentID: Int] = [:]
+    let start = machine.now.instant
+    while machine.now.instant - start < .seconds(100) {
+      let orders = machine.take().orders(link)
+      for order in orders {
+        asked[order.unit.content, default: 0] += 1
+        try machine.send(.unitEnded(link, order.unit, .notHeld))
+      }
+      guard orders.isEmpty else { continue }
+      guard let due = machine.replicator.nextDeadline else { break }
+      try machine.pass(max(due - machine.now.instant, .milliseconds(1)), limit: 100)
+    }
+    #expect(Set(asked.keys) == Set(many))
+    let rate = Double(asked.values.reduce(0, +) - many.count) / 100
+    #expect(rate <= 1.2 * (.seconds(1) / settings.retryPace), "\(rate) a second")
+    #expect(asked.values.allSatisfy { $0 > 1 }, "none is given up")
+  }
+
   @Test func aConnectionThatIsEndingIsNotAskedForMore() throws {
     let machine = try machine()
     let first = try machine.connect(0, has: photos)

@@ -233,7 +233,7 @@ final class HouseholdTrial {
           missing \((try? replicator.store.missingContent(content)) != .some(nil)), \
           available \(replicator.contents.isAvailable(content)), held \(replicator.contents.isHeld(content)), \
           staged \(replicator.transfers.staged.contains(content)), \
-          delayed \(replicator.transfers.notBefore[content] != nil), \
+          delayed \(replicator.transfers.notBefore.contains(content)), \
           large \(String(describing: replicator.transfers.large[content]?.isWhole)), \
           asked \(replicator.transfers.inFlight.keys.filter { $0.content == content }.count), \
           resting \(replicator.filing.resting.contains(content)), \

@@ -77,6 +77,25 @@ import Testing
     #expect(try !isLive(desk, a))
   }
 
+  @Test func nothingIsAttestedOfAFolderThatCannotBeSeen() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    try desk.publish("a", a, stamp)
+    func said() -> LibraryAttestation? {
+      desk.replicator.attesting.newest[desk.machine]?.record.libraries.first { $0.library == desk.machine }
+    }
+    try desk.pass(.seconds(5))
+    #expect(said()?.missingCount == 0)
+    desk.places[[]] = .some(nil)
+    try desk.send(.folderOffline(SingleMachine.folderID))
+    try desk.pass(.seconds(5))
+    #expect(said() == nil)
+    desk.places[[]] = []
+    try desk.scan(["a": stamp])
+    try desk.pass(.seconds(70))
+    #expect(said()?.missingCount == 0)
+  }
+
   @Test func deletionsThatWaitAreDroppedWhenTheFolderGoesOffline() throws {
     let desk = try SingleMachine()
     try desk.publish("a", a, fresh(desk))

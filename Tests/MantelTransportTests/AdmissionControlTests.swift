@@ -108,7 +108,7 @@ import Testing
   }
 
   @Test func theLogGetsOneLineAMinuteForEachAddress() {
-    var log = RefusalLog()
+    var log = RefusalLog<SourceKey>()
     #expect(log.admit(source(1), now: start) == 0)
     #expect(log.admit(source(1), now: start + .seconds(1)) == nil)
     #expect(log.admit(source(2), now: start + .seconds(1)) == 0)

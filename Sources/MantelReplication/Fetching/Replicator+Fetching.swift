@@ -17,7 +17,7 @@ struct Transfers: Sendable {
   /// known again after a restart.
   var stagedLarge: Set<ContentID> = []
   /// Contents not to be asked for before a moment: a peer was busy, or the file was changing.
-  var notBefore: [ContentID: Instant] = [:]
+  var notBefore = Delays<ContentID>()
   /// What an earlier run had staged is known: before that it would be fetched again.
   var isRecovered = false
   /// Something changed since all links were found to have nothing to ask for.
@@ -34,7 +34,7 @@ struct Transfers: Sendable {
   var receivedBytes: UInt64 = 0
 
   var nextDeadline: Instant? {
-    ([pausedUntil, takeOverDue].compactMap(\.self) + notBefore.values).min()
+    [pausedUntil, takeOverDue, notBefore.nextDeadline].compactMap(\.self).min()
   }
 }
 
@@ -121,15 +121,11 @@ extension Replicator {
         links[id]?.fetching.pausedUntil = nil
         transfers.isWorthLooking = true
       }
-      for (content, moment) in link.fetching.putOff.sorted(by: { $0.key < $1.key })
-      where moment <= now.instant {
-        links[id]?.fetching.putOff[content] = nil
+      while let content = links[id]?.fetching.putOff.popOver(now: now.instant) {
         reconsider(content, over: id)
       }
     }
-    for content in transfers.notBefore.keys.sorted()
-    where transfers.notBefore[content].map({ $0 <= now.instant }) ?? false {
-      transfers.notBefore[content] = nil
+    while let content = transfers.notBefore.popOver(now: now.instant) {
       reconsider(content)
       assembleIfWhole(content)
     }
@@ -262,7 +258,7 @@ extension Replicator {
     guard let link = links[id] else { return false }
     return contents.index.contains(content.digest, in: link.contents)
       && (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
-      && transfers.notBefore[content] == nil && link.fetching.putOff[content] == nil
+      && !transfers.notBefore.contains(content) && !link.fetching.putOff.contains(content)
       && recalls.mayAsk(link.machine, for: content)
   }
 
@@ -349,7 +345,7 @@ extension Replicator {
     guard let transfer = transfers.large[content] else { return }
     guard transfer.missing.size == manifest.size else {
       // The owner's own entry contradicts its manifest: nobody can serve this content.
-      transfers.notBefore[content] = now.instant + settings.contradiction
+      transfers.notBefore.wait(content, until: now.instant + settings.contradiction)
       return endLarge(content)
     }
     if transfer.manifest == nil {
@@ -376,7 +372,7 @@ extension Replicator {
     } else {
       try store.removePartial(content)
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
-      transfers.notBefore[content] = now.instant + settings.contradiction
+      transfers.notBefore.wait(content, until: now.instant + settings.contradiction)
       recalls.failed(content, .damaged, now: now)
       actions.append(.discardStaged(content))
     }
@@ -387,7 +383,7 @@ extension Replicator {
   mutating func assemblyFailed(_ content: ContentID, now: Now) {
     guard transfers.large[content] != nil else { return }
     transfers.large[content]?.isAssembling = false
-    transfers.notBefore[content] = now.instant + settings.retry
+    transfers.notBefore.wait(content, until: now.instant + settings.retry)
   }
 
   /// Bytes that an earlier run had staged, re-hashed by the agent.
@@ -447,7 +443,7 @@ extension Replicator {
   // MARK: What did not come
 
   mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) {
-    links[link]?.fetching.putOff[unit.content] = now.instant + settings.distrust
+    links[link]?.fetching.putOff.wait(unit.content, until: now.instant + settings.distrust)
     recalls.failed(unit.content, .damaged, now: now)
     giveBack(unit, link: link)
     guard let peer = links[link] else { return }
@@ -468,9 +464,11 @@ extension Replicator {
       links[link]?.fetching.pausedUntil = now.instant + settings.retry
     case .notHeld, .unsupported, .unknownHead:
       // What is gone for good its peer announces; else it was just on its way from one file to another.
-      links[link]?.fetching.putOff[unit.content] = now.instant + settings.retry
+      let waiting = links[link]?.fetching.putOff.count ?? 0
+      links[link]?.fetching.putOff.wait(unit.content, until: now.instant + settings.retry(waiting: waiting))
     case .changed, .busy, .failed:
-      transfers.notBefore[unit.content] = now.instant + settings.retry
+      let delay = settings.retry(waiting: transfers.notBefore.count)
+      transfers.notBefore.wait(unit.content, until: now.instant + delay)
     }
     recalls.failed(unit.content, outcome == .cancelled ? nil : .refused, now: now)
     giveBack(unit, link: link)

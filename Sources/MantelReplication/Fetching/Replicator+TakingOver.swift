@@ -30,7 +30,7 @@ extension Replicator {
     var orders: [UnitOrder] = []
     for (unit, asked) in transfers.inFlight.sorted(by: { $0.key < $1.key }) {
       guard orders.count < settings.linkUnits, bytes < settings.linkBytes else { break }
-      guard asked != id, taker.fetching.putOff[unit.content] == nil,
+      guard asked != id, !taker.fetching.putOff.contains(unit.content),
         contents.index.contains(unit.content.digest, in: taker.contents),
         let order = links[asked]?.fetching.orders[unit], let since = links[asked]?.fetching.askedAt[unit],
         now.instant - since >= patience(with: unit)

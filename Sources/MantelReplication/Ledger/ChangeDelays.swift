@@ -1,41 +1,11 @@
-import HeapModule
 import MantelCore
 
-/// Files that change often, and until when their next change waits.
-struct ChangeDelays: Sendable {
-  private struct Due: Comparable {
-    var instant: Instant
-    var key: FileKey
+/// Files that change often, and until when their next change waits. A file stays in it after its wait is over, until the
+/// change is hashed: it waits once.
+typealias ChangeDelays = Delays<FileKey>
 
-    static func < (left: Self, right: Self) -> Bool {
-      left.instant == right.instant ? left.key < right.key : left.instant < right.instant
-    }
-  }
-
-  /// Kept after it is over, until the change is hashed: it waits once.
-  private(set) var until: [FileKey: Instant] = [:]
-  /// What has left `until`, or waits for another moment, is passed over.
-  private var queue = Heap<Due>()
-
-  var nextDeadline: Instant? { queue.min?.instant }
-
-  mutating func wait(_ key: FileKey, until instant: Instant) {
-    until[key] = instant
-    queue.insert(Due(instant: instant, key: key))
-  }
-
-  /// The next file whose wait is over, to be looked at; each comes once.
-  mutating func nextOver(now: Instant) -> FileKey? {
-    while let due = queue.min, due.instant <= now {
-      queue.removeMin()
-      if until[due.key] == due.instant { return due.key }
-    }
-    return nil
-  }
-
-  mutating func forget(_ key: FileKey) { until[key] = nil }
-
-  mutating func forget(folder: FolderID) { until = until.filter { $0.key.folder != folder } }
+extension ChangeDelays {
+  mutating func forget(folder: FolderID) { forget { $0.folder == folder } }
 }
 
 extension ReplicationSettings {

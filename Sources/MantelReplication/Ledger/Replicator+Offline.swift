@@ -24,6 +24,9 @@ extension Replicator {
 
   package func isOffline(_ folder: FolderID) -> Bool { ledger.places[folder]?.isAway ?? false }
 
+  /// Own files cannot be seen now, and whether they are still there.
+  var isAnythingAway: Bool { ledger.places.values.contains { !$0.away.isEmpty } }
+
   func isAway(_ key: FileKey) -> Bool { ledger.places[key.folder]?.isAway(key.path) ?? false }
 
   // MARK: What is seen
@@ -31,6 +34,7 @@ extension Replicator {
   /// A part of a folder is away: what went from it lately may not have gone at all.
   mutating func wentAway(_ id: FolderID, _ path: [UInt8]) {
     guard ledger.places[id] != nil else { return }
+    if !isAnythingAway { attesting.retract() }
     ledger.places[id]?.away.insert(path)
     if path.isEmpty { ledger.scans[id] = nil } else { ledger.scans[id]?.away.insert(path) }
     for key in publication.deletions.keys where key.path == path || key.isBelow(path, of: id) {
@@ -64,6 +68,7 @@ extension Replicator {
   /// A scan is through: places that it did not come by are away, others that were are back, or gone with their directory.
   mutating func settlePlaces(_ id: FolderID, after scan: FolderScan) {
     guard let places = ledger.places[id] else { return }
+    if !places.away.isEmpty { attesting.isChanged = true }
     ledger.places[id]?.away = scan.away
     for place in places.recorded.keys where !place.isEmpty && !scan.directories.contains(place) {
       wentAway(id, place)

@@ -21,7 +21,7 @@ struct Link: Sendable {
 
   var knowsContents: Bool { comparison == nil }
   var nextDeadline: Instant? {
-    [comparison?.retryAt, fetching.pausedUntil, fetching.putOff.values.min(), challenges.due].compactMap(
+    [comparison?.retryAt, fetching.pausedUntil, fetching.putOff.nextDeadline, challenges.due].compactMap(
       \.self
     ).min()
   }
@@ -67,7 +67,7 @@ struct LinkFetching: Sendable {
   var pausedUntil: Instant?
   var corruptUnits = 0
   /// Contents of which this peer sent wrong bytes, or that it said not to have, until they are asked of it again.
-  var putOff: [ContentID: Instant] = [:]
+  var putOff = Delays<ContentID>()
 }
 
 /// Receivers that walk in the same order ask a lone source for the same units: each shuffles what it asks for at once its

@@ -139,7 +139,7 @@ extension Replicator {
   var holdsAll: Bool {
     contents.byLibrary.allSatisfy { owner, sets in
       owner == machine
-        ? contents.index.count(of: sets.heldLive) == contents.index.count(of: sets.live)
+        ? !isAnythingAway && contents.index.count(of: sets.heldLive) == contents.index.count(of: sets.live)
         : role == .source
           || contents.index.count(of: sets.heldWanted) == contents.index.count(of: sets.wanted)
     }
@@ -154,7 +154,8 @@ extension Replicator {
       guard let library = libraries[owner], library.installed != nil, roster.isListed(owner) else { continue }
       let sets = contents.sets(of: owner)
       let isOwn = owner == machine
-      guard isOwn || (role == .full && !scrub.isAway) else { continue }
+      // Nothing is said of what cannot be seen now.
+      guard isOwn ? !isAnythingAway : role == .full && !scrub.isAway else { continue }
       let missing = try missing(of: owner)
       statements.append(
         LibraryAttestation(
