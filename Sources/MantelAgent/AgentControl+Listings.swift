@@ -73,11 +73,11 @@ extension AgentControl {
 
   private func answers(_ folders: [Folder]) async throws -> [FolderAnswer] {
     let counts = try catalog.folderCounts()
-    let catalog = catalog
-    let safe = try await engine.ask { replicator in
+    let known = await engine.ask { $0.safeContents }
+    let safe = try await effects.walk { [catalog] in
       var safe: [FolderID: Int] = [:]
       try catalog.forEachPublishedOwnFile { folder, _, content, _ in
-        if replicator.isSafe(content) { safe[folder, default: 0] += 1 }
+        if known.contains(content.digest) { safe[folder, default: 0] += 1 }
         return true
       }
       return safe

@@ -92,40 +92,57 @@ struct AgentControl: ControlService {
   }
 
   private func snapshot() async throws -> (StatusReport, MachineAnswer, Role, [String]) {
-    let catalog = catalog
-    return try await engine.ask { replicator in
+    let (counted, safety) = try await engine.ask { [catalog] replicator in
+      let safety = replicator.ownSafety()
+      if case .mixed = safety { return (nil as Snapshot?, safety) }
       // Between two events, so that ledger and safe set are of one moment.
-      let counts = try catalog.folderCounts()
-      let published = counts.reduce(0) { $0 + $1.published }
-      var tally = LedgerCounts(
-        seen: counts.reduce(replicator.unwrittenFiles) { $0 + $1.seen },
-        pending: counts.reduce(replicator.unwrittenFiles) { $0 + $1.pending },
-        skipped: counts.reduce(0) { $0 + $1.skipped })
-      let unsafe = replicator.allOwnAreSafe() ? 0 : try Self.unsafeFiles(catalog, replicator)
-      tally.safe = published - unsafe
-      tally.pending += unsafe
-      let now = AgentClock.now
-      // Files that wait to be safe are pending in the ledger, and a reason of their own.
-      let settling = tally.pending - unsafe
-      var report = try replicator.report(
-        tally: LedgerCounts(
-          seen: tally.seen, safe: tally.safe, pending: settling, skipped: tally.skipped),
-        publishedUnsafe: unsafe, now: now)
-      report.ledger = tally
-      let household = MachineAnswer(name: replicator.roster.name, id: replicator.household.hex)
-      return (report, household, replicator.role, Self.notices(replicator.roster, now: now))
+      let unsafe = try Self.unsafeFiles(catalog, published: try catalog.publishedFiles(), safety)
+      return (try Self.snapshot(&replicator, catalog, unsafe: unsafe), safety)
     }
+    if let counted { return counted }
+    // All files have to be walked, and meanwhile the decisions go on: what becomes safe then is told by the next status.
+    let unsafe = try await effects.walk { [catalog] in
+      try Self.unsafeFiles(catalog, published: try catalog.publishedFiles(), safety)
+    }
+    return try await engine.ask { [catalog] in try Self.snapshot(&$0, catalog, unsafe: unsafe) }
+  }
+
+  private typealias Snapshot = (StatusReport, MachineAnswer, Role, [String])
+
+  private static func snapshot(
+    _ replicator: inout Replicator, _ catalog: Catalog, unsafe: Int
+  ) throws -> Snapshot {
+    let counts = try catalog.folderCounts()
+    let unwritten = replicator.unwrittenFiles
+    let published = counts.reduce(0) { $0 + $1.published }
+    let unsafe = min(unsafe, published)
+    // Files that wait to be safe are pending in the ledger, and a reason of their own.
+    let settling = counts.reduce(unwritten) { $0 + $1.pending }
+    var tally = LedgerCounts(
+      seen: counts.reduce(unwritten) { $0 + $1.seen }, safe: published - unsafe, pending: settling,
+      skipped: counts.reduce(0) { $0 + $1.skipped })
+    let now = AgentClock.now
+    var report = try replicator.report(tally: tally, publishedUnsafe: unsafe, now: now)
+    tally.pending += unsafe
+    report.ledger = tally
+    let household = MachineAnswer(name: replicator.roster.name, id: replicator.household.hex)
+    return (report, household, replicator.role, Self.notices(replicator.roster, now: now))
   }
 
   private static func unsafeFiles(
-    _ catalog: Catalog, _ replicator: borrowing Replicator
+    _ catalog: Catalog, published: Int, _ safety: OwnSafety
   ) throws -> Int {
-    var contents: [ContentID: Int] = [:]
-    try catalog.forEachPublishedOwnFile { _, _, content, _ in
-      contents[content, default: 0] += 1
-      return true
+    switch safety {
+    case .allBut(let contents): return try catalog.publishedFileCount(of: contents)
+    case .only(let contents): return published - (try catalog.publishedFileCount(of: contents))
+    case .mixed(let safe):
+      var unsafe = 0
+      try catalog.forEachPublishedOwnFile { _, _, content, _ in
+        if !safe.contains(content.digest) { unsafe += 1 }
+        return true
+      }
+      return unsafe
     }
-    return contents.reduce(0) { $0 + (replicator.isSafe($1.key) ? 0 : $1.value) }
   }
 
   private static func notices(_ roster: Roster, now: Now) -> [String] {

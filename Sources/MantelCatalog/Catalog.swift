@@ -17,6 +17,9 @@ package final class Catalog: HouseholdStore, Sendable {
 
   /// Kilobytes of page cache of the writing connection: bulk staging touches random pages of five indexes.
   private static let writerCacheKilobytes = 16 << 10
+  /// Pages (of 4 KiB) in the log before they are written to the file: while many rows come, the same pages are in it again
+  /// and again, and are written there once.
+  private static let checkpointPages = 8 << 10
   /// Snapshots that can be read at once; a further reader waits.
   private static let readers = 4
   /// Machines that the catalog gives numbers to; those of earlier, closed households included.
@@ -62,6 +65,7 @@ package final class Catalog: HouseholdStore, Sendable {
       // The pool's own set-up chooses NORMAL, with which a power cut takes back what was announced.
       try db.execute(sql: "PRAGMA synchronous = FULL")
       try db.execute(sql: "PRAGMA cache_size = -\(Self.writerCacheKilobytes)")
+      try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
     }
     try CatalogSchema.migrator.migrate(database)
     self.database = database

@@ -68,6 +68,26 @@ extension Catalog {
     }
   }
 
+  /// How many own files are published, over all folders.
+  package func publishedFiles() throws(StoreError) -> Int {
+    try folderCounts().reduce(0) { $0 + $1.published }
+  }
+
+  /// Published own files that have one of the contents.
+  package func publishedFileCount(of contents: [ContentID]) throws(StoreError) -> Int {
+    try read { db in
+      var count: Int64 = 0
+      for content in contents {
+        count +=
+          try db.row(
+            "SELECT count(*) FROM file INDEXED BY file_by_content WHERE content = ? AND status = 1",
+            [.id(content)]
+          )?.integer(0) ?? 0
+      }
+      return Int(count)
+    }
+  }
+
   /// Every published own file with its content and size, by content: files of one content follow each other. Returning
   /// false ends the walk.
   package func forEachPublishedOwnFile(

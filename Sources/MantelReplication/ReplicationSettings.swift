@@ -72,6 +72,9 @@ package struct ReplicationSettings: Sendable {
   /// Rows of contents of which nothing is here that are filed in one event.
   package var absentRows = 10_000
   package var batchBytes: UInt64 = 256 << 20
+  /// Entries of one library's next head, and bytes of their paths, that may be in memory before they are staged.
+  package var stagedAtOnce = 8_192
+  package var stagedPathBytes = 4 << 20
   /// Units and bytes given to one link's fetch queue.
   package var linkUnits = 1_024
   package var linkBytes: UInt64 = 64 << 20
@@ -128,6 +131,8 @@ package struct ReplicationSettings: Sendable {
   package var exactSizes = 200
   /// Contents that a peer may have beyond the entries of all heads known here.
   package var unlistedContents = 65_536
+  /// Own contents whose files are counted one by one for `status`; of more all files are walked.
+  package var safetyList = 1_000
   /// Recent views of a library that stay servable.
   package var servedViews = 4
 

@@ -139,7 +139,7 @@ package struct Replicator: ~Copyable {
     case .directoryGone(let id, let path): try directoryGone(id, path, now: now)
     case .hashed(let id, let files): try hashed(id, files, now: now)
     case .linkOpened(let link, let opening): try opened(link, opening, now: now)
-    case .linkClosed(let link): closed(link)
+    case .linkClosed(let link): try closed(link)
     case .rosterReceived(let link, let statements): try received(roster: statements, from: link, now: now)
     case .recordReceived(let link, let record): try received(record, from: link)
     case .headReceived(let link, let head): try received(head, from: link, now: now)

@@ -32,6 +32,8 @@ import Testing
       return true
     }
     #expect(published == [1, 2, 3].map(Fixture.content).sorted())
+    #expect(try catalog.publishedFiles() == 3)
+    #expect(try catalog.publishedFileCount(of: [1, 2, 9].map(Fixture.content)) == 2)
   }
 
   @Test func pagesSkippedFiles() throws {

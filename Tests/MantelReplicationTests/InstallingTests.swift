@@ -59,7 +59,9 @@ import Testing
   }
 
   @Test func aHeadThatWasHalfStagedIsStillMissedAfterARestart() throws {
-    let machine = try SingleMachine()
+    var settings = ReplicationSettings()
+    settings.stagedAtOnce = 1
+    let machine = try SingleMachine(settings: settings)
     let peer = machine.peers[0].machine
     let entries = [machine.entry("a.jpg", a), machine.entry("b.jpg", b)]
     var link = try machine.connect()
@@ -106,9 +108,35 @@ import Testing
     #expect(machine.replicator.installedHead(of: machine.peers[0].machine) == head.record)
   }
 
+  /// Many entries share a transaction; none is lost when the link is, and the last ones are staged with the end.
+  @Test func entriesAreStagedManyAtOnce() throws {
+    var settings = ReplicationSettings()
+    settings.stagedAtOnce = 3
+    let machine = try SingleMachine(settings: settings)
+    let peer = machine.peers[0].machine
+    let link = try machine.connect()
+    let entries = (0..<8).map { machine.entry("\($0).jpg", content("\($0)")) }
+    let head = try machine.head(0, 1, entries)
+    let job = try #require(try machine.send(.headReceived(link, head)).deltas(link).first)
+    var staged: [Int] = []
+    for entry in entries {
+      try machine.send(.entriesReceived(link, job, added: [entry], removed: []))
+      staged.append(try machine.catalog.staged(peer).added.count)
+    }
+    #expect(staged == [0, 0, 3, 3, 3, 6, 6, 6])
+    try machine.send(.linkClosed(link))
+    #expect(try machine.catalog.staged(peer).added.count == 8)
+    let again = try machine.connect()
+    let compare = try #require(try machine.send(.headReceived(again, head)).reconciliations(again).first)
+    try machine.send(.jobEnded(again, compare.job, .complete))
+    #expect(machine.replicator.installedHead(of: peer) == head.record)
+  }
+
   /// A peer's late answers to a fetch that was given up are of another head.
   @Test func whatAnAbandonedFetchStillBringsIsNotStaged() throws {
-    let machine = try SingleMachine()
+    var settings = ReplicationSettings()
+    settings.stagedAtOnce = 1
+    let machine = try SingleMachine(settings: settings)
     let link = try machine.connect()
     let old = machine.entry("old.jpg", a)
     let new = machine.entry("new.jpg", b)

@@ -40,6 +40,8 @@ struct LibraryFetch: Sendable {
   var lacking: [EntryID] = []
   /// A delta that does not lead to the head's root is followed by one reconciliation.
   var hasReconciled = false
+  /// Came, and not staged yet.
+  var arrived = ArrivedEntries()
 }
 
 extension Replicator {
@@ -179,11 +181,11 @@ extension Replicator {
     guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch,
       fetch.openJobs.contains(job)
     else { return }
-    let order = fetch.target.record.order
-    if !added.isEmpty {
-      try store.stage(owner, order, added.map { (EntryID(of: $0), $0) })
+    libraries[owner]?.fetch?.arrived.add(added)
+    if !removed.isEmpty || libraries[owner]?.fetch?.arrived.isMany(settings) == true {
+      try stageArrived(owner)
     }
-    if !removed.isEmpty { try store.stageRemoval(owner, order, removed) }
+    if !removed.isEmpty { try store.stageRemoval(owner, fetch.target.record.order, removed) }
   }
 
   mutating func found(
@@ -196,6 +198,7 @@ extension Replicator {
     guard let library = libraries[owner], let fetch = library.fetch, fetch.openJobs.contains(job) else {
       return
     }
+    try stageArrived(owner)
     let theirs = Set(theirsOnly.map(EntryID.init))
     let mine = mineOnly.map(EntryID.init)
     // An id that is installed but marked as gone shows as theirs: the mark goes, nothing is fetched.
@@ -243,6 +246,7 @@ extension Replicator {
   private mutating func advanceFetch(
     of owner: MachineID, _ outcome: LinkOutcome, link: LinkID, now: Now
   ) throws(StoreError) {
+    try stageArrived(owner)
     guard outcome == .complete else {
       if libraries[owner]?.fetch?.hasReconciled == false, outcome == .unknownHead {
         try reconcile(owner)

@@ -38,7 +38,7 @@ extension Replicator {
     transfers.isWorthLooking = true
   }
 
-  mutating func closed(_ id: LinkID) {
+  mutating func closed(_ id: LinkID) throws(StoreError) {
     opening[id] = nil
     guests[id] = nil
     guard let link = links.removeValue(forKey: id) else { return }
@@ -46,7 +46,10 @@ extension Replicator {
     contents.index.removeSet(link.contents)
     if let comparison = link.comparison { contents.index.removeSet(comparison.settled) }
     for owner in libraries.keys {
-      if libraries[owner]?.fetch?.link == id { libraries[owner]?.fetch = nil }
+      if libraries[owner]?.fetch?.link == id {
+        try stageArrived(owner)
+        libraries[owner]?.fetch = nil
+      }
       libraries[owner]?.refused[id] = nil
     }
     // What it was asked for is asked of the others now.

@@ -1,6 +1,6 @@
 package import MantelCore
 import MantelHousehold
-import MantelSummary
+package import MantelSummary
 
 /// The one word of `mantel status`.
 package enum HouseholdState: String, Sendable {
@@ -119,6 +119,13 @@ package struct TrashReport: Hashable, Sendable {
   package var bytes: UInt64
   /// Agent time until the first of them is deleted.
   package var left: Duration
+}
+
+/// Which of the own live contents some other machine is known to hold.
+package enum OwnSafety: Sendable {
+  case allBut([ContentID])
+  case only([ContentID])
+  case mixed(SetSnapshot)
 }
 
 extension Replicator {
@@ -404,15 +411,28 @@ extension Replicator {
 }
 
 extension Replicator {
-  /// Every own live content is known to be on another machine: no file needs to be looked at.
-  package mutating func allOwnAreSafe() -> Bool {
+  /// What of the own live contents is safe, told by the few that are, or by the few that are not, so that nobody has to look
+  /// at all files while nearly all are the one or the other.
+  package mutating func ownSafety() -> OwnSafety {
     let live = contents.sets(of: machine).live
-    var isSafe = true
-    contents.index.forEach(in: [live], notIn: [contents.safe], from: .zero) { _ in
-      isSafe = false
-      return false
+    if let few = few(in: [live], notIn: [contents.safe]) { return .allBut(few) }
+    if let few = few(in: [live, contents.safe], notIn: []) { return .only(few) }
+    return .mixed(safeContents)
+  }
+
+  /// Own contents that some other machine is known to hold.
+  package var safeContents: SetSnapshot {
+    mutating get { contents.index.snapshot(of: contents.safe) }
+  }
+
+  /// Nil when they are many.
+  private func few(in included: [SetHandle], notIn excluded: [SetHandle]) -> [ContentID]? {
+    var found: [ContentID] = []
+    contents.index.forEach(in: included, notIn: excluded, from: .zero) {
+      found.append(ContentID($0))
+      return found.count <= settings.safetyList
     }
-    return isSafe && publication.isIdle
+    return found.count <= settings.safetyList ? found : nil
   }
 
   /// Connected machines that say that they can serve a content now.
