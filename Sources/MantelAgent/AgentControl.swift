@@ -206,7 +206,8 @@ struct AgentControl: ControlService {
           "this machine's state was restored from a backup, or lost: nothing is published until it has learned "
           + (machines.isEmpty
             ? "from the others what it had published"
-            : "what it had published from \(machines) (`peers remove` those that will not come back)"))
+            : "what it had published from \(machines) (`peers remove` those that will not come back; after a day of "
+              + "running it goes on with what the others know)"))
     case .unheard(let machines):
       let named = machines.map { name($0) }.joined(separator: ", ")
       return ReasonAnswer(

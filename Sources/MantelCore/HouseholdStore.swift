@@ -62,6 +62,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case replicaRoot
   case replicaMarker
   case ownEpoch
+  /// Since when the own history is caught up with: an agent time.
+  case recoveryBegan
   case pendingJoin
   /// What the filing batch that runs may have done; see FilingJournal.
   case filingJournal

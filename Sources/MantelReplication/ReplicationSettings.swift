@@ -6,6 +6,8 @@ package struct ReplicationSettings: Sendable {
   package var settle: Duration = .seconds(2)
   package var publishAfterLast: Duration = .milliseconds(50)
   package var publishAfterFirst: Duration = .milliseconds(200)
+  /// How long a recovery of the own history waits for members that are away, in agent time.
+  package var recoveryPatience: Duration = .agentDay
   /// Between heads under sustained load.
   package var publishInterval: Duration = .seconds(2)
   /// While so many files are still to be hashed, a head waits for them, ...

@@ -18,19 +18,11 @@ extension Replicator {
   /// Where the last agent of this machine had counted to.
   mutating func loadAgentTime(now: Now) throws(StoreError) {
     guard let stored = try store.value(.agentDay) else { return }
-    guard let nanoseconds = Self.agentTime(stored) else {
+    guard let time = AgentTime(bytes: stored) else {
       throw StoreError(
         code: .corrupt, message: "the catalog holds something else where an agent time belongs")
     }
-    let time = AgentTime(nanoseconds: nanoseconds)
     countedTime = CountedTime(counter: AgentTimeCounter(from: time, now: now), saved: time)
-  }
-
-  /// Eight bytes, big-endian, not negative.
-  private static func agentTime(_ bytes: [UInt8]) -> Int64? {
-    guard bytes.count == 8 else { return nil }
-    let value = Int64(truncatingIfNeeded: bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
-    return value >= 0 ? value : nil
   }
 
   mutating func countTime(now: Now) throws(StoreError) {
@@ -45,9 +37,17 @@ extension Replicator {
   }
 
   private mutating func saveAgentTime() throws(StoreError) {
-    let bits = UInt64(agentTime.nanoseconds)
-    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * UInt64($0))) }
-    try store.setValue(.agentDay, bytes)
+    try store.setValue(.agentDay, agentTime.bytes)
     countedTime.saved = agentTime
   }
+}
+
+extension AgentTime {
+  /// Eight bytes, big-endian, not negative; nil for anything else.
+  init?(bytes: [UInt8]) {
+    guard bytes.count == 8, bytes[0] < 0x80 else { return nil }
+    self.init(nanoseconds: Int64(bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }))
+  }
+
+  var bytes: [UInt8] { withUnsafeBytes(of: UInt64(nanoseconds).bigEndian, Array.init) }
 }

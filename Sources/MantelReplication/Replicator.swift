@@ -114,7 +114,7 @@ package struct Replicator: ~Copyable {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
-      absenceDeadline,
+      absenceDeadline, recoveryDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
     ].compactMap(\.self).min()

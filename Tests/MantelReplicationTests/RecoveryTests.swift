@@ -173,6 +173,77 @@ import Testing
     #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
   }
 
+  // MARK: Who goes away
+
+  /// The newest head was shown by a member that went before its entries came; another one knows less.
+  private func lostMidway(_ desk: SingleMachine) throws -> LinkID {
+    let head = try ownHead(desk, published, [entry("a.jpg", a), entry("b.jpg", b)])
+    try desk.restart(hasHeard: false)
+    let link = try desk.connect(0, heads: [desk.machine: published])
+    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
+    try desk.send(.entriesReceived(link, job, added: [entry("a.jpg", a)], removed: []))
+    try desk.send(.jobEnded(link, job, .cancelled))
+    try desk.send(.linkClosed(link))
+    let other = try desk.connect(1, heads: [desk.machine: before])
+    let older = try ownHead(desk, before, [entry("b.jpg", b)])
+    #expect(try desk.send(.headReceived(other, older)).deltas(other).isEmpty)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[0].machine])))
+    #expect(try desk.report().state == .waiting)
+    return other
+  }
+
+  /// Brings the older head, of which a part of the newer one is staged already.
+  private func serve(_ desk: SingleMachine, _ link: LinkID) throws {
+    let (job, mine) = try #require(desk.take().reconciliations(link).first)
+    let (lacking, odd) = (EntryID(of: entry("b.jpg", b)).digest, EntryID(of: entry("a.jpg", a)).digest)
+    #expect(mine.contains(odd) && !mine.contains(lacking))
+    let fetches = try desk.send(.differenceFound(link, job, theirsOnly: [lacking], mineOnly: [odd]))
+    try desk.send(.jobEnded(link, job, .complete))
+    let fetch = try #require((fetches + desk.take()).entryFetches(link).first)
+    try desk.send(.entriesReceived(link, fetch.job, added: [entry("b.jpg", b)], removed: []))
+    try desk.send(.jobEnded(link, fetch.job, .complete))
+  }
+
+  @Test func afterADayItGoesOnWithTheNextBest() throws {
+    let desk = try SingleMachine(peers: 2)
+    let link = try lostMidway(desk)
+    try desk.pass(.seconds(80_000))
+    // The day is one of running, over all runs.
+    try desk.send(.linkClosed(link))
+    try desk.replicator.stop(now: desk.now)
+    try desk.restart(
+      guarded: try ownHead(desk, published, [entry("a.jpg", a), entry("b.jpg", b)]), hasHeard: false)
+    let other = try desk.connect(1, heads: [desk.machine: before])
+    try desk.send(.headReceived(other, try ownHead(desk, before, [entry("b.jpg", b)])))
+    #expect(desk.take().reconciliations(other).isEmpty)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[0].machine])))
+    try desk.pass(.seconds(7_000))
+    try serve(desk, other)
+    #expect(desk.head?.order == before)
+    try desk.scan(["b.jpg": desk.stamp(10)])
+    try desk.finishHash("b.jpg", b, desk.stamp(10))
+    try desk.pass(.seconds(10))
+    #expect(isInNewEpoch(desk) && desk.head?.counts.live == 1)
+  }
+
+  @Test func withNobodyThereItGoesOnWaiting() throws {
+    let desk = try SingleMachine(peers: 2)
+    try desk.send(.linkClosed(try lostMidway(desk)))
+    try desk.pass(.seconds(30 * 86_400), limit: 2_000)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[0].machine])))
+    #expect(!isInNewEpoch(desk))
+  }
+
+  @Test func whoWasRemovedIsWaitedForNoMore() throws {
+    let desk = try SingleMachine(peers: 2)
+    let link = try lostMidway(desk)
+    let removal = try desk.replicator.roster.removing(
+      desk.peers[0].machine, lastHead: .none, lastRoot: .zero, by: desk.key, now: desk.now.wall)
+    try desk.send(.rosterReceived(link, [removal.bytes]))
+    try serve(desk, link)
+    #expect(desk.head?.order == before)
+  }
+
   /// A hello alone proves nothing: who claims a head has to show it.
   @Test func aClaimWithoutAHeadIsNotBelieved() throws {
     let desk = try SingleMachine()

@@ -99,7 +99,7 @@ extension Replicator {
     }
     let order = head.record.order
     links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)
-    if owner == machine { return received(own: head, from: link) }
+    if owner == machine { return try received(own: head, from: link) }
     if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
     guard order > libraries[owner]?.newestOrder ?? .none else { return }
     // An owner that publishes again and again is no reason to be complete: it counts from the first.

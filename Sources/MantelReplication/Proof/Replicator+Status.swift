@@ -28,7 +28,7 @@ package enum StatusReason: Hashable, Sendable {
   /// Nobody is connected.
   case noPeerConnected
   /// This machine has published more than its catalog knows: it was restored from a backup, or lost. Nothing is published
-  /// before a member, one of these, has shown the newest head.
+  /// before one of these members has brought the newest head; none are named while its entries come.
   case restored(waitingFor: [MachineID])
   /// Something is to be published, and waits until one of these was heard since the start: what is on the disk may be an
   /// old image, and they know what this machine has published.
@@ -134,7 +134,7 @@ extension Replicator {
     tally: LedgerCounts, publishedUnsafe: Int, now: Now
   ) throws(StoreError) -> StatusReport {
     var reasons: [StatusReason] = []
-    if publication.recovery != nil { reasons.append(.restored(waitingFor: unheard)) }
+    if publication.recovery != nil { reasons.append(.restored(waitingFor: awaitedInRecovery)) }
     if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
     for peer in challenging.failures.keys.filter(roster.isMember).sorted() {

@@ -7,9 +7,16 @@ import MantelCore
 struct OwnRecovery: Sendable {
   /// The newest head of the own library that the guard file or a peer has shown.
   var known: Head
+  /// The newest head that each member has shown, of those that the catalog lacks: the member may be gone before its entries
+  /// came, and who is to be waited for has to be told.
+  var shown: [MachineID: Signed<Head>] = [:]
+  /// From then on it goes on with what the connected members have.
+  let patienceEnds: AgentTime
 
-  /// Whether a head may be taken for the end of the history: nothing newer was ever seen, or nobody is left to ask.
-  func isEnd(_ order: HeadOrder, isAnyUnheard: Bool) -> Bool { order >= known.order || !isAnyUnheard }
+  /// The newest head that one of these members has shown.
+  func newest(of members: some Sequence<MachineID>) -> Signed<Head>? {
+    members.lazy.compactMap { shown[$0] }.max { $0.record.order < $1.record.order }
+  }
 }
 
 extension FileStamp {

@@ -215,6 +215,8 @@ extension Replicator {
     var counts = library.installed?.record.counts ?? LibraryCounts()
     for entry in update.removed.values { counts.count(entry, by: -1) }
     for entry in update.added.values { counts.count(entry, by: 1) }
+    // A recovery that began in an earlier run, and of which nobody has shown anything in this one, is over.
+    if publication.epoch == nil { try store.setValue(.recoveryBegan, nil) }
     let order = library.order.next(in: publication.openEpoch(after: library.order, now: now))
     let head = Head(
       library: machine, signer: machine, order: order, root: view.root, counts: counts,

@@ -10,18 +10,18 @@ extension Replicator {
   /// says nothing.
   mutating func found(guarded head: Signed<Head>) throws(StoreError) {
     guard head.record.library == machine, head.record.signer == machine, roster.verify(head) else { return }
-    notice(head)
+    try notice(head)
   }
 
   /// A head of the own library, properly signed: is it one that the catalog should know?
-  mutating func notice(_ head: Signed<Head>) {
+  private mutating func notice(_ head: Signed<Head>) throws(StoreError) {
     let mine = libraries[machine]?.installed?.record
     let order = head.record.order
     let isFork = order == mine?.order && head.record.root != mine?.root
     guard order > mine?.order ?? .none || isFork else { return }
     if libraries[machine] == nil { libraries[machine] = emptyLibrary(machine) }
     if publication.recovery == nil {
-      publication.recovery = OwnRecovery(known: head.record)
+      publication.recovery = OwnRecovery(known: head.record, patienceEnds: try endOfPatience())
       actions.append(.warn(.ownHeadAhead(order)))
     }
     if let known = publication.recovery?.known, order > known.order {
@@ -30,11 +30,13 @@ extension Replicator {
   }
 
   /// A peer showed a head of this machine's library.
-  mutating func received(own head: Signed<Head>, from link: LinkID) {
-    notice(head)
-    if publication.recovery != nil, head.record.order > libraries[machine]?.newestOrder ?? .none {
-      libraries[machine]?.newest = head
+  mutating func received(own head: Signed<Head>, from link: LinkID) throws(StoreError) {
+    try notice(head)
+    if let peer = links[link]?.machine, let recovery = publication.recovery {
+      let before = recovery.shown[peer]?.record.order ?? libraries[machine]?.order ?? .none
+      if head.record.order > before { publication.recovery?.shown[peer] = head }
     }
+    chooseNewest()
     for link in links.keys.sorted() { hear(link) }
   }
 
@@ -44,19 +46,69 @@ extension Replicator {
   // MARK: Catching up
 
   /// Whether entries of a library may be fetched up to this head: of the own one only while it is lost.
-  func mayFetch(_ owner: MachineID, upTo order: HeadOrder) -> Bool {
-    guard owner == machine else { return true }
-    return publication.recovery?.isEnd(order, isAnyUnheard: !unheard.isEmpty) ?? false
+  func mayFetch(_ owner: MachineID, upTo order: HeadOrder) -> Bool { owner != machine || mayEnd(at: order) }
+
+  /// Whether a head may be taken for the end of the history: nothing newer was ever seen, nobody is left to ask, or whoever
+  /// is connected has to do.
+  private func mayEnd(at order: HeadOrder) -> Bool {
+    guard let recovery = publication.recovery else { return false }
+    return order >= recovery.known.order || unheard.isEmpty || isOutOfPatience
+  }
+
+  /// The head that is caught up with: the newest that any member has shown, whether or not it is here; without patience,
+  /// that any connected one has shown. A member that was removed is waited for no more.
+  private mutating func chooseNewest() {
+    guard let recovery = publication.recovery, let library = libraries[machine] else { return }
+    let connected = Set(links.values.map(\.machine))
+    let members = isOutOfPatience ? others.filter { connected.contains($0) } : others
+    let newest = recovery.newest(of: members)
+    let isNews = newest.map { $0.record.order > library.order } ?? false
+    libraries[machine]?.newest = isNews ? newest : library.installed
+  }
+
+  /// The wait for members that are away has an end: some never come back, and nothing is published meanwhile. What only
+  /// they know is orphaned, and taken back when they come. Somebody has to be there to go on with.
+  private var isOutOfPatience: Bool {
+    guard let recovery = publication.recovery, recovery.patienceEnds <= agentTime else { return false }
+    return links.values.contains { publication.hearing.heard.contains($0.machine) }
+  }
+
+  var recoveryDeadline: Instant? {
+    guard let ends = publication.recovery?.patienceEnds, ends > agentTime else { return nil }
+    return countedTime.counter.soonest(ends)
+  }
+
+  /// Counted from when the recovery began, however often the agent was started since.
+  private func endOfPatience() throws(StoreError) -> AgentTime {
+    if let bytes = try store.value(.recoveryBegan), let began = AgentTime(bytes: bytes) {
+      return began + settings.recoveryPatience
+    }
+    try store.setValue(.recoveryBegan, agentTime.bytes)
+    return agentTime + settings.recoveryPatience
+  }
+
+  /// Members for which the recovery waits: those that may know more than anybody who was heard, and those that have shown
+  /// the newest head, while nobody brings its entries.
+  var awaitedInRecovery: [MachineID] {
+    guard let recovery = publication.recovery, let library = libraries[machine] else { return [] }
+    let newest = library.newestOrder
+    let isLacking = library.fetch == nil && newest > library.order && mayEnd(at: newest)
+    return others.filter { peer in
+      if !publication.hearing.heard.contains(peer) { return true }
+      return isLacking && recovery.shown[peer]?.record.order == newest
+    }
   }
 
   /// The own library is as new as anybody knows: its history goes on.
   mutating func endRecoveryIfDone(now: Now) throws(StoreError) {
+    chooseNewest()
     guard let recovery = publication.recovery, let library = libraries[machine], library.fetch == nil,
-      library.newestOrder <= library.order, recovery.isEnd(library.order, isAnyUnheard: !unheard.isEmpty)
+      library.newestOrder <= library.order, mayEnd(at: library.order)
     else { return }
     let epoch = max(recovery.known.order.epoch, library.order.epoch) + 1
     // First: a crash from here on repeats the rest, see `loadEpoch`.
     try store.setValue(.ownEpoch, withUnsafeBytes(of: epoch.bigEndian, Array.init))
+    try store.setValue(.recoveryBegan, nil)
     publication.recovery = nil
     publication.epoch = nil
     publication.leastEpoch = epoch
