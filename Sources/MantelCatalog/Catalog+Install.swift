@@ -11,6 +11,7 @@ extension Catalog {
       row.counts = row.stagedCounts
       try advance(&row, to: head, db)
       if row.isOwn { try recordPublished(head.record, row, db) }
+      try Self.setCache(Self.writerCacheKilobytes, db)
     }
   }
 

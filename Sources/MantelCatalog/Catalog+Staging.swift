@@ -8,6 +8,7 @@ extension Catalog {
     _ library: MachineID, _ order: HeadOrder, _ entries: [(id: EntryID, entry: Entry)]
   ) throws(StoreError) {
     try write { db in
+      if entries.count >= Self.bulk { try Self.setCache(Self.bulkCacheKilobytes, db) }
       var row = try beginStaging(library, order, db)
       for (id, entry) in entries { try stage(id, entry, &row, db) }
       try save(row, db)

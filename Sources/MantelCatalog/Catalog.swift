@@ -15,8 +15,12 @@ package final class Catalog: HouseholdStore, Sendable {
   /// The machine's number in the tables.
   let ownRef: Int64
 
-  /// Kilobytes of page cache of the writing connection: bulk staging touches random pages of five indexes.
-  private static let writerCacheKilobytes = 16 << 10
+  /// Kilobytes of page cache of the writing connection; while many entries are staged, which touch random pages of three
+  /// indexes, it has more, until a head is installed.
+  static let writerCacheKilobytes = 16 << 10
+  static let bulkCacheKilobytes = 64 << 10
+  /// Entries staged at once from which on that pays.
+  static let bulk = 4_096
   /// Pages (of 4 KiB) in the log before they are written to the file: while many rows come, the same pages are in it again
   /// and again, and are written there once.
   private static let checkpointPages = 8 << 10
@@ -64,7 +68,7 @@ package final class Catalog: HouseholdStore, Sendable {
       try Self.refuseForeign(db)
       // The pool's own set-up chooses NORMAL, with which a power cut takes back what was announced.
       try db.execute(sql: "PRAGMA synchronous = FULL")
-      try db.execute(sql: "PRAGMA cache_size = -\(Self.writerCacheKilobytes)")
+      try Self.setCache(Self.writerCacheKilobytes, db)
       try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
     }
     try CatalogSchema.migrator.migrate(database)
@@ -74,6 +78,14 @@ package final class Catalog: HouseholdStore, Sendable {
       try db.execute(sql: "PRAGMA application_id = \(CatalogSchema.applicationID)")
       return try Self.takeIdentity(machine, db)
     }
+  }
+
+  /// A smaller cache than before gives its memory back.
+  static func setCache(_ kilobytes: Int, _ db: Database) throws {
+    let now = try db.row("PRAGMA cache_size")?.integer(0) ?? 0
+    guard now != Int64(-kilobytes) else { return }
+    try db.run("PRAGMA cache_size = -\(kilobytes)")
+    if -now > kilobytes { try db.run("PRAGMA shrink_memory") }
   }
 
   private static var configuration: Configuration {

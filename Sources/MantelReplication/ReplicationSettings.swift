@@ -75,7 +75,7 @@ package struct ReplicationSettings: Sendable {
   package var absentRows = 10_000
   package var batchBytes: UInt64 = 256 << 20
   /// Entries of one library's next head, and bytes of their paths, that may be in memory before they are staged.
-  package var stagedAtOnce = 8_192
+  package var stagedAtOnce = 16_384
   package var stagedPathBytes = 4 << 20
   /// Units and bytes given to one link's fetch queue.
   package var linkUnits = 1_024
