@@ -36,10 +36,22 @@ package enum FilesystemFacts {
     return facts
   }
 
-  static func isLocal(_ file: OpenFile) -> Bool {
-    guard let facts = try? facts(of: file, path: []) else { return false }
-    return isLocal(type: facts.type)
+  static func isLocal(_ file: OpenFile) -> Bool { traits(of: file).isLocal }
+
+  /// What is asked about an open file's filesystem once for many files.
+  static func traits(of file: OpenFile) -> (isLocal: Bool, tellsChanges: Bool) {
+    guard let facts = try? facts(of: file, path: []) else { return (false, false) }
+    return (isLocal(type: facts.type), changeTellingTypes.contains(facts.type))
   }
+
+  /// Filesystems whose time of change is the kernel's alone. Others may show there what a user set (FAT: it is the time of
+  /// modification).
+  private static let changeTellingTypes: Set<UInt64> = [
+    0xEF53,  // ext2, ext3, ext4
+    0x5846_5342,  // XFS
+    0x9123_683E,  // Btrfs
+    0xF2F5_2010,  // F2FS
+  ]
 
   static func isLocal(type: UInt64) -> Bool { !remoteTypes.contains(type) }
 

@@ -18,10 +18,13 @@ package final class OwnFileHasher: Sendable {
     self.init(hashing: hashing, syncing: syncing, calls: .system)
   }
 
-  init(hashing: BlockingPool, syncing: BlockingPool, calls: DiskCalls) {
+  init(
+    hashing: BlockingPool, syncing: BlockingPool, calls: DiskCalls,
+    clock: @escaping @Sendable () -> SyncMoment = { SyncMoment.now() }
+  ) {
     self.hashing = hashing
     self.calls = calls
-    groups = GroupSync(pool: syncing, calls: calls)
+    groups = GroupSync(pool: syncing, calls: calls, clock: clock)
   }
 
   /// One result for each path, in order; errors as `FileReader.hash` with `fsync` throws them. Throws only when a pool
@@ -31,10 +34,12 @@ package final class OwnFileHasher: Sendable {
   ) async throws -> [Result<HashedFile, DiskError>] {
     let isFew = paths.count <= Self.fewFiles
     var batch = try await hashing.run { [self] in
-      HashBatch(root: root, calls: calls).hash(paths, shouldContinue) { isFew || groups.rests($0) }
+      HashBatch(root: root, calls: calls).hash(
+        paths, shouldContinue, isSynced: { groups.covers($0, changed: $1) },
+        syncsEach: { isFew || groups.rests($0) })
     }
     for (device, witness) in batch.unsynced.sorted(by: { $0.key < $1.key }) {
-      if await groups.sync(device, through: witness) {
+      if await groups.sync(device, through: witness.file, changed: witness.lastChange) {
         batch.settle(device)
       } else {
         let unsettled = batch
@@ -50,15 +55,20 @@ package final class OwnFileHasher: Sendable {
 /// What one pass over some files told, and which of them are still to be made durable.
 struct HashedBatch: Sendable {
   var files: [Result<HashedFile, DiskError>] = []
-  /// By filesystem, an open file there.
-  var unsynced: [UInt64: OpenFile] = [:]
+  /// A file of a filesystem that is to be synced, and when any of them was changed last (ctime; `.max`: not to be told).
+  struct Witness {
+    var file: OpenFile
+    var lastChange: Int64
+  }
+  private(set) var unsynced: [UInt64: Witness] = [:]
   /// Places of the files whose filesystem is still to be synced.
   private var waiting: [UInt64: [Int]] = [:]
 
-  mutating func add(_ file: HashedFile, waitingFor witness: OpenFile?) {
+  mutating func add(_ file: HashedFile, waitingFor witness: Witness?) {
     if let witness {
       let device = file.stampAfter.device
-      if unsynced[device] == nil { unsynced[device] = witness }
+      let lastChange = max(unsynced[device]?.lastChange ?? .min, witness.lastChange)
+      unsynced[device] = Witness(file: unsynced[device]?.file ?? witness.file, lastChange: lastChange)
       waiting[device, default: []].append(files.count)
     }
     files.append(.success(file))
@@ -104,15 +114,17 @@ private struct HashBatch {
   let root: [UInt8]
   let calls: DiskCalls
 
-  /// `syncsEach`: whether files of a filesystem are to be synced here, each by itself.
+  /// `isSynced`: whether what changed last at a time is durable by a sync since; `syncsEach`: whether files of a filesystem
+  /// are to be synced here, each by itself.
   func hash(
-    _ paths: [[UInt8]], _ shouldContinue: () -> Bool, syncsEach: (_ device: UInt64) -> Bool
+    _ paths: [[UInt8]], _ shouldContinue: () -> Bool,
+    isSynced: (_ device: UInt64, _ change: Int64) -> Bool, syncsEach: (_ device: UInt64) -> Bool
   ) -> HashedBatch {
     var batch = HashedBatch()
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FileReader.bufferBytes, alignment: 64)
     defer { buffer.deallocate() }
     var parent: (path: ArraySlice<UInt8>, directory: Directory)?
-    var localities: [UInt64: Bool] = [:]
+    var filesystems: [UInt64: (isLocal: Bool, tellsChanges: Bool)] = [:]
     for path in paths {
       do throws(DiskError) {
         let slash = path.lastIndex(of: UInt8(ascii: "/"))
@@ -126,17 +138,23 @@ private struct HashBatch {
         }
         let (file, before) = opened
         let device = before.stamp.device
-        let isLocal = localities[device] ?? FilesystemFacts.isLocal(file)
-        localities[device] = isLocal
-        let isEach = !isLocal || syncsEach(device)
+        let filesystem = filesystems[device] ?? FilesystemFacts.traits(of: file)
+        filesystems[device] = filesystem
+        let isLocal = filesystem.isLocal
+        let change = filesystem.tellsChanges ? before.stamp.ctime : .max
+        let wasSynced = isLocal && filesystem.tellsChanges && isSynced(device, change)
+        let isEach = !isLocal || !wasSynced && syncsEach(device)
         // Before its bytes are read: a page that is written out is protected again, so that a later store through a mapping
         // shows in the file's times.
         let isOut = isEach ? false : try writeOut(file, path)
-        let isSynced = isOut ? false : try FileReader.sync(file, path: path, isLocal: isLocal, calls)
+        let isDurable =
+          isOut ? wasSynced : try FileReader.sync(file, path: path, isLocal: isLocal, calls) && isLocal
         let hashed = try FileReader.hash(
-          file, before, path: path, isLocal: isLocal, isDurable: isSynced && isLocal, buffer: buffer,
+          file, before, path: path, isLocal: isLocal, isDurable: isDurable, buffer: buffer,
           shouldContinue: shouldContinue)
-        batch.add(hashed, waitingFor: isOut ? file : nil)
+        batch.add(
+          hashed,
+          waitingFor: isDurable || !isOut ? nil : HashedBatch.Witness(file: file, lastChange: change))
       } catch {
         batch.files.append(.failure(error))
       }

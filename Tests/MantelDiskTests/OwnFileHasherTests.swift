@@ -7,6 +7,11 @@ import Testing
 
 /// Hashing many own files, and making them durable together.
 @Suite struct OwnFileHasherTests {
+  /// What the clocks are ahead of their true times.
+  private final class Ahead: Sendable {
+    let values = Mutex((wall: Duration.zero, boot: Duration.zero))
+  }
+
   private struct Desk {
     let scratch: Scratch
     let faults = FaultyCalls()
@@ -14,11 +19,20 @@ import Testing
     let syncing = BlockingPool(threads: 1, queueLimit: 8)
     let hasher: OwnFileHasher
 
+    let ahead = Ahead()
+
     init(files: [String]) throws {
       scratch = try Scratch()
       for name in files { try scratch.write(name, "bytes of \(name)") }
-      hasher = OwnFileHasher(hashing: hashing, syncing: syncing, calls: faults.calls)
+      hasher = OwnFileHasher(hashing: hashing, syncing: syncing, calls: faults.calls) { [ahead] in
+        let now = SyncMoment.now()
+        let (wall, boot) = ahead.values.withLock { $0 }
+        return SyncMoment(wall: now.wall + wall.inNanoseconds, boot: now.boot + boot.inNanoseconds)
+      }
     }
+
+    /// So long after the files were written.
+    func pass(_ duration: Duration) { ahead.values.withLock { $0 = (duration, duration) } }
 
     func hash(_ names: [String]) async throws -> [Result<HashedFile, DiskError>] {
       try await hasher.hash(root: scratch.root, paths: names.map { Array($0.utf8) }) { true }
@@ -131,6 +145,63 @@ import Testing
       for await isDurable in tasks { #expect(isDurable) }
     }
     #expect(syncs.count == 2)
+    try await desk.close()
+  }
+
+  /// A scan of files that have long been on the disk syncs it once.
+  @Test func whatHasNotChangedSinceASyncNeedsNoOther() async throws {
+    let desk = try Desk(files: Self.names)
+    try #require(FilesystemFacts.traits(of: Directory(root: desk.scratch.root).file).tellsChanges)
+    let (first, second) = (Array(Self.names.prefix(20)), Array(Self.names.suffix(20)))
+    _ = try await desk.hash(first)
+    _ = try await desk.hash(first)
+    #expect(desk.count("syncfs") == 2, "too young for the clocks to tell")
+    desk.pass(.seconds(60))
+    #expect(try await desk.hash(first).allSatisfy { try $0.get().isDurable })
+    #expect(try await desk.hash(second).allSatisfy { try $0.get().isDurable })
+    #expect(desk.count("syncfs") == 3, "neither had changed since it began")
+    #expect(desk.count("writeOut") == 80, "each is asked for its own write errors all the same")
+    // The clock was set: times of change tell nothing.
+    desk.ahead.values.withLock { $0.wall += .seconds(3_600) }
+    #expect(try await desk.hash(second).allSatisfy { try $0.get().isDurable })
+    #expect(desk.count("syncfs") == 4)
+    try await desk.close()
+  }
+
+  @Test func aSyncThatFailedCoversNothing() async throws {
+    let desk = try Desk(files: Self.names)
+    desk.pass(.seconds(60))
+    let syncs = Counter()
+    desk.faults.fail { call, _ in call == "syncfs" && syncs.next() == 1 ? EIO : nil }
+    for _ in 1...3 { _ = try await desk.hash(Self.names) }
+    #expect(syncs.count == 2, "the one that failed, and one more")
+    try await desk.close()
+  }
+
+  /// Whoever has not changed since a running sync began waits for that one, and for how it ends.
+  @Test(arguments: [true, false]) func theUnchangedJoinTheRunningSync(isWell: Bool) async throws {
+    let desk = try Desk(files: ["a"])
+    let (gate, syncs) = (Gate(), Counter())
+    desk.faults.fail { call, _ in
+      if call == "syncfs", syncs.next() == 1 {
+        gate.wait()
+        return isWell ? nil : EIO
+      }
+      return nil
+    }
+    let groups = GroupSync(pool: desk.syncing, calls: desk.faults.calls)
+    let file = try Directory(root: desk.scratch.root).file
+    let old = SyncMoment.now().wall - 10_000_000_000
+    await withTaskGroup(of: Bool.self) { tasks in
+      tasks.addTask { await groups.sync(1, through: file) }
+      await eventuallyTrue { syncs.count == 1 }
+      for _ in 0..<3 { tasks.addTask { await groups.sync(1, through: file, changed: old) } }
+      await eventuallyTrue { groups.joined(1) == 3 }
+      gate.open()
+      for await isDurable in tasks { #expect(isDurable == isWell) }
+    }
+    #expect(syncs.count == 1)
+    #expect(groups.covers(1, changed: old) == isWell)
     try await desk.close()
   }
 
