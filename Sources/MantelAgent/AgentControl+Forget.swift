@@ -35,23 +35,31 @@ extension AgentControl {
       let chosen = try query.undo ? forgotten(query.pattern, names) : own(query.pattern, names)
       guard !chosen.ids.isEmpty else { throw Self.nothingMatches(query, names.name(key.machine)) }
       let contents = Array(chosen.contents.keys)
+      if let shown = query.shown, shown != chosen.ids.count {
+        throw Self.changed("other photos match \(query.pattern) than a moment ago")
+      }
+      let (asksOthers, unfound) = try await engine.ask { replicator in
+        (
+          try !query.undo && replicator.asksOthers(dropping: contents),
+          query.undo ? try replicator.unfound(among: contents) : []
+        )
+      }
       if !query.dryRun {
         try await carryOut(chosen.ids, isUndo: query.undo)
         // Other libraries that name the bytes are their owners' to decide about.
         try await engine.perform(.askToForget(contents, isWithdrawn: query.undo))
       }
       let leaving = query.dryRun ? Set(chosen.ids) : []
-      let (kept, asksOthers) = try await engine.ask { replicator in
-        (
-          query.undo ? [] : try replicator.keepers(of: contents, leaving: leaving),
-          !query.undo && replicator.asksOthers(dropping: contents.count)
-        )
+      let kept = try await engine.ask { replicator in
+        query.undo ? [] : try replicator.keepers(of: contents, leaving: leaving)
       }
       return ForgetAnswer(
         pattern: query.pattern, undo: query.undo, dryRun: query.dryRun, live: chosen.live,
         retired: chosen.retired,
         contents: FileCount(files: contents.count, bytes: chosen.contents.values.reduce(0, +)),
-        examples: chosen.examples, kept: kept.map { answer($0, names) }, asksOthers: asksOthers)
+        examples: chosen.examples, kept: kept.map { answer($0, names) }, asksOthers: asksOthers,
+        unfound: FileCount(
+          files: unfound.count, bytes: unfound.reduce(0) { $0 + (chosen.contents[$1] ?? 0) }))
     }
   }
 
@@ -71,14 +79,35 @@ extension AgentControl {
     }
   }
 
-  func acceptDrops(machine name: String) async throws(ControlError) -> AcceptAnswer {
+  func drops() async throws(ControlError) -> [DropsAnswer] {
     try await answering {
       let names = try await Names(engine)
-      let machine = try names.machine(name)
-      let held = try catalog.heldDrops()[machine]?.files ?? 0
-      try await engine.perform(.dropsConfirmed(machine))
-      return AcceptAnswer(name: names.name(machine), accepted: held)
+      return try await engine.ask { try $0.undecidedDrops() }.sorted { $0.key < $1.key }.map {
+        machine, drops in
+        DropsAnswer(
+          machine: names.name(machine), id: machine.hex,
+          copies: FileCount(files: drops.files, bytes: drops.bytes))
+      }
     }
+  }
+
+  func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer {
+    try await answering {
+      let names = try await Names(engine)
+      // One that this machine knows by its library alone has no name.
+      let machine = try MachineID(hex: decision.machine) ?? names.machine(decision.machine)
+      let waiting = try await engine.ask { try $0.undecidedDrops()[machine]?.files ?? 0 }
+      if let shown = decision.shown, shown != waiting {
+        throw Self.changed("\(names.name(machine)) dropped other photos since")
+      }
+      try await engine.perform(decision.accept ? .dropsConfirmed(machine) : .dropsRefused(machine))
+      return AcceptAnswer(name: names.name(machine), accepted: waiting)
+    }
+  }
+
+  /// What was consented to is not what would be done.
+  static func changed(_ what: String) -> ControlError {
+    ControlError(code: .conflict, message: "\(what): nothing was done; look again")
   }
 
   // MARK: What a pattern chooses
@@ -169,6 +198,12 @@ extension AgentControl {
       daysLeft: Int(days))
   }
 
+  private static func absence(_ kept: KeptBytes) -> String {
+    let days = kept.silent.map { $0.inSeconds / 86_400 } ?? 0
+    return days < 2
+      ? "which is not connected" : "which is not connected, and last said something \(Int(days)) days ago"
+  }
+
   private func answer(_ kept: KeptBytes, _ names: Names) -> KeptAnswer {
     let name = names.name(kept.machine)
     let (reason, message) =
@@ -180,12 +215,17 @@ extension AgentControl {
       case .trash:
         ("trash", "on \(name): in its trash for 30 days of running, or held there until its user confirms")
       case .away:
-        ("away", "on \(name), which is not connected: it knew, and keeps them in its trash for 30 days")
+        (
+          "away",
+          "on \(name), \(Self.absence(kept)): it knew, and keeps them in its trash for 30 days in which it runs"
+        )
       case .unaware:
         (
           "unaware",
-          "on \(name), which is not connected: it keeps them until it hears of it, and 30 days more"
+          "on \(name), \(Self.absence(kept)): it keeps them until it hears of it, and for 30 days more in which it runs"
         )
+      case .removed:
+        ("removed", "on \(name), which was removed with its copies: nobody can make it forget them")
       }
     return KeptAnswer(machine: name, reason: reason, files: kept.files, message: message)
   }

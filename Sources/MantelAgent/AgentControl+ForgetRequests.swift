@@ -22,7 +22,8 @@ extension AgentControl {
             }
           }
           return ForgetRequestAnswer(
-            machine: names.name(request.requester), photos: photos, examples: examples)
+            machine: names.name(request.requester), id: request.requester.hex, photos: photos,
+            examples: examples)
         }
       }
     }
@@ -32,14 +33,18 @@ extension AgentControl {
     try await answering {
       let names = try await Names(engine)
       let requester = try names.machine(decision.machine)
-      let ids = try await engine.ask { replicator in
+      let (ids, numbers) = try await engine.ask { replicator in
         let asked = try replicator.openForgetRequests().filter { $0.requester == requester }
-        return try asked.flatMap(\.contents).flatMap { try replicator.ownEntries(of: $0).map(\.id) }
+        let ids = try asked.flatMap(\.contents).flatMap { try replicator.ownEntries(of: $0).map(\.id) }
+        return (ids, asked.flatMap(\.numbers))
+      }
+      if let shown = decision.shown, shown != ids.count {
+        throw Self.changed("\(names.name(requester)) asks for other photos by now")
       }
       if decision.grant, !ids.isEmpty { try await carryOut(ids, isUndo: false) }
       // After the heads: a crash in between asks again.
       try await engine.ask {
-        try $0.decideForgetRequests(of: requester, decision.grant ? .granted : .declined)
+        try $0.decideForgetRequests(of: requester, numbers, decision.grant ? .granted : .declined)
       }
       return AcceptAnswer(name: names.name(requester), accepted: decision.grant ? ids.count : 0)
     }
@@ -47,8 +52,12 @@ extension AgentControl {
 
   /// A sentence for each machine that asks.
   func requestNotices() async throws -> [String] {
-    try await forgetRequests().map { request in
-      "\(request.machine) asks to forget \(request.photos.files) of this machine's photos too: "
+    // By contents: whoever asks must not make each status walk through its photos.
+    let asked = try await engine.ask { try $0.openForgetRequests() }
+    guard !asked.isEmpty else { return [] }
+    let names = try await Names(engine)
+    return asked.map { request in
+      "\(names.name(request.requester)) asks to forget \(request.contents.count) of this machine's photos too: "
         + "`mantel forget --requests`"
     }
   }

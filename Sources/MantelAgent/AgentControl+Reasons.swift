@@ -30,9 +30,9 @@ extension AgentControl {
     ReasonAnswer(
       code: "heldDrops",
       message:
-        "\(machine) forgot unusually many photos at once: \(files) copies stay here until you confirm. "
-        + "`mantel forget --accept \(machine)` lets them go (to the trash, for 30 days); "
-        + "`mantel forget --undo` on \(machine) takes it back",
+        "\(machine) forgot, or let expire, unusually many photos at once, or was removed after it did so: \(files) copies "
+        + "stay here until you decide. `mantel forget --accept \(machine)` lets them go (to the trash, for 30 days), "
+        + "`mantel forget --refuse \(machine)` keeps them; `mantel forget --undo` on \(machine) takes it back",
       machine: machine, files: files, bytes: bytes)
   }
 
@@ -40,7 +40,7 @@ extension AgentControl {
     ReasonAnswer(
       code: "lost",
       message:
-        "\(files) deleted or replaced photos of this machine are on no machine any more, and none has had them for a week: "
+        "\(files) deleted or replaced photos of this machine are on no machine that was seen within 30 days, and none has had them for a week: "
         + "`mantel ls --retired` lists them as unheld, `mantel verify --acknowledge` ends this; a machine that turns up with "
         + "them brings them back", files: files)
   }

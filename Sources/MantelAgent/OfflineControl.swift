@@ -178,7 +178,10 @@ package struct OfflineControl: ControlService {
   package func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer {
     throw .notRunning
   }
-  package func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer { throw .notRunning }
+  package func drops() async throws(ControlError) -> [DropsAnswer] { throw .notRunning }
+  package func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer {
+    throw .notRunning
+  }
   package func acknowledgeBadFiles() async throws(ControlError) { throw .notRunning }
 
   // MARK: Errors

@@ -93,7 +93,8 @@ extension Catalog {
         """
         SELECT \(EntryCoding.columns)
         FROM machine m CROSS JOIN library l ON l.machine = m.ref
-          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+          -- A path has few versions; a content may have ten thousands of paths.
+          CROSS JOIN entry e INDEXED BY entry_by_path ON e.library = l.machine
         WHERE m.id = ?1 AND e.content = ?2 AND e.state <= 2 AND e.folder = ?3 AND e.path = ?4
           AND \(EntryCoding.isInstalled)
         ORDER BY e.id

@@ -112,9 +112,12 @@ extension Catalog {
 
 extension Catalog {
   /// By requester and number.
-  package func forgetRequests() throws(StoreError) -> [StoredForgetRequest] {
+  package func forgetRequests(of requester: MachineID?) throws(StoreError) -> [StoredForgetRequest] {
     let stored = try read { db in
-      try db.all("SELECT decision, bytes FROM forget_request ORDER BY requester") { row in
+      try db.all(
+        "SELECT decision, bytes FROM forget_request WHERE requester = ?1 OR ?1 IS NULL",
+        [.digest(requester?.digest)]
+      ) { row in
         guard let decision = StoredForgetRequest.Decision(rawValue: Int(try row.integer(0))) else {
           throw StoreError.damaged("a decision")
         }
@@ -129,12 +132,28 @@ extension Catalog {
     }
   }
 
-  /// Keeps a request, undecided. One with a known number changes nothing.
-  package func addForgetRequest(_ request: Signed<ForgetRequest>) throws(StoreError) {
-    try write { db in
+  package func addForgetRequest(_ request: Signed<ForgetRequest>, keeping limit: Int) throws(StoreError)
+    -> Bool
+  {
+    let requester: SQLValue = .id(request.record.requester)
+    let number = Int64(bitPattern: request.record.number)
+    return try write { db in
+      guard
+        try !db.exists(
+          "SELECT 1 FROM forget_request WHERE requester = ? AND number = ?", [requester, .int(number)])
+      else { return false }
+      let kept = try db.row(
+        "SELECT count(*), coalesce(min(number), 0) FROM forget_request WHERE requester = ?", [requester])
+      if let kept, try kept.integer(0) >= limit {
+        let lowest = try kept.integer(1)
+        guard number > lowest else { return false }
+        try db.run(
+          "DELETE FROM forget_request WHERE requester = ? AND number = ?", [requester, .int(lowest)])
+      }
       try db.run(
-        "INSERT INTO forget_request (requester, number, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [.id(request.record.requester), .bits(request.record.number), .bytes(request.bytes)])
+        "INSERT INTO forget_request (requester, number, bytes) VALUES (?, ?, ?)",
+        [requester, .int(number), .bytes(request.bytes)])
+      return true
     }
   }
 

@@ -100,11 +100,13 @@ extension Catalog {
     }.filter { $0.status == .skipped(.forgotten) }
   }
 
-  package func forgottenContents(limit: Int) throws(StoreError) -> [ContentID] {
+  package func forgottenContents(since: AgentTime?, limit: Int) throws(StoreError) -> [ContentID] {
     try read { db in
       try db.all(
-        "SELECT content FROM forgotten GROUP BY content ORDER BY max(forgotten) DESC, content LIMIT ?",
-        [.int(limit)]
+        """
+        SELECT content FROM forgotten WHERE forgotten >= ?
+        GROUP BY content ORDER BY max(forgotten) DESC, content LIMIT ?
+        """, [.int(since?.nanoseconds ?? 0), .int(limit)]
       ) { try $0.id(0) }
     }
   }
@@ -139,11 +141,20 @@ extension Catalog {
         SELECT m.id, min(e.state)
         FROM library l CROSS JOIN machine m ON m.ref = l.machine
           CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
-        WHERE l.machine <> ? AND e.content = ? AND \(EntryCoding.isInstalled)
+        WHERE (l.machine <> ? OR e.state = 1) AND e.content = ? AND \(EntryCoding.isInstalled)
         GROUP BY m.id ORDER BY m.id
         """, [.int(ownRef), .id(content)]
       ) { (library: try $0.id(0) as MachineID, state: try $0.integer(1)) }
+      guard try !db.exists("SELECT 1 FROM kept_drop WHERE content = ?", [.id(content)]) else { return [] }
       return found.contains { $0.state <= 2 } ? [] : found.map(\.library)
+    }
+  }
+
+  package func takenOverContents() throws(StoreError) -> [ContentID] {
+    try read { db in
+      try db.all("SELECT DISTINCT content FROM replica_file WHERE library = ?", [.int(ownRef)]) {
+        try $0.id(0)
+      }
     }
   }
 
@@ -153,6 +164,10 @@ extension Catalog {
 
   package func heldDrops() throws(StoreError) -> [MachineID: DroppedFiles] {
     try dropped("r.mark = 0")
+  }
+
+  package func unconfirmedTrash() throws(StoreError) -> [MachineID: DroppedFiles] {
+    try dropped("r.mark = 2")
   }
 
   private func dropped(_ condition: String) throws(StoreError) -> [MachineID: DroppedFiles] {
@@ -177,31 +192,38 @@ extension Catalog {
     try read { db in
       try db.row(
         """
-        SELECT count(*) FROM replica_file r INDEXED BY replica_file_marked
+        SELECT count(DISTINCT r.content) FROM replica_file r INDEXED BY replica_file_marked
         WHERE r.mark = 2 AND r.library = (SELECT ref FROM machine WHERE id = ?) AND r.trashed > ?
         """, [.id(library), .int(since.nanoseconds)]
       ).map { Int(try $0.integer(0)) } ?? 0
     }
   }
 
-  package func trashed(until: AgentTime, limit: Int) throws(StoreError) -> [ContentID] {
+  package func trashed(
+    until: AgentTime, after: (since: AgentTime, content: ContentID)?, limit: Int
+  ) throws(StoreError) -> [(since: AgentTime, content: ContentID)] {
     try read { db in
       try db.all(
         """
-        SELECT content FROM replica_file INDEXED BY replica_file_trashed
-        WHERE trashed IS NOT NULL AND trashed <= ? ORDER BY trashed, content LIMIT ?
-        """, [.int(until.nanoseconds), .int(limit)]
-      ) { try $0.id(0) }
+        SELECT trashed, content FROM replica_file INDEXED BY replica_file_trashed
+        WHERE trashed IS NOT NULL AND trashed <= ?1 AND (trashed, content) > (?2, coalesce(?3, x''))
+        ORDER BY trashed, content LIMIT ?4
+        """,
+        [
+          .int(until.nanoseconds), .int(after?.since.nanoseconds ?? -1), .bytes(after?.content.bytes ?? []),
+          .int(limit),
+        ]
+      ) { (AgentTime(nanoseconds: try $0.integer(0)), try $0.id(1)) }
     }
   }
 
-  package func oldestTrashed() throws(StoreError) -> AgentTime? {
+  package func oldestTrashed(after: AgentTime?) throws(StoreError) -> AgentTime? {
     try read { db in
       try db.row(
         """
         SELECT trashed FROM replica_file INDEXED BY replica_file_trashed
-        WHERE trashed IS NOT NULL ORDER BY trashed LIMIT 1
-        """
+        WHERE trashed IS NOT NULL AND trashed > ? ORDER BY trashed LIMIT 1
+        """, [.int(after?.nanoseconds ?? -1)]
       ).map { AgentTime(nanoseconds: try $0.integer(0)) }
     }
   }
@@ -218,7 +240,24 @@ extension Catalog {
             CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = r.library AND e.content = r.content
           WHERE r.mark = 0 AND r.library = ? AND e.state = 3 AND \(EntryCoding.isInstalled))
         """, [.int(ref)])
+      try db.run("UPDATE replica_file SET mark = 3 WHERE mark = 2 AND library = ?", [.int(ref)])
       try db.run("UPDATE replica_file SET mark = 1 WHERE mark = 0 AND library = ?", [.int(ref)])
+      return db.changesCount
+    }
+  }
+
+  package func refuseDrops(of library: MachineID) throws(StoreError) -> Int {
+    try write { db in
+      guard let ref = try Self.ref(of: library, db) else { return 0 }
+      try db.run(
+        """
+        INSERT INTO kept_drop (content)
+        SELECT DISTINCT content FROM replica_file INDEXED BY replica_file_marked
+        WHERE mark IN (0, 2) AND library = ? ON CONFLICT DO NOTHING
+        """, [.int(ref)])
+      try db.run(
+        "UPDATE replica_file SET mark = NULL, trashed = NULL WHERE mark IN (0, 2) AND library = ?",
+        [.int(ref)])
       return db.changesCount
     }
   }

@@ -12,20 +12,22 @@ extension Catalog {
         after.map { [.folder($0.folder), .bytes($0.path)] } ?? [.null, .null]
       return try db.all(
         """
-        SELECT \(EntryCoding.columns), t.noted
+        SELECT \(EntryCoding.columns), t.noted, e.since, f.content IS e.content
         FROM library l CROSS JOIN entry e INDEXED BY entry_by_path ON e.library = l.machine
           LEFT JOIN retirement t ON t.entry = e.id
+          LEFT JOIN first_version f ON f.folder = e.folder AND f.path = e.path
         WHERE l.machine = ?1 AND (e.folder, e.path) > (coalesce(?2, x''), coalesce(?3, x''))
           AND e.state = 1 AND e.reason = \(EntryState.RetireReason.replaced.rawValue)
           AND e.kind IN (\(codes)) AND \(EntryCoding.isInstalled)
-        ORDER BY e.folder, e.path, e.state_time LIMIT ?4
+        ORDER BY e.folder, e.path, e.since, e.state_time LIMIT ?4
         """, [.int(ownRef)] + start + [.int(limit)]
       ) { row in
         let (id, entry) = try row.entry()
         let noted = EntryCoding.columnCount
         return RetiredEntry(
           id: id, entry: entry,
-          noted: row.isNull(noted) ? nil : AgentTime(nanoseconds: try row.integer(noted)))
+          noted: row.isNull(noted) ? nil : AgentTime(nanoseconds: try row.integer(noted)),
+          since: try row.integer(noted + 1), isFirst: try row.flag(noted + 2))
       }
     }
   }
@@ -36,6 +38,23 @@ extension Catalog {
         try db.run(
           "INSERT INTO retirement (entry, noted) VALUES (?, ?) ON CONFLICT DO NOTHING",
           [.id(id), .int(time.nanoseconds)])
+      }
+    }
+  }
+
+  package func noteFirstVersions(ofPathsOf ids: [EntryID]) throws(StoreError) {
+    try write { db in
+      for id in ids {
+        try db.run(
+          """
+          INSERT INTO first_version (folder, path, content)
+          SELECT e.folder, e.path, e.content
+          FROM (SELECT folder, path FROM entry WHERE library = ?1 AND id = ?2 LIMIT 1) p
+            CROSS JOIN entry e INDEXED BY entry_by_path
+            ON e.library = ?1 AND e.folder = p.folder AND e.path = p.path
+          WHERE e.state <= 1 ORDER BY e.since, e.state DESC, e.state_time LIMIT 1
+          ON CONFLICT DO NOTHING
+          """, [.int(ownRef), .id(id)])
       }
     }
   }

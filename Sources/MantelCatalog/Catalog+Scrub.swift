@@ -176,6 +176,17 @@ extension Catalog {
     }
   }
 
+  package func endReports(of contents: [ContentID], at time: WallTime) throws(StoreError) {
+    guard !contents.isEmpty else { return }
+    try write { db in
+      for content in contents {
+        try db.run(
+          "UPDATE bad_file SET healed = ?, is_acknowledged = 1 WHERE content = ? AND healed IS NULL",
+          [.int(time.nanoseconds), .id(content)])
+      }
+    }
+  }
+
   package func badFiles(after: Int64?, limit: Int) throws(StoreError) -> [(number: Int64, file: BadFile)] {
     try badFiles(where: "TRUE", after, limit)
   }

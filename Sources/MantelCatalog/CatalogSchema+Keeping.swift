@@ -44,4 +44,21 @@ extension CatalogSchema {
       content BLOB NOT NULL PRIMARY KEY CHECK (length(content) = 32)
     ) STRICT, WITHOUT ROWID;
     """
+
+  /// Contents that other libraries dropped, and that the user of this machine keeps all the same.
+  static let keptDrops = """
+    CREATE TABLE kept_drop (
+      content BLOB NOT NULL PRIMARY KEY CHECK (length(content) = 32)
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// What each path of the own library had first, where later versions may expire.
+  static let firstVersions = """
+    CREATE TABLE first_version (
+      folder BLOB NOT NULL CHECK (length(folder) = 16),
+      path BLOB NOT NULL CHECK (length(path) > 0),
+      content BLOB NOT NULL CHECK (length(content) = 32),
+      PRIMARY KEY (folder, path)
+    ) STRICT, WITHOUT ROWID;
+    """
 }

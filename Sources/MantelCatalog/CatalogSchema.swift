@@ -28,6 +28,8 @@ enum CatalogSchema {
     migrator.registerMigration("2 scrub") { try $0.execute(sql: scrub) }
     migrator.registerMigration("3 keeping") { try $0.execute(sql: keeping) }
     migrator.registerMigration("4 expired") { try $0.execute(sql: expired) }
+    migrator.registerMigration("4 first versions") { try $0.execute(sql: firstVersions) }
+    migrator.registerMigration("4 kept drops") { try $0.execute(sql: keptDrops) }
     return migrator
   }
 

@@ -152,8 +152,12 @@ package struct ControlClient: ControlService {
     try await answer(.POST, ["forget", "requests"], body: decision)
   }
 
-  package func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer {
-    try await answer(.POST, ["drops", machine, "accept"])
+  package func drops() async throws(ControlError) -> [DropsAnswer] {
+    try await answer(.GET, ["drops"])
+  }
+
+  package func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer {
+    try await answer(.POST, ["drops"], body: decision)
   }
 
   package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {

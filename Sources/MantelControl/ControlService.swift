@@ -57,8 +57,10 @@ package protocol ControlService: Sendable {
   /// What other machines' users ask this one's to forget.
   func forgetRequests() async throws(ControlError) -> [ForgetRequestAnswer]
   func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer
-  /// Lets go of what another machine dropped beyond what goes without a question.
-  func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer
+  /// What other machines dropped and waits for a decision here.
+  func drops() async throws(ControlError) -> [DropsAnswer]
+  /// Lets go of it, or keeps it for good.
+  func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer
   /// `status` says nothing more of files that were bad and are healed, nor of photos that are lost.
   func acknowledgeBadFiles() async throws(ControlError)
 }

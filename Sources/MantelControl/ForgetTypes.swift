@@ -6,11 +6,14 @@ package struct ForgetQuery: Codable, Hashable, Sendable {
   package var undo: Bool
   /// Only tell what it would be.
   package var dryRun: Bool
+  /// Photos that were shown to whoever consented: nothing is done when others match by now. Nil: nobody was asked.
+  package var shown: Int?
 
-  package init(pattern: String, undo: Bool, dryRun: Bool) {
+  package init(pattern: String, undo: Bool, dryRun: Bool, shown: Int? = nil) {
     self.pattern = pattern
     self.undo = undo
     self.dryRun = dryRun
+    self.shown = shown
   }
 }
 
@@ -28,13 +31,17 @@ package struct ForgetAnswer: Codable, Hashable, Sendable {
   package var examples: [PathText]
   /// Where bytes are that were forgotten, and why; of a dry run: where they are now.
   package var kept: [KeptAnswer]
-  /// So many go at once that other machines will ask their users first.
+  /// So many go at once, or went this month, that other machines will ask their users first.
   package var asksOthers: Bool
+  /// What is taken back and on no machine, as far as this one knows.
+  package var unfound: FileCount
 
   package init(
     pattern: String, undo: Bool, dryRun: Bool, live: Int, retired: Int, contents: FileCount,
-    examples: [PathText], kept: [KeptAnswer], asksOthers: Bool
+    examples: [PathText], kept: [KeptAnswer], asksOthers: Bool,
+    unfound: FileCount = FileCount(files: 0, bytes: 0)
   ) {
+    self.unfound = unfound
     self.pattern = pattern
     self.undo = undo
     self.dryRun = dryRun
@@ -50,7 +57,7 @@ package struct ForgetAnswer: Codable, Hashable, Sendable {
 /// Forgotten bytes that a machine still has.
 package struct KeptAnswer: Codable, Hashable, Sendable {
   package var machine: String
-  /// `ownLibrary`, `otherLibrary`, `trash`, `away`, `unaware`.
+  /// `ownLibrary`, `otherLibrary`, `trash`, `away`, `unaware`, `removed`.
   package var reason: String
   package var files: Int
   /// A sentence for people.
@@ -67,13 +74,16 @@ package struct KeptAnswer: Codable, Hashable, Sendable {
 /// What a machine asks to be forgotten of this machine's library: an item of `GET /v1/forget/requests`.
 package struct ForgetRequestAnswer: Codable, Hashable, Sendable {
   package var machine: String
+  /// The machine's id.
+  package var id: String
   /// Photos of this machine that have the bytes, and their bytes.
   package var photos: FileCount
   /// The first of them, as machine/folder/path.
   package var examples: [PathText]
 
-  package init(machine: String, photos: FileCount, examples: [PathText]) {
+  package init(machine: String, id: String, photos: FileCount, examples: [PathText]) {
     self.machine = machine
+    self.id = id
     self.photos = photos
     self.examples = examples
   }
@@ -85,10 +95,43 @@ package struct ForgetDecision: Codable, Hashable, Sendable {
   package var machine: String
   /// Forget what it asks for; else it is not asked about again.
   package var grant: Bool
+  /// Photos that were shown to whoever consented: nothing is done when others are asked for by now. Nil: nobody was asked.
+  package var shown: Int?
 
-  package init(machine: String, grant: Bool) {
+  package init(machine: String, grant: Bool, shown: Int? = nil) {
     self.machine = machine
     self.grant = grant
+    self.shown = shown
+  }
+}
+
+/// Copies here that another machine dropped and that wait for a decision: an item of `GET /v1/drops`.
+package struct DropsAnswer: Codable, Hashable, Sendable {
+  package var machine: String
+  /// The machine's id.
+  package var id: String
+  package var copies: FileCount
+
+  package init(machine: String, id: String, copies: FileCount) {
+    self.machine = machine
+    self.id = id
+    self.copies = copies
+  }
+}
+
+/// `POST /v1/drops`
+package struct DropDecision: Codable, Hashable, Sendable {
+  /// The machine that dropped them: its name, or its id.
+  package var machine: String
+  /// Let the copies go; else they stay for good.
+  package var accept: Bool
+  /// Copies that were shown to whoever consented: nothing is done when others wait by now. Nil: nobody was asked.
+  package var shown: Int?
+
+  package init(machine: String, accept: Bool, shown: Int?) {
+    self.machine = machine
+    self.accept = accept
+    self.shown = shown
   }
 }
 

@@ -57,6 +57,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case recordNumber
   case attestationNumber
   case agentDay
+  /// Ids of the machines that ever attested copies of the own library.
+  case onceFull
   case listeningPort
   case discoveryKey
   case replicaRoot

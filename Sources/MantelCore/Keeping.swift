@@ -4,7 +4,7 @@ package enum DropMark: Hashable, Sendable {
   case held
   /// Confirmed here, and on its way to the trash.
   case confirmed
-  /// In the replica's trash since then. What was confirmed does not count against the drops that need no question.
+  /// In the replica's trash since then. What was confirmed, or is a second copy of what stays, does not count against the drops that need no question.
   case trashed(since: AgentTime, isConfirmed: Bool)
 
   package var isInTrash: Bool { since != nil }
@@ -12,6 +12,11 @@ package enum DropMark: Hashable, Sendable {
   /// When the file came into the trash.
   package var since: AgentTime? {
     if case .trashed(let since, _) = self { since } else { nil }
+  }
+
+  /// In the trash, and counted against the drops that need no question.
+  package var isCountedDrop: Bool {
+    if case .trashed(_, let isConfirmed) = self { !isConfirmed } else { false }
   }
 
   /// Whether the file came into the trash at that moment or before it.
@@ -71,11 +76,17 @@ package struct RetiredEntry: Hashable, Sendable {
   package var entry: Entry
   /// Nil: nobody has noted it yet.
   package var noted: AgentTime?
+  /// The install generation with which it was retired: the order of versions, whatever a wall clock said.
+  package var since: Int64
+  /// Its content is the first that was noted of its path.
+  package var isFirst: Bool
 
-  package init(id: EntryID, entry: Entry, noted: AgentTime?) {
+  package init(id: EntryID, entry: Entry, noted: AgentTime?, since: Int64 = 0, isFirst: Bool = false) {
     self.id = id
     self.entry = entry
     self.noted = noted
+    self.since = since
+    self.isFirst = isFirst
   }
 }
 
@@ -106,19 +117,21 @@ package protocol KeepingStore: AnyObject {
   func forgotten(of content: ContentID) throws(StoreError) -> [ForgottenEntry]
   /// Own files of a content that are `skipped: forgotten`, by folder and path.
   func forgottenFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
-  /// Contents of forgotten entries, each once, the last ones first.
-  func forgottenContents(limit: Int) throws(StoreError) -> [ContentID]
+  /// Contents of entries that were forgotten since a moment (nil: ever), each once, the last ones first.
+  func forgottenContents(since: AgentTime?, limit: Int) throws(StoreError) -> [ContentID]
   /// Dropped entries of one library that name a content.
   func droppedEntries(_ library: MachineID, of content: ContentID) throws(StoreError) -> [InstalledEntry]
 
   // MARK: Retention
 
-  /// Replaced entries of the own library, of these kinds, by folder, path and the time at which they were replaced;
+  /// Replaced entries of the own library, of these kinds, by folder, path and the head with which they were replaced;
   /// all of a path together. `after`: the folder and path that an earlier page ended with.
   func replacedEntries(kinds: Set<EntryKind>, after: EntryKey?, limit: Int) throws(StoreError)
     -> [RetiredEntry]
   /// Known ids keep their time.
   func noteRetired(_ ids: [EntryID], at time: AgentTime) throws(StoreError)
+  /// Remembers of each of their paths which content it had first, as far as the history goes; what is known stays.
+  func noteFirstVersions(ofPathsOf ids: [EntryID]) throws(StoreError)
   /// Entries that expired on that agent day or after it.
   func expired(since day: Int64) throws(StoreError) -> Int
   /// Entries of these contents expire on that agent day.
@@ -142,28 +155,40 @@ package protocol KeepingStore: AnyObject {
 
   // MARK: Requests
 
-  /// By requester and number.
-  func forgetRequests() throws(StoreError) -> [StoredForgetRequest]
-  /// Keeps a request, undecided. One with a known number changes nothing.
-  func addForgetRequest(_ request: Signed<ForgetRequest>) throws(StoreError)
+  /// Of one machine, or of all; by requester and number.
+  func forgetRequests(of requester: MachineID?) throws(StoreError) -> [StoredForgetRequest]
+  /// Keeps a request, undecided, and the newest `limit` of its requester. One with a known number, or with a lower one than
+  /// all of so many, changes nothing. Returns whether it was kept.
+  func addForgetRequest(_ request: Signed<ForgetRequest>, keeping limit: Int) throws(StoreError) -> Bool
   func decideForgetRequest(_ requester: MachineID, number: UInt64, _ decision: StoredForgetRequest.Decision)
     throws(StoreError)
 
   // MARK: The replica
 
   /// Other libraries that dropped a content which none of them names any more, closed ones and unheld entries included;
-  /// empty while one does. What the own library names lies in its folders.
+  /// empty while one does, while the own library keeps it as deleted or replaced (what it has live lies in its folders),
+  /// and when the user of this machine refused to let it go.
   func droppers(of content: ContentID) throws(StoreError) -> [MachineID]
+  /// Contents of replica files that were taken over from a directory: nobody knows yet whose they are.
+  func takenOverContents() throws(StoreError) -> [ContentID]
   /// What lies in the trash, by the library that dropped it.
   func trash() throws(StoreError) -> [MachineID: DroppedFiles]
   /// What waits for a confirmation, by the library that dropped it.
   func heldDrops() throws(StoreError) -> [MachineID: DroppedFiles]
   /// Contents of a library in the trash that nobody confirmed, since a moment.
   func unconfirmedDrops(of library: MachineID, since: AgentTime) throws(StoreError) -> Int
-  /// Contents that came into the trash at that moment or before it, the first of them first.
-  func trashed(until: AgentTime, limit: Int) throws(StoreError) -> [ContentID]
-  /// When the file that lies in the trash for longest came there.
-  func oldestTrashed() throws(StoreError) -> AgentTime?
-  /// Held files of a library become confirmed, and their contents unfiled. Returns how many files they are.
+  /// Files that came into the trash at that moment or before it, the first of them first; `after`: where an earlier page
+  /// ended.
+  func trashed(until: AgentTime, after: (since: AgentTime, content: ContentID)?, limit: Int)
+    throws(StoreError) -> [(since: AgentTime, content: ContentID)]
+  /// When the first of the files that came into the trash after a moment, or of all, came there.
+  func oldestTrashed(after: AgentTime?) throws(StoreError) -> AgentTime?
+  /// What lies in the trash and nobody confirmed, by the library that dropped it.
+  func unconfirmedTrash() throws(StoreError) -> [MachineID: DroppedFiles]
+  /// Held files of a library become confirmed, and their contents unfiled; what is in the trash is confirmed too. Returns how
+  /// many files were held.
   func confirmDrops(of library: MachineID) throws(StoreError) -> Int
+  /// The bytes of a library's held files, and of those in the trash that nobody confirmed, are kept for good: no drop counts
+  /// for them any more. Returns how many files they are.
+  func refuseDrops(of library: MachineID) throws(StoreError) -> Int
 }

@@ -79,6 +79,8 @@ package protocol ScrubStore: AnyObject {
   /// Nothing bad is in the way at a path any more; `aside` is where it lies now.
   func settleBadFile(at path: [UInt8], aside: [UInt8]?) throws(StoreError)
   func markHealed(_ contents: [ContentID], at time: WallTime) throws(StoreError)
+  /// Nobody wants these contents any more: their reports are over, and nobody is told of a healing.
+  func endReports(of contents: [ContentID], at time: WallTime) throws(StoreError)
   /// Reports in the order in which they were made, after one of an earlier page.
   func badFiles(after: Int64?, limit: Int) throws(StoreError) -> [(number: Int64, file: BadFile)]
   /// Those that are not healed, or still in the way.

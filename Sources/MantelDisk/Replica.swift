@@ -40,7 +40,8 @@ package final class Replica: Sendable {
 
   static let directoryName = Array(".mantel".utf8)
   static let stagingPath = Array(".mantel/staging".utf8)
-  static let trashPath = Array(".mantel/trash".utf8)
+  package static let trashPath = Array(".mantel/trash".utf8)
+  private static let parked = trashPath + Array("/parked/".utf8)
   private static let markerName = Array("marker".utf8)
   /// Descriptors of verified contents that are kept for their fsync; more are synced by syncfs anyway.
   private static let keptFilesLimit = 256
@@ -130,6 +131,13 @@ package final class Replica: Sendable {
     if fromDisk { try directory.openRegular(path).file.dropCache() }
     return try FileReader.hash(
       in: directory, path: path, fsync: false, calls: calls, shouldContinue: shouldContinue)
+  }
+
+  /// Only on its way from one name to another.
+  package static func isParked(_ path: [UInt8]) -> Bool { path.starts(with: parked) }
+
+  package func hasTrash() throws(DiskError) -> Bool {
+    try entries(in: Self.directoryName).contains { $0.path == Self.trashPath && $0.type == .directory }
   }
 
   /// What lies in a directory of the replica (empty path: the root, without Mantel's own): for adopting and checking.

@@ -62,10 +62,13 @@ struct ControlRoutes: Sendable {
     }
     group.get("forget/requests") { _, _ in try await Response.json(service.forgetRequests()) }
     group.post("forget/requests") { request, _ in
-      try await Response.json(service.decide(Self.body(request)))
+      let decision: ForgetDecision = try await Self.body(request)
+      return try await Response.json(service.decide(decision))
     }
-    group.post("drops/:name/accept") { _, context in
-      try await Response.json(service.acceptDrops(machine: Self.name(context)))
+    group.get("drops") { _, _ in try await Response.json(service.drops()) }
+    group.post("drops") { request, _ in
+      let decision: DropDecision = try await Self.body(request)
+      return try await Response.json(service.decide(decision))
     }
     addVerify(to: group)
   }

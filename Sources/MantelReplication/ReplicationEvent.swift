@@ -214,6 +214,8 @@ package enum ReplicationEvent: Sendable {
   // Replica
   /// The user of this machine accepts that a library dropped so much: its held files go to the trash.
   case dropsConfirmed(MachineID)
+  /// The user of this machine keeps what a library dropped and nobody confirmed.
+  case dropsRefused(MachineID)
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)
   /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its

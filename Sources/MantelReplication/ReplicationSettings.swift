@@ -50,6 +50,8 @@ package struct ReplicationSettings: Sendable {
   package var batchFiles = 4_096
   /// How long dropped files stay in the replica's trash, in agent time; also the window of `dropLimit`.
   package var trashLife: Duration = .seconds(30 * 86_400)
+  /// What is over in the trash, and stays for a reason, is looked at again after so long; agent time.
+  package var trashRetry: Duration = .seconds(86_400)
   /// After the start, or a sleep, nothing is deleted or given up for so long: first others may say that they want it.
   package var deletionGrace: Duration = .seconds(60)
   /// What a library may drop within that time before a person on this machine has to confirm.
@@ -67,8 +69,8 @@ package struct ReplicationSettings: Sendable {
   package var absenceMemory: Duration = .seconds(30 * 86_400)
   /// Contents that were given up and are looked for among what others have.
   package var lostContents = 65_536
-  /// Requests of one machine to forget that are kept.
-  package var requestsKept = 64
+  /// Requests of one machine to forget, and withdrawals, that are kept: the newest. One command makes up to 245.
+  package var requestsKept = 256
   /// Forgotten contents of which `status` tells where they still are.
   package var forgottenSample = 10_000
   /// Rows of contents of which nothing is here that are filed in one event.

@@ -81,6 +81,37 @@ extension LabTests {
       }
     }
 
+    /// The catalog is lost, and what lies in the trash is not.
+    @Test func anAdoptedTrashIsTakenBack() async throws {
+      try await LabHousehold.withMachines(["anna", "ben"]) { household in
+        let (anna, ben) = (try household["anna"], try household["ben"])
+        try anna.makePhotos((0..<12).map { 40_000 + $0 }, album: "kept", seed: 1)
+        try anna.makePhotos((0..<3).map { 50_000 + $0 }, album: "gone", seed: 2)
+        try await household.found("anna")
+        try await household.join("ben", through: "anna")
+        try await household.waitUntilSettled()
+        let copies = try FolderImage(ben.copies(of: anna))
+        try await forgetGone(anna)
+        try await eventually(within: .seconds(30), "ben has put three photos into its trash") {
+          try await status(of: ben).trash.map(\.files) == [3]
+        }
+        try await household.stop("ben")
+        try await ben.run(["sh", "-c", "rm .local/state/mantel/catalog.sqlite*"]).succeeded("lost")
+        try await ben.mantel("replica", "adopt", "Mantel").succeeded("adopt")
+        try await household.start("ben")
+        try await household.waitUntilConnected("ben", to: "anna")
+        try await eventually(within: .seconds(60), "ben knows what lies in its trash") {
+          try await status(of: ben).trash.map(\.files) == [3]
+        }
+        try await anna.mantel("forget", "--undo", "anna/Photos/gone/*").succeeded()
+        try await household.waitUntilSettled()
+        try await eventually(within: .seconds(30), "the copies are at their places again") {
+          try copies.differences(from: FolderImage(ben.copies(of: anna))).isEmpty
+            && files(inTrashOf: ben).isEmpty
+        }
+      }
+    }
+
     @Test func tooManyAtOnceStayUntilSomebodyConfirms() async throws {
       try await LabHousehold.withMachines(["anna", "ben"]) { household in
         let (anna, ben) = (try household["anna"], try household["ben"])

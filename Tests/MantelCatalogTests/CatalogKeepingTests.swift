@@ -31,9 +31,10 @@ import Testing
     #expect(try fixture.catalog.forgotten(after: nil, limit: 9) == ordered)
     #expect(try fixture.catalog.forgotten(after: ordered[0].id, limit: 1) == [ordered[1]])
     #expect(try fixture.catalog.forgotten(all[2].id) == all[2])
-    #expect(try fixture.catalog.forgottenContents(limit: 9) == [Fixture.content(1), Fixture.content(2)])
+    #expect(try fixture.catalog.forgottenContents(since: nil, limit: 9) == [1, 2].map(Fixture.content))
     #expect(
       try fixture.catalog.forgotten(of: Fixture.content(1)) == all.prefix(2).sorted { $0.id < $1.id })
+    #expect(try fixture.catalog.forgottenContents(since: time(8), limit: 9) == [Fixture.content(1)])
     try fixture.catalog.removeForgotten([all[0].id, all[2].id])
     #expect(try fixture.catalog.isForgotten(Fixture.content(1)))
     #expect(try !fixture.catalog.isForgotten(Fixture.content(2)))
@@ -63,13 +64,59 @@ import Testing
       try catalog.setClosed(bert, true)
       #expect(try catalog.droppers(of: content).isEmpty)
     }
-    // What is only staged is not known yet, and what the own library names lies in its folders.
+    // What is only staged is not known yet, and what the own library has live lies in its folders.
     try fixture.catalog.stage(bert, Fixture.order(1), Fixture.identified([Fixture.entry("b", 1)]))
     #expect(try fixture.catalog.droppers(of: content) == [anna])
     try fixture.catalog.publish(
       LibraryChange(added: Fixture.identified([Fixture.entry("mine", 1)])),
       head: Fixture.head(Fixture.own, Fixture.order(1)), files: [])
     #expect(try fixture.catalog.droppers(of: content) == [anna])
+    // What it keeps of a deleted photo lies in the replica.
+    let deleted = Fixture.entry("gone", 1, state: .retired(.deleted, at: WallTime(nanoseconds: 1)))
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified([deleted])),
+      head: Fixture.head(Fixture.own, Fixture.order(2)), files: [])
+    #expect(try fixture.catalog.droppers(of: content).isEmpty)
+  }
+
+  @Test(arguments: Home.allCases) func whatIsRefusedIsDroppedByNobody(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let anna = Fixture.anna
+    try fixture.catalog.follow(anna, 1, add: [dropped(1), dropped(2), dropped(3)])
+    try fixture.catalog.commitFiling(
+      put: [
+        marked("a", 1, .held), marked("b", 2, .trashed(since: time(4), isConfirmed: false)),
+        marked("c", 3, .trashed(since: time(4), isConfirmed: true)),
+      ], removed: [], filed: [])
+    #expect(try fixture.catalog.unconfirmedTrash()[anna]?.files == 1)
+    #expect(try fixture.catalog.refuseDrops(of: Fixture.bert) == 0)
+    #expect(try fixture.catalog.refuseDrops(of: anna) == 2)
+    try fixture.reopen()
+    for content in [1, 2].map(Fixture.content) { #expect(try fixture.catalog.droppers(of: content).isEmpty) }
+    #expect(try fixture.catalog.droppers(of: Fixture.content(3)) == [anna])
+    #expect(try fixture.catalog.heldDrops().isEmpty && fixture.catalog.trash()[anna]?.files == 1)
+    #expect(try fixture.catalog.replicaFile(at: Array("b".utf8))?.mark == nil)
+  }
+
+  @Test(arguments: Home.allCases) func theNewestRequestsOfEachMachineAreKept(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let signature = try #require(Signature([UInt8](repeating: 7, count: Signature.byteCount)))
+    func request(_ requester: MachineID, _ number: UInt64) -> Signed<ForgetRequest> {
+      Signed(
+        record: ForgetRequest(
+          requester: requester, number: number, time: WallTime(nanoseconds: 1), isWithdrawn: false,
+          contents: [Fixture.content(1)]), signature: signature)
+    }
+    func add(_ requester: MachineID, _ number: UInt64) throws -> Bool {
+      try fixture.catalog.addForgetRequest(request(requester, number), keeping: 2)
+    }
+    #expect(
+      try add(Fixture.anna, 5) && add(Fixture.anna, 7) && !add(Fixture.anna, 7) && !add(Fixture.anna, 4))
+    #expect(try add(Fixture.anna, 6) && add(Fixture.bert, 1))
+    try fixture.reopen()
+    #expect(
+      try fixture.catalog.forgetRequests(of: Fixture.anna).map(\.request.record.number) == [6, 7])
+    #expect(try fixture.catalog.forgetRequests(of: nil).count == 3)
   }
 
   @Test(arguments: Home.allCases) func marksAreKeptAndCounted(home: Home) throws {
@@ -88,9 +135,14 @@ import Testing
         Fixture.anna: DroppedFiles(files: 3, bytes: 104 + 105 + 106, oldest: time(30))
       ])
     #expect(try fixture.catalog.heldDrops() == [Fixture.anna: DroppedFiles(files: 1, bytes: 102)])
-    #expect(try fixture.catalog.oldestTrashed() == time(30))
-    #expect(try fixture.catalog.trashed(until: time(40), limit: 9) == [5, 4].map(Fixture.content))
-    #expect(try fixture.catalog.trashed(until: time(40), limit: 1) == [Fixture.content(5)])
+    #expect(try fixture.catalog.oldestTrashed(after: nil) == time(30))
+    #expect(try fixture.catalog.oldestTrashed(after: time(30)) == time(40))
+    #expect(try fixture.catalog.oldestTrashed(after: time(50)) == nil)
+    let page = try fixture.catalog.trashed(until: time(40), after: nil, limit: 9)
+    #expect(page.map(\.content) == [5, 4].map(Fixture.content) && page.map(\.since) == [time(30), time(40)])
+    #expect(
+      try fixture.catalog.trashed(until: time(50), after: page[0], limit: 1).map(\.content)
+        == [Fixture.content(4)])
     #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.anna, since: time(40)) == 1)
     #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.anna, since: time(39)) == 2)
     #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.bert, since: time(0)) == 0)

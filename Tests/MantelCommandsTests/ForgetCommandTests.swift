@@ -29,7 +29,7 @@ import Testing
 
           """)
     }
-    #expect(fake.calls == ["forget \(pattern) - dry", "forget \(pattern) - -"])
+    #expect(fake.calls == ["forget \(pattern) - dry", "forget \(pattern) - 13"])
   }
 
   @Test func noMeansNothingHappens() async throws {
@@ -75,20 +75,45 @@ import Testing
     #expect(fake.calls == ["forget \(pattern) undo -"])
   }
 
-  @Test func whatAnotherMachineDroppedIsAcceptedByItsName() async throws {
+  @Test func whatWasTakenBackAndIsNowhereIsSaid() async throws {
     let fake = FakeControl {
-      $0.status.reasons = [
-        ReasonAnswer(
-          code: "heldDrops", message: "laptop forgot", machine: "laptop", files: 12, bytes: 5_000_000)
-      ]
+      $0.forget.kept = []
+      $0.forget.unfound = FileCount(files: 2, bytes: 3_000_000)
     }
     try await withFakeAgent(fake) { home in
-      #expect(await mantel("forget", "--accept", "laptop", "--home", home, answer: "n").code == 1)
-      let result = await mantel("forget", "--accept", "laptop", "--home", home, answer: "y")
-      #expect(result.messages.contains("move 12 files (5.0 MB) that laptop forgot to the trash"))
-      #expect(result.text == "12 files of laptop go to the trash\n")
+      let result = await mantel("forget", "--undo", pattern, "--home", home)
+      #expect(result.code == 1)
+      #expect(result.text.contains("2 files (3.0 MB): on no machine that is known to have them"))
+      #expect(result.messages.contains("2 files did not come back"))
     }
-    #expect(fake.calls == ["status -", "status -", "acceptDrops laptop"])
+  }
+
+  @Test(arguments: ["laptop", "abcdef01", "ABCDEF0100"])
+  func whatAnotherMachineDroppedIsAcceptedByItsNameOrId(name: String) async throws {
+    let fake = FakeControl()
+    try await withFakeAgent(fake) { home in
+      #expect(await mantel("forget", "--accept", name, "--home", home, answer: "n").code == 1)
+      // Nobody can be asked.
+      #expect(await mantel("forget", "--accept", name, "--home", home).code == 64)
+      let result = await mantel("forget", "--accept", name, "--home", home, answer: "y")
+      #expect(result.messages.contains("let go of 12 files (5.0 MB) that laptop forgot"))
+      #expect(result.text == "12 files of laptop go to the trash\n")
+      let refused = await mantel("forget", "--refuse", name, "--home", home)
+      #expect(refused.code == 0 && refused.text == "12 files of laptop are kept for good\n")
+    }
+    let decisions = fake.calls.filter { $0.hasPrefix("drops ") }
+    #expect(decisions == ["drops abcdef01 true 12", "drops abcdef01 false 0"])
+  }
+
+  @Test(arguments: [
+    ["--accept", "studio"], ["--refuse", "studio"], ["--grant", "studio"], ["--grant", "12345678"],
+  ])
+  func nothingIsDoneForAMachineThatAsksNothing(arguments: [String]) async throws {
+    let fake = FakeControl()
+    try await withFakeAgent(fake) { home in
+      #expect(await mantel(["forget"] + arguments + ["--yes", "--home", home]).code == 1)
+    }
+    #expect(fake.calls.allSatisfy { $0 == "drops" || $0 == "forgetRequests" })
   }
 
   @Test func requestsAreListedGrantedAndDeclined() async throws {
@@ -103,13 +128,15 @@ import Testing
 
           """)
       #expect(await mantel("forget", "--grant", "laptop", "--home", home, answer: "n").code == 1)
+      #expect(await mantel("forget", "--grant", "abcdef01", "--home", home).code == 64)
       let granted = await mantel("forget", "--grant", "laptop", "--home", home, answer: "y")
       #expect(granted.messages.contains("forget 2 files (3.0 MB) of this machine?"))
       #expect(granted.text == "forgot 2 files, as laptop asked\n")
       let declined = await mantel("forget", "--decline", "laptop", "--home", home)
       #expect(declined.text == "kept; laptop is not asked about again\n")
     }
-    #expect(fake.calls.filter { $0.hasPrefix("decide") } == ["decide laptop true", "decide laptop false"])
+    #expect(
+      fake.calls.filter { $0.hasPrefix("decide") } == ["decide abcdef01 true 2", "decide abcdef01 false 0"])
   }
 
   @Test(arguments: [["forget"], ["forget", "a", "--accept", "b"], ["forget", "--accept", "b", "--undo"]])

@@ -26,8 +26,14 @@ package final class FakeControl: ControlService {
     package var forget = Samples.forget()
     package var forgetRequests = [
       ForgetRequestAnswer(
-        machine: "laptop", photos: FileCount(files: 2, bytes: 3_000_000),
+        machine: "laptop", id: "abcdef01" + String(repeating: "0", count: 56),
+        photos: FileCount(files: 2, bytes: 3_000_000),
         examples: [PathText(path: "attic/Photos/a.jpg", pathBase64: nil)])
+    ]
+    package var drops = [
+      DropsAnswer(
+        machine: "laptop", id: "abcdef01" + String(repeating: "0", count: 56),
+        copies: FileCount(files: 12, bytes: 5_000_000))
     ]
     package var badFiles = [Page(items: [Samples.badFile()], next: nil)]
     /// Thrown by every call instead of an answer.
@@ -122,7 +128,9 @@ package final class FakeControl: ControlService {
   }
   package func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
     var given = try answer(
-      answers.forget, to: "forget \(query.pattern) \(query.undo ? "undo" : "-") \(query.dryRun ? "dry" : "-")"
+      answers.forget,
+      to:
+        "forget \(query.pattern) \(query.undo ? "undo" : "-") \(query.dryRun ? "dry" : query.shown.map { "\($0)" } ?? "-")"
     )
     given.undo = query.undo
     given.dryRun = query.dryRun
@@ -133,11 +141,14 @@ package final class FakeControl: ControlService {
   }
   package func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer {
     try answer(
-      AcceptAnswer(name: decision.machine, accepted: decision.grant ? 2 : 0),
-      to: "decide \(decision.machine) \(decision.grant)")
+      AcceptAnswer(name: "laptop", accepted: decision.grant ? 2 : 0),
+      to: "decide \(decision.machine.prefix(8)) \(decision.grant) \(decision.shown ?? 0)")
   }
-  package func acceptDrops(machine: String) async throws(ControlError) -> AcceptAnswer {
-    try answer(AcceptAnswer(name: machine, accepted: 12), to: "acceptDrops \(machine)")
+  package func drops() async throws(ControlError) -> [DropsAnswer] { try answer(answers.drops, to: "drops") }
+  package func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer {
+    try answer(
+      AcceptAnswer(name: "laptop", accepted: 12),
+      to: "drops \(decision.machine.prefix(8)) \(decision.accept) \(decision.shown ?? 0)")
   }
   package func acknowledgeBadFiles() async throws(ControlError) {
     try answer((), to: "acknowledgeBadFiles")

@@ -24,11 +24,17 @@ import Testing
 
   private func plan(
     _ places: [FilingPlan.Place], files: [ReplicaFile] = [], source: FilingPlan.Source? = nil,
-    occupied: Set<String> = []
+    occupied: Set<String> = [], ended: TrashEnd? = nil
   ) -> FilingPlan {
     FilingPlan(
       content: photo, places: places, files: files, source: source,
-      occupied: Set(occupied.map { bytes($0) }))
+      occupied: Set(occupied.map { bytes($0) }), ended: ended)
+  }
+
+  private func toTrash(_ path: String, number: Int = 1, mtime: Int64 = 5) -> FilingOperation {
+    .move(
+      from: bytes(path), path: FilingPlan.trashPath(of: file(path), number: number), content: photo,
+      mtime: mtime)
   }
 
   private func operations(_ plan: FilingPlan) -> [FilingOperation] {
@@ -91,14 +97,42 @@ import Testing
     #expect(plan.leaving.first?.former == bytes("old/a"))
   }
 
-  @Test func aCopyOfWhatIsHereIsALinkAndARemovedCopyGoes() {
+  @Test func aCopyOfWhatIsHereIsALinkAndASecondCopyGoesToTheTrash() {
     #expect(
       operations(plan([place("a"), place("b", entry: 2)], files: [file("a")])) == [
         .link(from: bytes("a"), path: bytes("b"), content: photo, mtime: 5)
       ])
     #expect(
-      operations(plan([place("a")], files: [file("a"), file("b", entry: 2)])) == [
-        .remove(path: bytes("b"), content: photo)
+      operations(plan([place("a")], files: [file("a"), file("b", entry: 2)])) == [toTrash("b")])
+    // Two more, each under a name of its own.
+    #expect(
+      operations(plan([place("a")], files: [file("a"), file("b", entry: 2), file("c", entry: 3)]))
+        == [toTrash("b"), toTrash("c", number: 2)])
+  }
+
+  /// The copy that stays may be gone, or have rotted, since anybody looked.
+  @Test func aSecondCopyIsDeletedOnlyWhenItsTimeIsOverAndTheFirstWasReadMeanwhile() {
+    var second = file(String(decoding: FilingPlan.trashPath(of: file("b.jpg")), as: UTF8.self), entry: 2)
+    second.mark = .trashed(since: AgentTime(nanoseconds: 7), isConfirmed: true)
+    for (trashed, read, isVerified, goes) in [
+      (7, 100, true, true), (6, 100, true, false), (7, 100, false, false),
+    ] as [(Int64, Int64, Bool, Bool)] {
+      var first = file("a")
+      first.verified = WallTime(nanoseconds: isVerified ? read : read - 1)
+      let plan = plan(
+        [place("a")], files: [first, second],
+        ended: TrashEnd(trashed: AgentTime(nanoseconds: trashed), read: WallTime(nanoseconds: read)))
+      #expect(operations(plan) == (goes ? [.remove(path: second.path, content: photo)] : []))
+    }
+    // Nothing stays where it is: the one in the trash is taken.
+    #expect(
+      operations(plan([place("a")], files: [second])) == [
+        .move(from: second.path, path: bytes("a"), content: photo, mtime: 5)
+      ])
+    // What has a name of its own is taken before it.
+    #expect(
+      operations(plan([place("a")], files: [second, file("z", entry: 3)])) == [
+        .move(from: bytes("z"), path: bytes("a"), content: photo, mtime: 5)
       ])
   }
 
@@ -164,7 +198,7 @@ import Testing
       [place("a", mtime: 6, entry: 8), place("b", mtime: 5, entry: 2)], files: files)
     #expect(plan.staying.map(\.place.entry) == [id(2)])
     // The name is taken by the link that goes; the copy comes after it.
-    #expect(plan.leaving.map(\.operation) == [.remove(path: bytes("a"), content: photo)])
+    #expect(plan.leaving.map(\.operation) == [toTrash("a")])
     #expect(
       plan.arriving.map(\.operation) == [
         .copy(from: bytes("b"), path: bytes("a"), content: photo, mtime: 6)
@@ -204,6 +238,6 @@ import Testing
       case .land, .copyOwn: Issue.record("nothing is staged")
       }
     }
-    #expect(there == ends)
+    #expect(there.filter { !FilingPlan.isDiscarded($0.key) } == ends)
   }
 }

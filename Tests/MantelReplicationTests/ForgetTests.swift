@@ -268,14 +268,77 @@ import Testing
         link, try machine.attestation(1, [machine.statement(machine.machine, order, held: [])])))
     #expect(
       Set(try machine.replicator.keepers(of: [a])) == [
-        KeptBytes(machine: machine.peers[1].machine, why: .away, files: 1),
+        KeptBytes(machine: machine.peers[1].machine, why: .away, files: 1, silent: .zero),
         KeptBytes(machine: machine.peers[2].machine, why: .unaware, files: 1),
       ])
+    // Its trash counts the days in which it runs, not ours.
+    try machine.pass(.agentDay * 40)
+    #expect(
+      try machine.replicator.keepers(of: [a]).contains {
+        $0.machine == machine.peers[1].machine && $0.why == .away && $0.silent ?? .zero >= .agentDay * 40
+      })
     // The same photo in somebody else's library: all keep it, whatever is forgotten here.
     try machine.install(2, 1, [machine.entry("theirs.jpg", a)], over: link)
     #expect(
       try machine.replicator.keepers(of: [a]) == [
         KeptBytes(machine: machine.peers[2].machine, why: .otherLibrary, files: 1)
       ])
+  }
+
+  /// It copied the photo and left before it said so: what it last said is of a head that did not have it.
+  @Test func whoDidNotKnowThePhotoDoesNotKnowThatItIsForgotten() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect()
+    let order = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link, try machine.attestation(0, [machine.statement(machine.machine, order, held: [])])))
+    try machine.publish(path, a, machine.stamp(1))
+    try machine.send(.linkClosed(link))
+    try forget(a, on: machine)
+    #expect(try machine.replicator.keepers(of: [a]).map(\.why) == [.unaware])
+    try machine.pass(.agentDay * 40)
+    #expect(try machine.replicator.keepers(of: [a]).map(\.why) == [.unaware])
+  }
+
+  @Test func aMachineThatTookCopiesOnceIsNamedAlsoWhenItIsRemoved() throws {
+    let machine = try publishing(a, at: path)
+    let link = try machine.connect(has: [a])
+    let order = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link, try machine.attestation(0, [machine.statement(machine.machine, order, held: [a])])))
+    try machine.send(.linkClosed(link))
+    try machine.remove(0)
+    try machine.restart()
+    try machine.send(.recovered)
+    try forget(a, on: machine)
+    #expect(try machine.replicator.keepers(of: [a]).map(\.why) == [.removed])
+  }
+
+  @Test func dropsOfAMonthAreWarnedOfTogether() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let all = (0..<11).map { content("many \($0)") }
+    for (number, photo) in all.enumerated() {
+      try machine.publish("\(number).jpg", photo, machine.stamp(1, inode: UInt64(10 + number)))
+    }
+    #expect(try machine.replicator.asksOthers(dropping: all))
+    for photo in all.prefix(10) { try forget(photo, on: machine) }
+    #expect(try machine.replicator.asksOthers(dropping: [all[10]]))
+    #expect(try !machine.replicator.asksOthers(dropping: [all[0]]))
+    try machine.pass(.agentDay * 31)
+    #expect(try !machine.replicator.asksOthers(dropping: [all[10]]))
+  }
+
+  @Test func whatNobodyHasAnyMoreIsSaidNotToComeBack() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    #expect(try machine.replicator.unfound(among: [a]).isEmpty, "its file lies there")
+    try machine.delete(path)
+    #expect(try machine.replicator.unfound(among: [a]) == [a])
+    try machine.connect(has: [a])
+    #expect(try machine.replicator.unfound(among: [a]).isEmpty)
   }
 }

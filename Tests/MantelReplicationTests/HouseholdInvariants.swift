@@ -152,7 +152,14 @@ struct HouseholdInvariants {
       let content = file.sound?.content ?? file.content
       if FilingPlan.isDiscarded(path) { inTrash.insert(content) } else { elsewhere.insert(content) }
     }
-    guard inTrash.isSubset(of: household.forgotten) else { try fail(index, "trashed what nobody forgot") }
+    // But for second copies of what stays.
+    for content in inTrash.subtracting(household.forgotten) {
+      let rows = try machine.catalog.replicaFiles(of: content).compactMap(\.mark)
+      // A catalog that was lost tells the two from each other no more.
+      guard wentBack.contains(index) || !rows.contains(where: \.isCountedDrop) else {
+        try fail(index, "trashed what nobody forgot")
+      }
+    }
     let time = machine.ask { $0.agentTime }
     for content in trashed[index].keys where elsewhere.contains(content) { trashed[index][content] = nil }
     for content in inTrash.subtracting(elsewhere) where trashed[index][content] == nil {
@@ -223,6 +230,13 @@ struct HouseholdInvariants {
         }
       }
       guard given.isEmpty else { try fail(index, "gave up \(given.count) contents that others had") }
+      let found = unheld.filter { content in
+        !household.isForgotten(content) && !wentBack.contains(index)
+          && others.contains { other in other.ask { $0.contents.isAvailable(content) } && other.has(content) }
+      }
+      guard found.isEmpty else {
+        try fail(index, "looks no more for \(found.count) contents that others have")
+      }
     }
   }
 

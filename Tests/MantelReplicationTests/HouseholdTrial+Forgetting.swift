@@ -40,7 +40,7 @@ extension HouseholdTrial {
         guard report.state == .attention else {
           throw SimulationError.broken("m\(index) holds drops and says \(report.state)")
         }
-        try household.handle(.dropsConfirmed(library), at: index)
+        try household.handle(oneIn(4) ? .dropsRefused(library) : .dropsConfirmed(library), at: index)
         hasAccepted = true
       }
     }

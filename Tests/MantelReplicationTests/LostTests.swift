@@ -147,6 +147,31 @@ import Testing
     #expect(try machine.ownEntries(of: a).map(\.state) == [.retired(.missing, at: machine.ownTime(of: a))])
   }
 
+  /// The head that wants it again waits for others; the process dies before it is out.
+  @Test func whatWasFoundAgainIsFoundOnceMoreAfterACrash() throws {
+    let (machine, link) = try deleted()
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week + .seconds(60))
+    #expect(try isUnheld(on: machine))
+    try machine.write("c.jpg", content("c"), machine.stamp(3, inode: 9))
+    try machine.connect(1, has: [a])
+    #expect(try isUnheld(on: machine), "the head is not out yet")
+    try machine.restart()
+    try machine.send(.recovered)
+    try machine.connect(1, has: [a])
+    try machine.pass(.seconds(3))
+    #expect(try !isUnheld(on: machine))
+  }
+
+  /// On a share: its machine can serve it, and does not hold it.
+  @Test func whatLiesInSomebodyElsesFolderIsNotLost() throws {
+    let (machine, link) = try deleted()
+    try machine.install(1, 1, [machine.entry("theirs.jpg", a)], over: link)
+    try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week * 2)
+    #expect(try !isUnheld(on: machine))
+  }
+
   @Test func aLostPhotoThatIsForgottenIsMissedByNobody() throws {
     let (machine, link) = try deleted()
     try say(0, 1, lacks: [a], on: machine, link)

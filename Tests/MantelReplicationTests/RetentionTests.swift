@@ -7,13 +7,15 @@ import Testing
 @Suite struct RetentionTests {
   private let day: Duration = .agentDay
 
-  private func version(_ number: Int, _ kind: EntryKind, notedDays: Int?) -> RetiredEntry {
+  private func version(
+    _ number: Int, _ kind: EntryKind, notedDays: Int?, since: Int64 = 1, isFirst: Bool = false
+  ) -> RetiredEntry {
     let entry = Entry(
       folder: SingleMachine.folderID, path: bytes("a"), content: content("\(number)"), size: 1, mtime: 1,
       kind: kind, state: .retired(.replaced, at: WallTime(nanoseconds: Int64(number))), manifest: nil)
     return RetiredEntry(
       id: EntryID(entry.content.digest), entry: entry,
-      noted: notedDays.map { AgentTime.zero + .agentDay * $0 })
+      noted: notedDays.map { AgentTime.zero + .agentDay * $0 }, since: since, isFirst: isFirst)
   }
 
   private func expired(_ versions: [RetiredEntry], _ rules: KeepRules = KeepRules(), day: Int) -> [ContentID]
@@ -38,6 +40,28 @@ import Testing
   @Test func tenVersionsOfASidecarAreKept() {
     let versions = (0..<12).map { version($0, .sidecar, notedDays: 3) }.shuffled()
     #expect(Set(expired(versions, day: 4)) == [content("0"), content("1")])
+  }
+
+  /// A machine without a clock's battery, or one that was ahead for a day.
+  @Test func aWrongClockDoesNotChangeTheOrderOfVersions() {
+    // Numbers are wall times: the last head replaced what says to be the oldest.
+    var versions = (1...10).map { version($0, .sidecar, notedDays: 3, since: Int64($0)) }
+    versions.append(version(0, .sidecar, notedDays: 3, since: 11))
+    #expect(expired(versions, day: 4) == [content("1")])
+    // Nor does anything go by its number that nobody has noted.
+    versions[0].noted = nil
+    #expect(expired(versions, day: 4).isEmpty)
+  }
+
+  /// Edited, taken back, and edited again: the camera's version was replaced last.
+  @Test func theOriginalIsKnownByItsContentNotByItsPlace() {
+    var rules = KeepRules()
+    rules[.photo] = KeepRules.Rule(days: 30)
+    let versions = [
+      version(1, .photo, notedDays: 0, since: 2),
+      version(2, .photo, notedDays: 0, since: 5, isFirst: true),
+    ]
+    #expect(expired(versions, rules, day: 40) == [content("1")])
   }
 
   @Test func theFirstVersionOfAPhotoNeverExpiresByTime() {
@@ -100,6 +124,22 @@ import Testing
     try machine.publish("a.xmp", content("version 0"), machine.stamp(1, mtime: SingleMachine.oldTime + 50))
     #expect(try machine.status("a.xmp") == .published)
     #expect(try machine.ownEntries(of: content("version 0")).map(\.state) == [.live])
+  }
+
+  @Test func theOriginalOfAPhotoIsRememberedWhenItWasThereAgain() throws {
+    var settings = ReplicationSettings()
+    settings.keep[.photo] = KeepRules.Rule(days: 10)
+    let machine = try SingleMachine(settings: settings)
+    try machine.send(.recovered)
+    let (original, edited, last) = (content("original"), content("edited"), content("last"))
+    for (number, bytes) in [original, edited, original, last].enumerated() {
+      try machine.publish("a.jpg", bytes, machine.stamp(1, mtime: SingleMachine.oldTime + Int64(number)))
+      try machine.send(.linkClosed(try machine.connect(has: [bytes])))
+      try machine.pass(day)
+    }
+    try machine.pass(day * 12)
+    #expect(try machine.ownEntries(of: original).map(\.state.isRetired) == [true])
+    #expect(try machine.ownEntries(of: edited).isEmpty)
   }
 
   @Test func aRestartForgetsNoDays() throws {

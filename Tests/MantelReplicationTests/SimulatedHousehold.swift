@@ -41,6 +41,11 @@ final class SimulatedHousehold {
   var random: SeededGenerator
   /// Contents that any user ever forgot.
   var forgotten: Set<ContentID> = []
+
+  /// Somebody forgets it now: it was not taken back.
+  func isForgotten(_ content: ContentID) -> Bool {
+    machines.contains { (try? $0.catalog.isForgotten(content)) ?? true }
+  }
   /// A mistake that every machine makes.
   let canary: Canary?
   var faults: Faults?

@@ -44,7 +44,8 @@ extension SimulatedMachine {
     let rows = replica.files.map { path, file in
       ReplicaFile(
         library: machine, entry: EntryID(.zero), content: file.content, path: path, stamp: file.stamp,
-        verified: now.wall)
+        verified: now.wall,
+        mark: FilingPlan.isDiscarded(path) ? .trashed(since: .zero, isConfirmed: false) : nil)
     }
     try fresh.commitFiling(put: rows, removed: [], filed: [])
     catalog = fresh

@@ -262,6 +262,14 @@ final class SimulatedMachine {
     (try? catalog.file(folder.id, path))?.status == .skipped(.forgotten)
   }
 
+  /// A file is skipped as forgotten although its bytes are not forgotten (any more).
+  func isForgottenByNobody(_ path: [UInt8]) -> Bool {
+    guard let row = try? catalog.file(folder.id, path), row.status == .skipped(.forgotten) else {
+      return false
+    }
+    return (try? row.content.map(catalog.isForgotten)) != true
+  }
+
   func remove(_ path: String) {
     forget(Array(path.utf8))
     own[Array(path.utf8)] = nil

@@ -145,6 +145,13 @@ final class SingleMachine {
     asked.removeAll()
   }
 
+  /// The household removes a peer.
+  func remove(_ peer: Int) throws {
+    let removal = try replicator.roster.removing(
+      peers[peer].machine, lastHead: .none, lastRoot: .zero, by: key, now: now.wall)
+    try send(.rosterReceived(nil, [removal.bytes]))
+  }
+
   private func hear() { replicator.publication.hearing.end(ifHeardAnyOf: []) }
 
   // MARK: Own files

@@ -135,11 +135,13 @@ import Testing
     try machine.install(1, 1, [machine.entry("theirs.jpg", a)], over: other)
     try machine.fileAll()
     try drop([a], of: [a, b], 2, on: machine, link)
-    #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [bytes("peer1/folder/theirs.jpg")])
-    #expect(machine.isHeld(a))
+    let files = try machine.catalog.replicaFiles(of: a)
+    #expect(files.filter { $0.mark == nil }.map(\.path) == [bytes("peer1/folder/theirs.jpg")])
+    #expect(files.count == 2 && files.allSatisfy { $0.mark?.isCountedDrop != true } && machine.isHeld(a))
   }
 
-  @Test func twoCopiesOfDroppedBytesBecomeOne() throws {
+  /// A machine that holds two files of one content of its first peer.
+  private func machineWithTwoFiles() throws -> (SingleMachine, LinkID, [Entry]) {
     let machine = try SingleMachine()
     try machine.send(.recovered)
     let link = try machine.connect(has: [a])
@@ -148,10 +150,51 @@ import Testing
     try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
     try machine.fileAll()
     #expect(try machine.catalog.replicaFiles(of: a).count == 2)
+    return (machine, link, both)
+  }
+
+  /// Nobody has looked whether one of them is a copy of the other still.
+  @Test func allFilesOfDroppedBytesGoToTheTrash() throws {
+    let (machine, link, both) = try machineWithTwoFiles()
     try machine.install(
       0, 2, [dropped(a, on: machine)], removed: both, added: [dropped(a, on: machine)], over: link)
-    try machine.fileAll()
+    let batch = try #require(machine.take().batches.first)
+    #expect(batch.operations.allSatisfy { if case .move = $0 { true } else { false } })
+    // The first one was taken away by hand: the other is all that there is.
+    let second = batch.operations[1]
+    try machine.send(
+      .filed(
+        batch.id,
+        [.sourceChanged, .done(path: second.path, machine.stamp(10, mtime: second.mtime, inode: 99))])
+    )
+    try machine.send(.reread(.replica(bytes("peer0/folder/1.jpg")), .gone))
+    try machine.pass(month - .seconds(3_600))
+    let done = try machine.fileAll()
+    #expect(!done.contains { if case .remove = $0 { true } else { false } })
     #expect(try isInTrash(a, on: machine))
+    try machine.pass(.seconds(3_700))
+    #expect(try machine.fileAll().count == 1)
+    #expect(try machine.catalog.replicaFiles(of: a).isEmpty)
+  }
+
+  @Test func aSecondCopyIsNoDropAndDoesNotHideOne() throws {
+    let (machine, link, both) = try machineWithTwoFiles()
+    try machine.pass(.agentDay)
+    // The second name goes: its library has the bytes under the first.
+    try machine.install(0, 2, [both[0]], removed: [both[1]], added: [], over: link)
+    try machine.fileAll()
+    let marks = try machine.catalog.replicaFiles(of: a).map(\.mark)
+    #expect(marks.count == 2 && marks.contains(nil))
+    #expect(try machine.catalog.unconfirmedDrops(of: machine.peers[0].machine, since: .zero) == 0)
+    #expect(machine.isHeld(a) && machine.isAvailable(a))
+    // Its time is over, and nobody has read the first one since.
+    try machine.pass(month)
+    #expect(try machine.fileAll().isEmpty)
+    let first = try #require(try machine.catalog.replicaFiles(of: a).first { $0.mark == nil })
+    try machine.catalog.setVerified([VerifiedFile(first)], own: [], at: machine.now.wall)
+    try machine.pass(.agentDay * 2)
+    #expect(try machine.fileAll().map(\.content) == [a])
+    #expect(try machine.catalog.replicaFiles(of: a).map(\.mark) == [nil] && machine.isHeld(a))
   }
 
   @Test func onlyADropLetsBytesGo() throws {
@@ -165,6 +208,52 @@ import Testing
     try machine.pass(month + .agentDay)
     try machine.fileAll()
     #expect(try [a, b].map { try file(of: $0, on: machine)?.path } == places)
+  }
+
+  /// An entry that says nothing of its bytes is no drop; and one file that stays holds up no other.
+  @Test func whatMayNotBeDeletedIsLookedAtOnceADay() throws {
+    var settings = ReplicationSettings()
+    settings.batchFiles = 1
+    let (machine, link) = try machine([a, b], settings: settings)
+    try drop([a], of: [a, b], 2, on: machine, link)
+    let unheld = machine.entry("x.jpg", a, state: .unheld(at: WallTime(nanoseconds: 3)))
+    try machine.install(
+      0, 3, entries([b], on: machine) + [dropped(a, on: machine), unheld], added: [unheld], over: link)
+    try machine.pass(.agentDay)
+    try machine.install(
+      0, 4, [dropped(a, on: machine), unheld, dropped(b, on: machine)], removed: entries([b], on: machine),
+      added: [dropped(b, on: machine)], over: link)
+    try machine.fileAll()
+    try machine.pass(month - .seconds(60))
+    #expect(try machine.fileAll().isEmpty)
+    let ticks = try machine.pass(.seconds(50))
+    #expect(ticks < 20)
+    try machine.pass(.seconds(120))
+    #expect(try machine.fileAll().map(\.content) == [b])
+    #expect(try isInTrash(a, on: machine))
+  }
+
+  @Test func aConfirmationWhileABatchRunsIsNotLost() throws {
+    let all = photos(12)
+    let (machine, link) = try machine(all)
+    let gone = Array(all.prefix(11))
+    try drop(gone, of: all, 2, on: machine, link)
+    // A batch with two of them is under way: one is wanted again, of the other another entry says the same.
+    let moved = machine.entry("elsewhere.jpg", gone[0])
+    var again = dropped(gone[1], on: machine)
+    again.state = .dropped(at: WallTime(nanoseconds: 6))
+    try machine.install(
+      0, 3,
+      entries([all[11]], on: machine) + gone.dropFirst(2).map { dropped($0, on: machine) } + [moved, again],
+      removed: gone.prefix(2).map { dropped($0, on: machine) }, added: [moved, again], over: link)
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.dropsConfirmed(machine.peers[0].machine))
+    try machine.send(
+      .filed(
+        batch.id,
+        batch.operations.map { .done(path: $0.path, machine.stamp(10, mtime: $0.mtime, inode: 70)) }))
+    try machine.fileAll()
+    #expect(try gone.dropFirst().allSatisfy { try isInTrash($0, on: machine) })
   }
 
   // MARK: Too much at once
@@ -242,6 +331,95 @@ import Testing
     #expect(limit.contents(entries: 0) == 10)
     #expect(limit.contents(entries: 5_000) == 50)
     #expect(limit.contents(entries: 4_000_000) == 100)
+  }
+
+  // MARK: Keeping all the same
+
+  /// A machine in the wrong hands dropped photos, and was removed for it.
+  @Test func whatARemovedMachineDroppedWaitsForADecision() throws {
+    let (machine, link) = try machine([a, b], peers: 2)
+    let library = machine.peers[0].machine
+    try drop([a], of: [a, b], 2, on: machine, link)
+    try machine.send(.linkClosed(link))
+    try machine.remove(0)
+    try machine.pass(month + .agentDay)
+    #expect(try machine.fileAll().isEmpty && isInTrash(a, on: machine))
+    #expect(try machine.report().reasons.contains(.heldDrops(library, files: 1, bytes: 10)))
+    #expect(try machine.report().trash.isEmpty)
+    try machine.send(.dropsConfirmed(library))
+    try machine.pass(.agentDay)
+    #expect(try machine.fileAll().map(\.content) == [a])
+    #expect(try machine.replicator.undecidedDrops().isEmpty)
+  }
+
+  @Test func whatIsRefusedStaysForGood() throws {
+    let all = photos(12)
+    let (machine, link) = try machine(all)
+    let library = machine.peers[0].machine
+    try drop(Array(all.prefix(1)), of: all, 2, on: machine, link)
+    let rest = Array(all.dropFirst())
+    try machine.install(
+      0, 3, all.map { dropped($0, on: machine) }, removed: entries(rest, on: machine),
+      added: rest.map { dropped($0, on: machine) }, over: link)
+    try machine.fileAll()
+    #expect(try machine.replicator.undecidedDrops()[library]?.files == 11)
+    try machine.send(.dropsRefused(library))
+    try machine.restart()
+    try machine.send(.recovered)
+    try machine.pass(month * 2)
+    #expect(try machine.fileAll().isEmpty)
+    #expect(try all.allSatisfy { try file(of: $0, on: machine).map { $0.mark == nil } == true })
+    #expect(try machine.report().state != .attention && machine.replicator.undecidedDrops().isEmpty)
+  }
+
+  /// After the loss of a catalog: a library that was not heard yet may name what another one dropped.
+  @Test(arguments: [true, false]) func whatWasTakenOverIsJudgedWhenAllLibrariesAreKnown(isNamed: Bool) throws
+  {
+    let machine = try SingleMachine(peers: 2)
+    try machine.send(.recovered)
+    let path = bytes("somewhere/a.jpg")
+    try machine.catalog.commitFiling(
+      put: [
+        ReplicaFile(
+          library: machine.machine, entry: EntryID(.zero), content: a, path: path,
+          stamp: machine.stamp(10), verified: machine.now.wall)
+      ], removed: [], filed: [])
+    try machine.restart()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    try machine.install(0, 1, [dropped(a, on: machine)], over: link)
+    try machine.fileAll()
+    #expect(try file(of: a, on: machine)?.path == path)
+    try machine.install(1, 1, isNamed ? [machine.entry("theirs.jpg", a)] : [], over: link)
+    try machine.fileAll()
+    #expect(try isInTrash(a, on: machine) == !isNamed)
+    #expect(try !isNamed || file(of: a, on: machine)?.path == bytes("peer1/folder/theirs.jpg"))
+  }
+
+  /// The own library keeps what its user deleted, and only the replica has it.
+  @Test func whatTheOwnLibraryKeepsOfADeletedPhotoStays() throws {
+    let (machine, link) = try machine([a, b])
+    try machine.publish("mine.jpg", a, machine.stamp(10))
+    try machine.delete("mine.jpg")
+    #expect(try machine.ownEntries(of: a).map(\.state.isRetired) == [true])
+    try drop([a], of: [a, b], 2, on: machine, link)
+    try machine.pass(month * 2)
+    #expect(try machine.fileAll().isEmpty && !isInTrash(a, on: machine))
+    // Until it is forgotten here too.
+    try machine.send(.forget(try machine.catalog.entries(machine.machine, of: a).map(\.id)))
+    try machine.fileAll()
+    #expect(try isInTrash(a, on: machine))
+  }
+
+  @Test func aLostFileOfTheTrashIsNoHealing() throws {
+    let (machine, link) = try machine([a, b])
+    try drop([a], of: [a, b], 2, on: machine, link)
+    let path = try #require(try file(of: a, on: machine)?.path)
+    try machine.lose(path)
+    try machine.fileAll()
+    try machine.pass(.seconds(60))
+    let counts = try machine.catalog.badFileCounts(healedSince: WallTime(nanoseconds: 0))
+    #expect(counts.healed == 0 && counts.unhealed == 0)
   }
 
   // MARK: Crashes

@@ -156,6 +156,7 @@ package struct ReplicaAdoption: Sendable {
       rows.removeAll(keepingCapacity: true)
     }
     var open: [[UInt8]] = [[]]
+    if try replica.hasTrash() { open.append(Replica.trashPath) }
     while let directory = open.popLast() {
       for seen in try replica.entries(in: directory) {
         switch seen.type {
@@ -190,8 +191,7 @@ package struct ReplicaAdoption: Sendable {
       let page = try catalog.replicaFiles(of: nil, after: after, limit: 1_000)
       guard let last = page.last else { return }
       after = last.path
-      // What Mantel keeps beside the copies (its trash) is not walked.
-      let gone = page.map(\.path).filter { !seen.contains($0) && !$0.starts(with: Array(".mantel/".utf8)) }
+      let gone = page.map(\.path).filter { !seen.contains($0) }
       try catalog.commitFiling(put: [], removed: gone, filed: [])
     }
   }
@@ -208,7 +208,18 @@ package struct ReplicaAdoption: Sendable {
     let isSame = known?.content == file.content
     return ReplicaFile(
       library: known?.library ?? key.machine, entry: isSame ? known?.entry ?? EntryID(.zero) : EntryID(.zero),
-      content: file.content, path: seen.path, stamp: file.stampAfter, verified: AgentClock.wall)
+      content: file.content, path: seen.path, stamp: file.stampAfter, verified: AgentClock.wall,
+      mark: isSame ? known?.mark : try trashMark(seen.path, catalog))
+  }
+
+  /// What lies in the trash came there now, as far as anybody knows; what was only parked there has no mark.
+  private func trashMark(_ path: [UInt8], _ catalog: Catalog) throws -> DropMark? {
+    guard path.starts(with: Replica.trashPath + [UInt8(ascii: "/")]), !Replica.isParked(path) else {
+      return nil
+    }
+    let counted = try catalog.value(.agentDay) ?? []
+    let time = counted.reduce(Int64(0)) { $0 << 8 | Int64($1) }
+    return .trashed(since: AgentTime(nanoseconds: time), isConfirmed: false)
   }
 }
 

@@ -11,7 +11,8 @@ struct ForgetCommand: AsyncParsableCommand {
       trash, and delete them after 30 days in which they run; until then --undo brings everything back.
 
       A machine that sees unusually many photos forgotten at once keeps its copies until somebody there says \
-      `mantel forget --accept MACHINE`.
+      `mantel forget --accept MACHINE`, or keeps them with `--refuse MACHINE`. So it is with whatever a machine \
+      forgot that was removed from the household.
       """)
 
   @Argument(help: "A glob over machine/folder/path, as `mantel ls` takes it; only this machine's photos.")
@@ -24,6 +25,9 @@ struct ForgetCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "Let go of the copies that wait because MACHINE forgot so many.", valueName: "machine"))
   var accept: String?
+  @Option(
+    help: ArgumentHelp("Keep the copies that wait, whatever MACHINE forgot.", valueName: "machine"))
+  var refuse: String?
   @Flag(help: "List what other machines ask this one to forget too.")
   var requests = false
   @Option(help: ArgumentHelp("Forget what MACHINE asks for.", valueName: "machine"))
@@ -35,10 +39,11 @@ struct ForgetCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    let wishes = [pattern != nil, accept != nil, requests, grant != nil, decline != nil].count { $0 }
+    let wishes = [pattern != nil, accept != nil, refuse != nil, requests, grant != nil, decline != nil].count
+    { $0 }
     guard wishes == 1 else {
       throw ValidationError(
-        "name a PATTERN to forget, or one of --accept, --requests, --grant and --decline")
+        "name a PATTERN to forget, or one of --accept, --refuse, --requests, --grant and --decline")
     }
     if pattern == nil, undo || dryRun {
       throw ValidationError("--undo and --dry-run go with a PATTERN")
@@ -46,13 +51,14 @@ struct ForgetCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    if let accept { return try await runAccept(accept) }
+    if let machine = accept ?? refuse { return try await runDrops(machine, isAccepted: accept != nil) }
     if requests {
       let answer = try await home.asking { try await $0.forgetRequests() }
       return try output.print(answer, ForgetText.requests(answer))
     }
     if let machine = grant ?? decline { return try await runDecision(machine, isGranted: grant != nil) }
     guard let pattern else { return }
+    var shown: Int?
     if dryRun || !undo {
       let preview = try await home.asking {
         try await $0.forget(ForgetQuery(pattern: pattern, undo: undo, dryRun: true))
@@ -62,26 +68,31 @@ struct ForgetCommand: AsyncParsableCommand {
       guard try Console.current.confirm(ForgetText.question(preview), yes: consent.yes) else {
         throw CommandFailure(.notComplete, "nothing was forgotten")
       }
+      shown = preview.live + preview.retired
     }
-    let answer = try await home.asking {
-      try await $0.forget(ForgetQuery(pattern: pattern, undo: undo, dryRun: false))
-    }
+    let query = ForgetQuery(pattern: pattern, undo: undo, dryRun: false, shown: shown)
+    let answer = try await home.asking { try await $0.forget(query) }
     try output.print(answer, ForgetText.summary(answer))
+    if answer.unfound.files > 0 {
+      throw CommandFailure(.notComplete, "\(Quantity.files(answer.unfound.files)) did not come back")
+    }
   }
 
   private func runDecision(_ machine: String, isGranted: Bool) async throws {
+    let asked = try await home.asking { try await $0.forgetRequests() }
+    guard let asked = asked.first(where: { Self.isCalled(machine, name: $0.machine, id: $0.id) }) else {
+      throw CommandFailure(.notComplete, "\(Printable.text(machine)) asks this machine to forget nothing")
+    }
     if isGranted {
-      let asked = try await home.asking { try await $0.forgetRequests() }.first { $0.machine == machine }
-      if let asked {
-        let question =
-          "forget \(Quantity.files(asked.photos.files)) (\(Quantity.bytes(asked.photos.bytes))) of this machine?"
-        guard try Console.current.confirm(question, yes: consent.yes) else {
-          throw CommandFailure(.notComplete, "nothing was forgotten")
-        }
+      let question =
+        "forget \(Quantity.files(asked.photos.files)) (\(Quantity.bytes(asked.photos.bytes))) of this machine?"
+      guard try Console.current.confirm(question, yes: consent.yes) else {
+        throw CommandFailure(.notComplete, "nothing was forgotten")
       }
     }
     let answer = try await home.asking {
-      try await $0.decide(ForgetDecision(machine: machine, grant: isGranted))
+      try await $0.decide(
+        ForgetDecision(machine: asked.id, grant: isGranted, shown: isGranted ? asked.photos.files : nil))
     }
     try output.print(
       answer,
@@ -90,18 +101,31 @@ struct ForgetCommand: AsyncParsableCommand {
         : "kept; \(Printable.text(answer.name)) is not asked about again\n")
   }
 
-  private func runAccept(_ machine: String) async throws {
-    let status = try await home.asking { try await $0.status(wait: nil) }
-    if let held = status.reasons.first(where: { $0.code == "heldDrops" && $0.machine == machine }) {
+  private func runDrops(_ machine: String, isAccepted: Bool) async throws {
+    let waiting = try await home.asking { try await $0.drops() }
+    guard let drops = waiting.first(where: { Self.isCalled(machine, name: $0.machine, id: $0.id) }) else {
+      throw CommandFailure(.notComplete, "no copy waits here because \(Printable.text(machine)) forgot it")
+    }
+    if isAccepted {
       let question =
-        "move \(Quantity.files(held.files ?? 0)) (\(Quantity.bytes(held.bytes ?? 0))) that \(Printable.text(machine)) "
-        + "forgot to the trash, where they stay for 30 days?"
+        "let go of \(Quantity.files(drops.copies.files)) (\(Quantity.bytes(drops.copies.bytes))) that "
+        + "\(Printable.text(drops.machine)) forgot, after 30 days in the trash?"
       guard try Console.current.confirm(question, yes: consent.yes) else {
         throw CommandFailure(.notComplete, "nothing was accepted")
       }
     }
-    let answer = try await home.asking { try await $0.acceptDrops(machine: machine) }
+    let answer = try await home.asking {
+      try await $0.decide(
+        DropDecision(machine: drops.id, accept: isAccepted, shown: isAccepted ? drops.copies.files : nil))
+    }
     try output.print(
-      answer, "\(Quantity.files(answer.accepted)) of \(Printable.text(answer.name)) go to the trash\n")
+      answer,
+      "\(Quantity.files(answer.accepted)) of \(Printable.text(answer.name)) "
+        + (isAccepted ? "go to the trash\n" : "are kept for good\n"))
+  }
+
+  /// By its name, or by its id or the beginning of that.
+  private static func isCalled(_ asked: String, name: String, id: String) -> Bool {
+    asked == name || asked.count >= 8 && id.hasPrefix(asked.lowercased())
   }
 }

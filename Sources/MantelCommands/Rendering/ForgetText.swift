@@ -26,6 +26,11 @@ enum ForgetText {
     case (true, true): lines.append("\(what(answer)) would be kept again")
     case (true, false): lines.append("kept again: \(what(answer))")
     }
+    if answer.unfound.files > 0 {
+      lines.append(
+        "  \(Quantity.files(answer.unfound.files)) (\(Quantity.bytes(answer.unfound.bytes))): on no machine that is known to "
+          + "have them; they are looked for")
+    }
     lines += kept(answer.kept)
     if !answer.undo, !answer.dryRun {
       lines.append("`mantel forget --undo '\(Printable.text(answer.pattern))'` takes it back")

@@ -10,32 +10,54 @@ enum DropFate: Hashable {
   case goes
 }
 
+/// What of the trash is over.
+struct TrashEnd: Hashable {
+  /// Came into the trash at that moment or before.
+  var trashed: AgentTime
+  /// A second copy goes only when the first was read since.
+  var read: WallTime
+}
+
 extension FilingPlan {
-  /// The plan for a content without a place: `files` are those whose libraries dropped it. One of them goes to the trash
-  /// and the others are second copies of its bytes; what is there already stays there until its time is over.
+  /// The plan for a content without a place: `files` are those whose libraries dropped it. All of them go to the trash:
+  /// one that is there by its row may be gone, or rotten, so that none may be taken for a copy of another.
   init(content: ContentID, dropped files: [ReplicaFile], fate: DropFate) {
     self.init()
-    let files = files.sorted { $0.path.lexicographicallyPrecedes($1.path) }
-    guard let kept = files.first(where: { $0.mark?.isInTrash == true }) ?? files.first else { return }
+    let outside = files.filter { !Self.isDiscarded($0.path) }
     switch fate {
     case .isHeld:
-      for var file in files where file.mark == nil {
+      for var file in outside where file.mark == nil {
         file.mark = .held
         mark(file)
       }
-    case .goes:
-      for file in files where file.mark?.isInTrash == true { remove(file) }
-    case .goesToTrash:
-      if kept.mark?.isInTrash != true {
-        leave(
-          Step(
-            operation: .move(
-              from: kept.path, path: Self.trashPath(of: kept), content: content, mtime: kept.stamp.mtime),
-            place: Place(
-              library: kept.library, entry: kept.entry, path: Self.trashPath(of: kept),
-              mtime: kept.stamp.mtime), former: kept.path, verified: kept.verified))
+    case .goes: for file in files where file.mark?.isInTrash == true { remove(file) }
+    case .goesToTrash: discard(outside, besides: files)
+    }
+  }
+
+  /// Second copies of bytes that stay go to the trash too, and from there when their time is over and what stays was read
+  /// meanwhile.
+  mutating func retire(_ files: [ReplicaFile], besides all: [ReplicaFile], _ ended: TrashEnd?) {
+    discard(files.filter { !Self.isDiscarded($0.path) }, besides: all)
+    guard let ended, staying.contains(where: { $0.file.verified >= ended.read }) else { return }
+    for file in files where file.mark?.hasBeenInTrash(since: ended.trashed) == true { remove(file) }
+  }
+
+  private mutating func discard(_ files: [ReplicaFile], besides all: [ReplicaFile]) {
+    guard !files.isEmpty else { return }
+    var taken = Set(all.lazy.map(\.path).filter(Self.isDiscarded))
+    var number = 1
+    for file in files.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
+      var path = Self.trashPath(of: file, number: number)
+      while !taken.insert(path).inserted {
+        number += 1
+        path = Self.trashPath(of: file, number: number)
       }
-      for file in files where file.path != kept.path { remove(file) }
+      leave(
+        Step(
+          operation: .move(from: file.path, path: path, content: file.content, mtime: file.stamp.mtime),
+          place: Place(library: file.library, entry: file.entry, path: path, mtime: file.stamp.mtime),
+          former: file.path, verified: file.verified))
     }
   }
 
@@ -49,11 +71,12 @@ extension FilingPlan {
   }
 
   /// Named by its bytes: a name that was forgotten is forgotten. The ending stays, so that the file opens by hand.
-  static func trashPath(of file: ReplicaFile) -> [UInt8] {
+  static func trashPath(of file: ReplicaFile, number: Int = 1) -> [UInt8] {
     let name = file.path.split(separator: UInt8(ascii: "/")).last ?? []
     let ending = name.lastIndex(of: UInt8(ascii: ".")).map { name[$0...] } ?? []
     let isPlain = (2...9).contains(ending.count) && ending.dropFirst().allSatisfy(isAlphanumeric)
-    return trash + Array(file.content.hex.utf8) + (isPlain ? Array(ending) : [])
+    let copy = number > 1 ? "-\(number)" : ""
+    return trash + Array((file.content.hex + copy).utf8) + (isPlain ? Array(ending) : [])
   }
 
   private static func isAlphanumeric(_ byte: UInt8) -> Bool {

@@ -50,10 +50,10 @@ struct FilingPlan {
     var verified: WallTime?
   }
 
-  /// `occupied`: paths that files of other contents, which move themselves, still take.
+  /// `occupied`: paths that files of other contents, which move themselves, still take. `ended`: what of the trash may go.
   init(
     content: ContentID, places: [Place], files: [ReplicaFile], source: Source?,
-    occupied: Set<[UInt8]>
+    occupied: Set<[UInt8]>, ended: TrashEnd? = nil
   ) {
     guard !places.isEmpty else { return }
     var unused = UnusedFiles(files)
@@ -100,12 +100,10 @@ struct FilingPlan {
       }
       // Else nothing here has the bytes: the content is missing, and is filed once they have come.
     }
-    // What is left over is a second copy of bytes that stay.
     guard !staying.isEmpty || !leaving.isEmpty || !arriving.isEmpty else { return }
-    while let file = unused.takeFirst() {
-      leaving.append(
-        Step(operation: .remove(path: file.path, content: content), place: nil, former: file.path))
-    }
+    var leftOver: [ReplicaFile] = []
+    while let file = unused.takeFirst() { leftOver.append(file) }
+    retire(leftOver, besides: files, ended)
   }
 
   /// A plan without a step.
@@ -192,7 +190,12 @@ private struct UnusedFiles {
   private let isAlone: [Bool]
 
   init(_ unsorted: [ReplicaFile]) {
-    let files = unsorted.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+    // What was dropped is taken last.
+    let files = unsorted.sorted {
+      let isDiscarded = (FilingPlan.isDiscarded($0.path), FilingPlan.isDiscarded($1.path))
+      return isDiscarded.0 == isDiscarded.1
+        ? $0.path.lexicographicallyPrecedes($1.path) : isDiscarded.1
+    }
     var names: [UInt64: Int] = [:]
     for file in files { names[file.stamp.inode, default: 0] += 1 }
     self.files = files

@@ -1,4 +1,15 @@
-import MantelCore
+package import MantelCore
+import MantelHousehold
+
+/// The walk over what lies in the trash for longer than it has to.
+struct TrashWalk: Sendable {
+  /// When there is something to do, as far as the last look told.
+  var due: AgentTime?
+  /// What the walk has passed; nil between two walks.
+  var passed: (since: AgentTime, content: ContentID)?
+  /// What came there until then was looked at; what of it stays is looked at again a day later.
+  var walked: AgentTime?
+}
 
 /// What becomes of replica files that nobody wants any more.
 ///
@@ -21,14 +32,16 @@ extension Replicator {
       let files = try droppedFiles(of: content)
       guard let first = files.first else { continue }
       dropped[content] = files
-      if files.allSatisfy({ $0.mark == nil }) { unjudged[first.library, default: 0] += 1 }
+      if isUnjudged(files) { unjudged[first.library, default: 0] += 1 }
     }
     guard !dropped.isEmpty else { return [:] }
     let held = try store.heldDrops()
     var asks: Set<MachineID> = []
     for (library, count) in unjudged {
       let dropped = try store.unconfirmedDrops(of: library, since: agentTime + (.zero - settings.trashLife))
-      if held[library] != nil || dropped + count > dropLimit(of: library) { asks.insert(library) }
+      if held[library] != nil || dropped + count > dropLimit(of: library) || !roster.isMember(library) {
+        asks.insert(library)
+      }
     }
     var plans: [ContentID: FilingPlan] = [:]
     for (content, files) in dropped {
@@ -45,19 +58,49 @@ extension Replicator {
     guard !files.isEmpty else { return [] }
     let droppers = try store.droppers(of: content)
     guard let first = droppers.first else { return [] }
+    let mayJudge = knowsAllLibraries
     return files.compactMap { file in
       var file = file
-      // Taken over from a directory: nobody knows whose it was.
-      if file.library == machine { file.library = first }
+      // Taken over from a directory: nobody knows whose it was, and who is not heard yet may name it.
+      if file.library == machine {
+        guard mayJudge else { return nil }
+        file.library = first
+      }
       return droppers.contains(file.library) ? file : nil
     }
   }
 
+  private var knowsAllLibraries: Bool {
+    roster.members.allSatisfy { $0.machine == machine || libraries[$0.machine]?.installed != nil }
+  }
+
+  /// The last library that was to be heard is here: what was taken over is judged now.
+  mutating func judgeTakenOver() throws(StoreError) {
+    guard knowsAllLibraries else { return }
+    filing.ready.formUnion(try store.takenOverContents())
+  }
+
+  /// Nobody has counted the drop yet. A second copy that went to the trash while the content was wanted is no drop.
+  private func isUnjudged(_ files: [ReplicaFile]) -> Bool {
+    let outside = files.filter { $0.mark?.isInTrash != true }
+    return !outside.isEmpty && outside.allSatisfy { $0.mark == nil }
+      && !files.contains { $0.mark?.isCountedDrop == true }
+  }
+
   private func fate(of files: [ReplicaFile], mustAsk: Bool) -> DropFate {
     let moment = agentTime + (.zero - settings.trashLife)
-    if files.allSatisfy({ $0.mark?.hasBeenInTrash(since: moment) == true }) { return .goes }
-    if files.contains(where: { $0.mark == .confirmed || $0.mark?.isInTrash == true }) { return .goesToTrash }
-    return mustAsk || files.contains { $0.mark == .held } ? .isHeld : .goesToTrash
+    let outside = files.filter { $0.mark?.isInTrash != true }
+    if outside.isEmpty, files.allSatisfy({ $0.mark?.hasBeenInTrash(since: moment) == true }) {
+      // A machine that was removed may have been in the wrong hands when it dropped this.
+      let isDoubtful = files.contains { $0.mark?.isCountedDrop == true && !roster.isMember($0.library) }
+      return isDoubtful ? .goesToTrash : .goes
+    }
+    if outside.contains(where: { $0.mark == .confirmed })
+      || files.contains(where: { $0.mark?.isCountedDrop == true })
+    {
+      return .goesToTrash
+    }
+    return mustAsk || outside.contains { $0.mark == .held } ? .isHeld : .goesToTrash
   }
 
   func dropLimit(of library: MachineID) -> Int {
@@ -68,31 +111,55 @@ extension Replicator {
 
   /// What came to the trash in a batch is marked in the transaction that records it.
   func markTrashed(_ outcome: inout BatchOutcome) throws(StoreError) {
-    for (path, former) in outcome.discarded where outcome.put[path] != nil {
-      let isConfirmed = try store.replicaFile(at: former)?.mark == .confirmed
+    for (path, former) in outcome.discarded {
+      guard let content = outcome.put[path]?.content else { continue }
+      let former = try store.replicaFile(at: former)?.mark
+      // A second copy of what is wanted asks nobody.
+      let isConfirmed = former == .confirmed || contents.isWantedByOther(than: machine, content)
       outcome.put[path]?.mark = .trashed(since: agentTime, isConfirmed: isConfirmed)
     }
   }
 
-  /// Remembers when the first file is due.
-  mutating func noteTrash() throws(StoreError) {
-    filing.trashDue = try store.oldestTrashed().map { $0 + settings.trashLife }
+  func trashEnd(_ now: Now) -> TrashEnd {
+    TrashEnd(
+      trashed: agentTime + (.zero - settings.trashLife),
+      read: WallTime(nanoseconds: now.wall.nanoseconds - settings.trashLife.inNanoseconds))
   }
 
-  /// What is over is planned with the next batch, which looks once more whether anybody wants it.
+  /// Remembers when there is something to do: when the next file is due, or what the last walk left is looked at again.
+  mutating func noteTrash() throws(StoreError) {
+    guard filing.trash.passed == nil else { return filing.trash.due = agentTime }
+    let oldest = try store.oldestTrashed(after: nil)
+    guard let walked = filing.trash.walked, let left = oldest, left <= walked else {
+      return filing.trash.due = oldest.map { $0 + settings.trashLife }
+    }
+    let next = try store.oldestTrashed(after: walked)
+    filing.trash.due =
+      min(next ?? walked + settings.trashRetry, walked + settings.trashRetry) + settings.trashLife
+  }
+
+  /// What is over is planned with the next batch, which looks once more whether anybody wants it. What stays all the same
+  /// (somebody names it, or its copy was not read for long) is looked at a day later, and holds up nothing.
   mutating func collectTrash(now: Now) throws(StoreError) {
-    guard let due = filing.trashDue, due <= agentTime, isPastGrace(now) else { return }
+    guard let due = filing.trash.due, due <= agentTime, isPastGrace(now) else { return }
     // Until the batch ends: what fails then rests like any other content.
-    filing.trashDue = nil
-    filing.ready.formUnion(
-      try store.trashed(until: agentTime + (.zero - settings.trashLife), limit: settings.batchFiles))
+    filing.trash.due = nil
+    let moment = agentTime + (.zero - settings.trashLife)
+    let page = try store.trashed(until: moment, after: filing.trash.passed, limit: settings.batchFiles)
+    filing.ready.formUnion(page.map(\.content))
+    filing.trash.passed = page.count == settings.batchFiles ? page.last : nil
+    if filing.trash.passed == nil { filing.trash.walked = moment }
+    if page.isEmpty { try noteTrash() }
   }
 
   /// Nothing is held, or offered, while a batch deletes it: it may be wanted again before the batch has ended.
   mutating func unholdDeleted(_ steps: [FilingPlan.Step]) throws(StoreError) {
+    let gone = Set(steps.filter { FilingPlan.isDeletion($0.operation) }.map(\.operation.path))
     for step in steps where FilingPlan.isDeletion(step.operation) {
       let content = step.operation.content
-      guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty else { continue }
+      guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty,
+        try store.replicaFiles(of: content).allSatisfy({ gone.contains($0.path) })
+      else { continue }
       contents.setHeld(content, false)
       makeUnavailable(content)
     }
@@ -113,14 +180,36 @@ extension Replicator {
   }
 
   var trashDeadline: Instant? {
-    guard filing.running == nil, !filing.isPaused, let due = filing.trashDue else { return nil }
+    guard filing.running == nil, !filing.isPaused, let due = filing.trash.due else { return nil }
     return max(countedTime.counter.soonest(due), graceEnd)
   }
 
   // MARK: The user's word
 
   mutating func confirmDrops(of library: MachineID) throws(StoreError) {
-    guard try store.confirmDrops(of: library) > 0 else { return }
+    // What lies in the trash may have waited for this alone.
+    filing.trash.walked = nil
+    guard try store.confirmDrops(of: library) > 0 else { return try noteTrash() }
+    // A batch that runs was planned before the confirmation.
+    if let running = filing.running { filing.running?.outdated.formUnion(running.contents) }
     lookForUnfiled()
+  }
+
+  /// Also what lies in the trash already goes no further. It stays where it is, and can be opened by hand.
+  mutating func refuseDrops(of library: MachineID) throws(StoreError) {
+    guard try store.refuseDrops(of: library) > 0 else { return }
+    if let running = filing.running { filing.running?.outdated.formUnion(running.contents) }
+    try noteTrash()
+  }
+
+  /// What waits for a decision on this machine, by the library that dropped it: what was too much at once, and whatever a
+  /// machine had dropped that is no member any more.
+  package func undecidedDrops() throws(StoreError) -> [MachineID: DroppedFiles] {
+    var drops = try store.heldDrops()
+    for (library, files) in try store.unconfirmedTrash() where !roster.isMember(library) {
+      drops[library, default: DroppedFiles()].files += files.files
+      drops[library]?.bytes += files.bytes
+    }
+    return drops
   }
 }

@@ -23,8 +23,7 @@ struct FilingState: Sendable {
   var isPaused = false
   /// Names of directories in the replica; they never change.
   var directoryNames: [DirectoryOwner: String] = [:]
-  /// When the time of the first file in the trash is over.
-  var trashDue: AgentTime?
+  var trash = TrashWalk()
 
   /// A machine, or one of its folders.
   struct DirectoryOwner: Hashable {
@@ -185,7 +184,7 @@ extension Replicator {
           content: content, places: places,
           // What is not held has no replica file: most of what is landed came just now.
           files: contents.isHeld(content) ? try store.replicaFiles(of: content) : [],
-          source: try source(of: content), occupied: occupied)
+          source: try source(of: content), occupied: occupied, ended: trashEnd(now))
       }
     }
     try run(plans, now: now)

@@ -328,6 +328,7 @@ extension Replicator {
       lookAgain()
     }
     lookForUnfiled()
+    if wasEmpty, owner != machine { try judgeTakenOver() }
     attesting.isChanged = true
     actions.append(.installed(owner, head.record.order))
     sendToAll(.announceHead(head))

@@ -8,6 +8,8 @@ struct Attesting: Sendable {
   var newest: [MachineID: Signed<Attestation>] = [:]
   /// When each of them was received.
   var received: [MachineID: AgentTime] = [:]
+  /// Machines that attested anything of the own library, ever.
+  var onceFull: Set<MachineID> = []
   /// When the first of those that count ceases to.
   var expiry: AgentTime?
   var lastSigned: Instant?
@@ -31,6 +33,11 @@ extension Replicator {
       attesting.newest[holder] = stored.attestation
       attesting.received[holder] = stored.received
     }
+    let once = try store.value(.onceFull) ?? []
+    attesting.onceFull = Set(
+      stride(from: 0, to: once.count - once.count % 32, by: 32).compactMap {
+        MachineID(once[$0..<$0 + 32])
+      })
     try recountSafe()
   }
 
@@ -49,9 +56,18 @@ extension Replicator {
     // Of a time that this machine's catalog has forgotten: what is true now is said under a higher number.
     if holder == machine { return attesting.retract() }
     absolve(attestation.record)
+    try noteFull(attestation.record)
     absences.isChanged = true
     try recountSafe()
     sendToAll(except: link, .announceAttestation(attestation))
+  }
+
+  /// Only full machines speak of others' libraries.
+  private mutating func noteFull(_ attestation: Attestation) throws(StoreError) {
+    guard attestation.libraries.contains(where: { $0.library == machine }),
+      attesting.onceFull.insert(attestation.holder).inserted
+    else { return }
+    try store.setValue(.onceFull, attesting.onceFull.sorted().flatMap(\.bytes))
   }
 
   /// Own contents that some other machine's current attestation proves to be held; counted anew, because a newer

@@ -13,13 +13,17 @@ package struct KeptBytes: Hashable, Sendable {
     case trash
     /// Not connected; by its last word it knew that they are forgotten.
     case away
-    /// Not connected, and does not know of it yet.
+    /// Not connected, and did not know of it when it last said something.
     case unaware
+    /// No member any more: it has what it had.
+    case removed
   }
   package var machine: MachineID
   package var why: Why
   /// Contents.
   package var files: Int
+  /// Since when nothing was heard of a machine that is not connected, in agent time; nil: never, or it is connected.
+  package var silent: Duration?
 }
 
 extension Replicator {
@@ -42,40 +46,77 @@ extension Replicator {
       }
       if owners.isEmpty { unnamed.append(content) }
     }
-    for member in roster.members.map(\.machine) where member != machine {
-      guard (records[member]?.record.role ?? .full) == .full, !unnamed.isEmpty else { continue }
+    for member in possibleKeepers where !unnamed.isEmpty {
       if let link = links.values.first(where: { $0.machine == member }), link.knowsContents {
         let files = unnamed.count { contents.index.contains($0.digest, in: link.contents) }
         if files > 0 { counts[member, default: [:]][.trash] = files }
       } else {
-        for content in unnamed {
-          if let why = try whereabouts(of: content, at: member) {
-            counts[member, default: [:]][why, default: 0] += 1
-          }
+        for (why, files) in try whereabouts(of: unnamed, at: member) {
+          counts[member, default: [:]][why, default: 0] += files
         }
       }
     }
     return counts.flatMap { machine, reasons in
-      reasons.map { KeptBytes(machine: machine, why: $0.key, files: $0.value) }
+      reasons.map { why, files in
+        let isAway = why == .away || why == .unaware || why == .removed
+        let heard = attesting.received[machine].map { agentTime - $0 }
+        return KeptBytes(machine: machine, why: why, files: files, silent: isAway ? heard : nil)
+      }
     }.sorted { ($0.machine, $0.why) < ($1.machine, $1.why) }
   }
 
-  /// Nil when the machine cannot have it by its own last word: it knew, and that is longer ago than its trash lasts.
-  private func whereabouts(of content: ContentID, at member: MachineID) throws(StoreError) -> KeptBytes.Why? {
+  /// Machines that take copies, or once did: neither another role nor a removal frees anything.
+  private var possibleKeepers: [MachineID] {
+    let members = roster.members.map(\.machine)
+    let full = members.filter { (records[$0]?.record.role ?? .full) == .full }
+    let connected = links.values.map(\.machine)
+    return Set(full + connected).union(attesting.onceFull).subtracting([machine]).sorted()
+  }
+
+  /// What a machine that is not here has at most. How long ago it said something counts for nothing: its trash counts the
+  /// days in which it runs.
+  private func whereabouts(
+    of unnamed: [ContentID], at member: MachineID
+  ) throws(StoreError) -> [KeptBytes.Why: Int] {
+    guard roster.isMember(member) else { return [.removed: unnamed.count] }
     guard let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == machine }),
-      try store.wasWanted(content, in: machine, at: statement.order) == false
-    else { return .unaware }
-    let age = attesting.received[member].map { agentTime - $0 } ?? .zero
-    return age < settings.trashLife ? .away : nil
+      let went = try store.wantedChanges(machine, since: statement.order)?.went
+    else { return [.unaware: unnamed.count] }
+    let wanted = Set(went)
+    var counts: [KeptBytes.Why: Int] = [:]
+    for content in unnamed {
+      let wasNamed = try store.wasNamed(content, in: machine, by: statement.order)
+      let knew = !wanted.contains(content) && wasNamed == true
+      counts[knew ? .away : .unaware, default: 0] += 1
+    }
+    return counts
   }
 
   /// Of all that is forgotten, or of the last of it.
   package func forgottenContents() throws(StoreError) -> [ContentID] {
-    try store.forgottenContents(limit: settings.forgottenSample)
+    try store.forgottenContents(since: nil, limit: settings.forgottenSample)
   }
 
-  /// Whether so many drops, with those of this agent month, are more than other machines let go without a question.
-  package func asksOthers(dropping count: Int) -> Bool { count > dropLimit(of: machine) }
+  /// Whether these drops, with those of this agent month, are more than other machines let go without a question.
+  package func asksOthers(dropping contents: [ContentID]) throws(StoreError) -> Bool {
+    let limit = dropLimit(of: machine)
+    let before = try store.forgottenContents(
+      since: agentTime + (.zero - settings.trashLife), limit: limit + 1)
+    return Set(before).union(contents).count > limit
+  }
+
+  /// Those of some contents of which nothing is here, and which no other machine has by its last word.
+  package func unfound(among contents: [ContentID]) throws(StoreError) -> [ContentID] {
+    let copies = knownCopies
+    var unfound: [ContentID] = []
+    for content in contents where !self.contents.isAvailable(content) {
+      guard try store.ownFiles(of: content).isEmpty, try store.forgottenFiles(of: content).isEmpty,
+        try !copies.mayExist(of: content)
+      else { continue }
+      unfound.append(content)
+    }
+    return unfound
+  }
 
   /// Why nothing can be published now; nil when it can.
   package var isPublishingStopped: Bool { publication.isStopped }

@@ -169,7 +169,7 @@ extension Replicator {
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
     if fullMachines < 2 { reasons.append(.noSecondMachine) }
-    for (library, held) in try store.heldDrops().sorted(by: { $0.key < $1.key }) {
+    for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
     }
     let lost = try store.lostCounts().open
@@ -189,7 +189,8 @@ extension Replicator {
   }
 
   private func trashReports() throws(StoreError) -> [TrashReport] {
-    try store.trash().sorted { $0.key < $1.key }.map { library, files in
+    // What nobody has decided on has no end.
+    try store.trash().filter { roster.isMember($0.key) }.sorted { $0.key < $1.key }.map { library, files in
       TrashReport(
         library: library, files: files.files, bytes: files.bytes,
         left: max(.zero, (files.oldest ?? agentTime) + settings.trashLife - agentTime))

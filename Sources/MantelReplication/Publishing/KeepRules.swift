@@ -33,15 +33,20 @@ package struct KeepRules: Hashable, Sendable {
   /// Kinds of which something may expire.
   package var expiringKinds: Set<EntryKind> { Set(rules.keys) }
 
-  /// What expires of the replaced versions of one path, the oldest first. A version counts its days from when it was noted:
-  /// a clock that was wrong when it was replaced changes nothing.
+  /// What expires of the replaced versions of one path, the oldest first. Versions are ordered by the heads that replaced
+  /// them, and count their days from when they were noted, in agent time: a wall clock that was wrong changes nothing.
   func expired(_ versions: [RetiredEntry], at now: AgentTime) -> [RetiredEntry] {
-    let versions = versions.sorted { $0.entry.retiredAt < $1.entry.retiredAt }
+    // Of one head are only those of a library that was recovered.
+    let versions = versions.sorted {
+      ($0.since, $0.entry.retiredAt, $0.id) < ($1.since, $1.entry.retiredAt, $1.id)
+    }
+    let isFirstKnown = versions.contains(where: \.isFirst)
     return versions.enumerated().filter { index, version in
       let rule = self[version.entry.kind]
+      guard let noted = version.noted else { return false }
       if let limit = rule.versions, versions.count - index > limit { return true }
-      guard let days = rule.days, let noted = version.noted else { return false }
-      let isFirst = index == 0 && version.entry.kind.isOriginal
+      guard let days = rule.days else { return false }
+      let isFirst = version.entry.kind.isOriginal && (isFirstKnown ? version.isFirst : index == 0)
       return !isFirst && noted + .agentDay * days <= now
     }.map(\.element)
   }
@@ -49,7 +54,7 @@ package struct KeepRules: Hashable, Sendable {
 
 extension EntryKind {
   /// Made by a camera, and not by a program beside it.
-  fileprivate var isOriginal: Bool {
+  var isOriginal: Bool {
     switch self {
     case .photo, .raw, .video: true
     case .sidecar, .other: false

@@ -164,6 +164,8 @@ extension Replicator {
   /// After the head: what nothing in the library names any more.
   mutating func settleForgotten(_ forgotten: Set<ContentID>) throws(StoreError) {
     var unnamed: [ContentID] = []
+    // What only the own library's deleted photo kept in the replica is judged anew.
+    filing.ready.formUnion(forgotten)
     for content in forgotten.sorted() where !contents.isWanted(content, in: machine) {
       // When it is published again somebody has to prove anew that it is held.
       contents.index.remove(content.digest, from: contents.safe)
@@ -238,9 +240,7 @@ extension OwnUpdate {
     forgotten.insert(id)
     let there = try store.droppedEntries(library, of: entry.content)
     guard !there.contains(where: { $0.entry.folder == entry.folder }),
-      !added.values.contains(where: {
-        $0.isDropped && $0.folder == entry.folder && $0.content == entry.content
-      })
+      self.dropped.insert(DroppedContent(folder: entry.folder, content: entry.content)).inserted
     else { return }
     var dropped = entry
     dropped.path = []

@@ -115,7 +115,11 @@ extension Replicator {
       !contents.isLive(content, in: machine),
       !links.values.contains(where: { contents.index.contains(content.digest, in: $0.contents) })
     else { return false }
-    return try store.replicaFiles(of: content).isEmpty
+    // In somebody else's folder, or in the replica.
+    let isElsewhere = try store.entries(of: content).contains {
+      $0.library != machine && $0.entry.state.isLive
+    }
+    return try isElsewhere ? false : store.replicaFiles(of: content).isEmpty
   }
 
   func draftLost(_ update: inout OwnUpdate) throws(StoreError) {

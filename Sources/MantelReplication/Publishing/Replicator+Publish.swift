@@ -310,6 +310,12 @@ struct OwnUpdate {
   var forgotten: Set<EntryID> = []
   /// The library has dropped entries.
   var mayHaveDropped = false
+  /// What this update says to be dropped, by folder and content.
+  struct DroppedContent: Hashable {
+    var folder: FolderID
+    var content: ContentID
+  }
+  var dropped: Set<DroppedContent> = []
   /// Files to be looked at, or hashed, once this is out.
   var looked: [FileKey] = []
   var rehashed: [LedgerFile] = []

@@ -21,7 +21,9 @@ extension Replicator {
     let kinds = settings.keep.expiringKinds
     guard !publication.isStopped, !kinds.isEmpty, libraries[machine]?.installed != nil else { return }
     let page = try nextReplaced(kinds)
-    try store.noteRetired(page.filter { $0.noted == nil }.map(\.id), at: agentTime)
+    let new = page.filter { $0.noted == nil }
+    try store.noteRetired(new.map(\.id), at: agentTime)
+    try store.noteFirstVersions(ofPathsOf: new.filter(\.entry.kind.isOriginal).map(\.id))
     let expired = Dictionary(grouping: page, by: \.entry.place).values.flatMap {
       settings.keep.expired($0, at: agentTime)
     }

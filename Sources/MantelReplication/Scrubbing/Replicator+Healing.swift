@@ -87,9 +87,18 @@ extension Replicator {
   /// Contents of which every copy is in its place again, or that nobody wants any more.
   mutating func healed(_ filed: [ContentID], now: Now) throws(StoreError) {
     var healed: [ContentID] = []
+    var unwanted: [ContentID] = []
     for content in filed where scrub.unhealed.contains(content) {
-      if try store.missingContent(content) == nil { healed.append(content) }
+      guard try store.missingContent(content) == nil else { continue }
+      // Of what lay in the trash nothing is made again.
+      if try store.replicaFiles(of: content).isEmpty, !contents.isWantedByOther(than: machine, content) {
+        unwanted.append(content)
+      } else {
+        healed.append(content)
+      }
     }
+    try store.endReports(of: unwanted, at: now.wall)
+    scrub.unhealed.subtract(unwanted)
     guard !healed.isEmpty else { return }
     try store.markHealed(healed, at: now.wall)
     for content in healed {
