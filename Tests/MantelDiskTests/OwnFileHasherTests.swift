@@ -7,9 +7,22 @@ import Testing
 
 /// Hashing many own files, and making them durable together.
 @Suite struct OwnFileHasherTests {
-  /// What the clocks are ahead of their true times.
-  private final class Ahead: Sendable {
-    let values = Mutex((wall: Duration.zero, boot: Duration.zero))
+  /// Clocks that stand still, when the files have just been written.
+  private final class Clocks: Sendable {
+    private let now: Mutex<SyncMoment>
+
+    init(at change: Int64) { now = Mutex(SyncMoment(wall: change, boot: 0)) }
+
+    var moment: SyncMoment { now.withLock { $0 } }
+
+    func pass(_ duration: Duration) {
+      now.withLock {
+        $0.wall += duration.inNanoseconds
+        $0.boot += duration.inNanoseconds
+      }
+    }
+
+    func setWall(ahead duration: Duration) { now.withLock { $0.wall += duration.inNanoseconds } }
   }
 
   private struct Desk {
@@ -18,21 +31,16 @@ import Testing
     let hashing = BlockingPool(threads: 2, queueLimit: 8)
     let syncing = BlockingPool(threads: 1, queueLimit: 8)
     let hasher: OwnFileHasher
-
-    let ahead = Ahead()
+    let clocks: Clocks
 
     init(files: [String]) throws {
       scratch = try Scratch()
       for name in files { try scratch.write(name, "bytes of \(name)") }
-      hasher = OwnFileHasher(hashing: hashing, syncing: syncing, calls: faults.calls) { [ahead] in
-        let now = SyncMoment.now()
-        let (wall, boot) = ahead.values.withLock { $0 }
-        return SyncMoment(wall: now.wall + wall.inNanoseconds, boot: now.boot + boot.inNanoseconds)
-      }
+      let last = try FileReader.stat(root: scratch.root, path: Array((files.last ?? "").utf8))
+      let clocks = Clocks(at: last.stamp.ctime)
+      self.clocks = clocks
+      hasher = OwnFileHasher(hashing: hashing, syncing: syncing, calls: faults.calls) { clocks.moment }
     }
-
-    /// So long after the files were written.
-    func pass(_ duration: Duration) { ahead.values.withLock { $0 = (duration, duration) } }
 
     func hash(_ names: [String]) async throws -> [Result<HashedFile, DiskError>] {
       try await hasher.hash(root: scratch.root, paths: names.map { Array($0.utf8) }) { true }
@@ -156,13 +164,13 @@ import Testing
     _ = try await desk.hash(first)
     _ = try await desk.hash(first)
     #expect(desk.count("syncfs") == 2, "too young for the clocks to tell")
-    desk.pass(.seconds(60))
+    desk.clocks.pass(.seconds(60))
     #expect(try await desk.hash(first).allSatisfy { try $0.get().isDurable })
     #expect(try await desk.hash(second).allSatisfy { try $0.get().isDurable })
     #expect(desk.count("syncfs") == 3, "neither had changed since it began")
     #expect(desk.count("writeOut") == 80, "each is asked for its own write errors all the same")
     // The clock was set: times of change tell nothing.
-    desk.ahead.values.withLock { $0.wall += .seconds(3_600) }
+    desk.clocks.setWall(ahead: .seconds(3_600))
     #expect(try await desk.hash(second).allSatisfy { try $0.get().isDurable })
     #expect(desk.count("syncfs") == 4)
     try await desk.close()
@@ -170,7 +178,7 @@ import Testing
 
   @Test func aSyncThatFailedCoversNothing() async throws {
     let desk = try Desk(files: Self.names)
-    desk.pass(.seconds(60))
+    desk.clocks.pass(.seconds(60))
     let syncs = Counter()
     desk.faults.fail { call, _ in call == "syncfs" && syncs.next() == 1 ? EIO : nil }
     for _ in 1...3 { _ = try await desk.hash(Self.names) }

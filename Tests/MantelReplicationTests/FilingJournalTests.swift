@@ -95,6 +95,22 @@ import Testing
     #expect(!isIdle)
   }
 
+  /// What may have been done the first time is not undone by a repeat that did nothing.
+  @Test(arguments: [FilingFailure.Code.noSpace, .io]) func aRepeatThatFailsIsRepeated(
+    code: FilingFailure.Code
+  ) throws {
+    let (machine, batch) = try moving()
+    try machine.send(.filed(batch.id, [failure(.sync)]))
+    for _ in 1...2 {
+      try machine.pass(.seconds(60))
+      let actions = machine.take()
+      #expect(isRepeat(actions) && actions.batches.first?.operations == batch.operations)
+      let again = try #require(actions.batches.first)
+      try machine.send(.filed(again.id, [failure(code)]))
+    }
+    #expect(try machine.catalog.value(.filingJournal) != nil)
+  }
+
   /// Where the file is neither here nor there it is gone, and is fetched again.
   @Test func aMoveThatWasCutOffAndIsNowhereIsALoss() throws {
     let (machine, _) = try moving()

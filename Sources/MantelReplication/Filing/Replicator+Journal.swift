@@ -34,16 +34,17 @@ extension Replicator {
   }
 
   /// The steps of a batch whose end is not known, though it was reported: something failed after the name may have
-  /// changed. Only of steps that use up what they are made from; what else was made at a new name is made again, or adopted.
+  /// changed; for a step that is repeated that is any failure, for it may have been done the first time. Only of steps that
+  /// use up what they are made from; what else was made at a new name is made again, or adopted.
   func unresolvedSteps(of batch: FilingBatch, _ results: [FilingResult]) -> [FilingPlan.Step] {
     zip(batch.steps, results).compactMap { step, result in
-      guard case .failed(let failure) = result, [.sync, .io, .other].contains(failure.code) else {
-        return nil
-      }
+      guard case .failed(let failure) = result,
+        batch.isRepeat || [.sync, .io, .other].contains(failure.code)
+      else { return nil }
       switch step.operation {
       case .move, .remove: return step
       // Its staged bytes may lie under the name by now, and nowhere else.
-      case .land: return failure.code == .sync ? step : nil
+      case .land: return batch.isRepeat || failure.code == .sync ? step : nil
       case .link, .copy, .copyOwn: return nil
       }
     }
