@@ -161,7 +161,10 @@ struct HouseholdInvariants {
       }
     }
     let time = machine.ask { $0.agentTime }
-    for content in trashed[index].keys where elsewhere.contains(content) { trashed[index][content] = nil }
+    for (content, since) in trashed[index] {
+      // A crash takes back up to a minute of agent time: what was seen before it lies there since then at the latest.
+      trashed[index][content] = elsewhere.contains(content) ? nil : min(since, time)
+    }
     for content in inTrash.subtracting(elsewhere) where trashed[index][content] == nil {
       // The catalog of a machine that lost a later one knows since when, by the time that it counts.
       let marks = try machine.catalog.replicaFiles(of: content).compactMap(\.mark?.since)

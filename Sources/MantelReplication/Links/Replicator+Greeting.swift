@@ -67,8 +67,11 @@ extension Replicator {
     records.keys.sorted().compactMap { roster.isListed($0) ? records[$0] : nil }
   }
 
+  /// Those that count; of one that is too old its holder may still say the same.
   package var allAttestations: [Signed<Attestation>] {
-    attesting.newest.keys.sorted().compactMap { roster.isListed($0) ? attesting.newest[$0] : nil }
+    attesting.newest.keys.sorted().compactMap {
+      roster.isListed($0) && !hasExpired($0) ? attesting.newest[$0] : nil
+    }
   }
 
   /// Installed heads, for a new connection's hello and news.

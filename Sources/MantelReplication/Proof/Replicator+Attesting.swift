@@ -49,6 +49,7 @@ extension Replicator {
     let holder = attestation.record.holder
     guard guests[link] == nil, roster.isMember(holder), roster.verify(attestation),
       attestation.record.number > attesting.newest[holder]?.record.number ?? 0
+        || isSaidAgain(attestation, over: link)
     else { return }
     try store.putAttestation(attestation, received: agentTime)
     attesting.newest[holder] = attestation
@@ -99,11 +100,22 @@ extension Replicator {
     }
   }
 
+  /// The holder itself stands by what has come of age here: it has had no other to sign meanwhile.
+  private func isSaidAgain(_ attestation: Signed<Attestation>, over link: LinkID) -> Bool {
+    let holder = attestation.record.holder
+    return links[link]?.machine == holder && hasExpired(holder) && attestation == attesting.newest[holder]
+  }
+
+  func hasExpired(_ holder: MachineID) -> Bool {
+    guard holder != machine, let received = attesting.received[holder] else { return false }
+    return agentTime - received >= settings.attestationLife
+  }
+
   /// By when it was received here, and unless the holder could not show what it claims; not by its holder's clock, which may be years off. The own one always counts.
   func isCurrent(_ holder: MachineID) -> Bool {
     guard holder != machine else { return true }
     guard challenging.isBelieved(holder) else { return false }
-    return attesting.received[holder].map { agentTime - $0 < settings.attestationLife } ?? false
+    return attesting.received[holder] != nil && !hasExpired(holder)
   }
 
   /// What an attestation proved is proved no longer once it has come of age.
