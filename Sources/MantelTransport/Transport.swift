@@ -26,6 +26,7 @@ package final class Transport: Sendable {
 
   struct State {
     var phase = Phase.prepared
+    var hasRun = false
     var listeners: [any Channel] = []
     var port: UInt16?
     var tls: TLSContexts
@@ -80,14 +81,18 @@ package final class Transport: Sendable {
   // MARK: Life
 
   /// Listens if `bind()` has not done so, and runs every session. Returns after `shutDown()` or cancellation, once all
-  /// sessions have ended and the environment was told; waits little for a store that does not answer. May be called once.
+  /// sessions have ended and the environment was told; waits little for a store that does not answer. May be called once;
+  /// at once after a `shutDown()` that came first.
   package func run() async throws(TransportError) {
-    let starts = state.withLock { state in
-      guard state.phase == .prepared else { return false }
-      state.phase = .running
-      return true
+    let (isFirst, phase) = state.withLock { state in
+      defer {
+        state.hasRun = true
+        if state.phase == .prepared { state.phase = .running }
+      }
+      return (!state.hasRun, state.phase)
     }
-    guard starts else { throw TransportError(.notRunning, "a transport runs once") }
+    guard isFirst else { throw TransportError(.notRunning, "a transport runs once") }
+    guard phase == .prepared else { return }
     do {
       _ = try await bind()
     } catch {

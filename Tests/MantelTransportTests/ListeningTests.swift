@@ -35,6 +35,16 @@ import Testing
     #expect(mute.listeningPort == nil)
   }
 
+  /// An agent may be told to stop while it starts.
+  @Test func whatWasShutDownBeforeItRanEndsAtOnceAndRunsOnce() async throws {
+    let early = try transport(.preferred(0))
+    _ = try await early.bind()
+    early.shutDown()
+    try await early.run()
+    let error = await #expect(throws: TransportError.self) { try await early.run() }
+    #expect(error?.code == .notRunning)
+  }
+
   private static let linkLocal = (try? System.enumerateDevices())?.first {
     $0.address?.ipAddress?.hasPrefix("fe80:") ?? false
   }
