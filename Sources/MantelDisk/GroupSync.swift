@@ -11,8 +11,9 @@ struct SyncMoment: Hashable, Sendable {
 
   /// A wall clock that was set by more than this in between makes times of change worthless.
   private static let tolerance: Int64 = 1_000_000_000
-  /// Times of change are as old as a tick of the kernel's clock; and the tolerance.
-  private static let margin: Int64 = 2_000_000_000
+  /// The kernel sets a file's time of change when a write begins, and one call may write 2 GiB, to a slow disk: a sync that
+  /// came in its middle has not seen its end. Also as old as a tick of the kernel's clock, and the tolerance.
+  private static let margin: Int64 = 300_000_000_000
 
   static func now() -> SyncMoment {
     var wall = timespec()

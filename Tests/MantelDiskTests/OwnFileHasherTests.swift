@@ -164,7 +164,7 @@ import Testing
     _ = try await desk.hash(first)
     _ = try await desk.hash(first)
     #expect(desk.count("syncfs") == 2, "too young for the clocks to tell")
-    desk.clocks.pass(.seconds(60))
+    desk.clocks.pass(.seconds(600))
     #expect(try await desk.hash(first).allSatisfy { try $0.get().isDurable })
     #expect(try await desk.hash(second).allSatisfy { try $0.get().isDurable })
     #expect(desk.count("syncfs") == 3, "neither had changed since it began")
@@ -176,9 +176,16 @@ import Testing
     try await desk.close()
   }
 
+  /// A file's time of change is that of a write's beginning: its end may have come after the sync.
+  @Test func aWriteMayTakeLong() {
+    let sync = SyncMoment(wall: 10_000_000_000_000, boot: 0)
+    #expect(!sync.isAfter(sync.wall - 30_000_000_000, now: sync))
+    #expect(sync.isAfter(sync.wall - 3_600_000_000_000, now: sync))
+  }
+
   @Test func aSyncThatFailedCoversNothing() async throws {
     let desk = try Desk(files: Self.names)
-    desk.clocks.pass(.seconds(60))
+    desk.clocks.pass(.seconds(600))
     let syncs = Counter()
     desk.faults.fail { call, _ in call == "syncfs" && syncs.next() == 1 ? EIO : nil }
     for _ in 1...3 { _ = try await desk.hash(Self.names) }
@@ -199,7 +206,7 @@ import Testing
     }
     let groups = GroupSync(pool: desk.syncing, calls: desk.faults.calls)
     let file = try Directory(root: desk.scratch.root).file
-    let old = SyncMoment.now().wall - 10_000_000_000
+    let old = SyncMoment.now().wall - 3_600_000_000_000
     await withTaskGroup(of: Bool.self) { tasks in
       tasks.addTask { await groups.sync(1, through: file) }
       await eventuallyTrue { syncs.count == 1 }
