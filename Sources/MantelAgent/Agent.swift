@@ -62,10 +62,10 @@ package final class Agent: Sendable {
     let configuration = try AgentConfiguration.load(home)
     engine = try Engine(
       catalog: catalog, members: MemberList(), effects: effects, logger: logger
-    ) {
+    ) { now in
       try Setup.replicator(
         catalog: catalog, key: key, filesystem: filesystem, guarded: effects.guardedHead(),
-        configuration: configuration)
+        configuration: configuration, now: now)
     }
     invitations = Invitations(key: key, logger: logger)
     let rates = TransferRates()

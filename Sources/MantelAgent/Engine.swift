@@ -18,7 +18,8 @@ actor Engine {
   nonisolated let members: MemberList
   nonisolated let effects: Effects
   nonisolated let logger: Logger
-  private let makeReplicator: @Sendable () throws -> Replicator
+  private let makeReplicator: @Sendable (Now) throws -> Replicator
+  private var clock = RunningClock()
   private var replicator: Replicator
   private var sessions: [LinkID: SessionID] = [:]
   private var peers: [LinkID: (machine: MachineID, isDialer: Bool)] = [:]
@@ -30,14 +31,14 @@ actor Engine {
   /// `makeReplicator` loads the decisions' memory from the catalog; also after a failure of the catalog.
   init(
     catalog: Catalog, members: MemberList, effects: Effects, logger: Logger,
-    makeReplicator: @escaping @Sendable () throws -> Replicator
+    makeReplicator: @escaping @Sendable (Now) throws -> Replicator
   ) throws {
     self.catalog = catalog
     self.members = members
     self.effects = effects
     self.logger = logger
     self.makeReplicator = makeReplicator
-    self.replicator = try makeReplicator()
+    self.replicator = try makeReplicator(clock.reading(AgentClock.now))
     members.update(replicator.roster)
   }
 
@@ -55,7 +56,7 @@ actor Engine {
     // Nothing that follows from an event could be kept; what is missed is found again when the outage ends.
     if let outage, !outage.isOver { throw outage.error }
     do {
-      let actions = try replicator.handle(event, now: AgentClock.now)
+      let actions = try replicator.handle(event, now: clock.reading(AgentClock.now))
       for action in actions { carryOut(action) }
       armTick()
     } catch {
@@ -92,7 +93,7 @@ actor Engine {
 
   private func load() -> Bool {
     do {
-      replicator = try makeReplicator()
+      replicator = try makeReplicator(clock.reading(AgentClock.now))
       return true
     } catch {
       logger.critical("the catalog cannot be read", metadata: ["error": "\(error)"])
@@ -145,7 +146,7 @@ actor Engine {
   func stop() {
     tick?.task.cancel()
     tick = nil
-    do { try replicator.stop(now: AgentClock.now) } catch {
+    do { try replicator.stop(now: clock.reading(AgentClock.now)) } catch {
       logger.error("the last minute was not kept", metadata: ["error": "\(error)"])
     }
   }

@@ -184,7 +184,7 @@ package enum Setup {
   /// The decisions, loaded from the catalog; `guarded` is what the replica's guard file says.
   static func replicator(
     catalog: Catalog, key: DeviceKey, filesystem: FolderID, guarded: Signed<Head>? = nil,
-    configuration: AgentConfiguration = AgentConfiguration()
+    configuration: AgentConfiguration = AgentConfiguration(), now: Now = AgentClock.now
   ) throws -> Replicator {
     var settings = ReplicationSettings()
     settings.keep = configuration.keep
@@ -196,7 +196,7 @@ package enum Setup {
     return try Replicator(
       machine: key.machine, roster: Roster(stored: statements),
       role: role == "source" ? .source : .full, filesystem: filesystem, guarded: guarded,
-      store: catalog, key: key, settings: settings, now: AgentClock.now)
+      store: catalog, key: key, settings: settings, now: now)
   }
 }
 
