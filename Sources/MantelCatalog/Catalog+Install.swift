@@ -22,6 +22,7 @@ extension Catalog {
     throws(StoreError)
   {
     try write { db in
+      if change.added.count >= Self.bulk { try Self.setCache(Self.bulkCacheKilobytes, db) }
       var row = try ensureLibrary(head.record.library, db)
       try discardStaged(&row, db)
       for id in change.removed {
@@ -43,6 +44,7 @@ extension Catalog {
       try recordPublished(head.record, row, db)
       // Their bytes were hashed for this very head.
       for file in files { try put(file, verified: head.record.time, db) }
+      if change.added.count < Self.bulk { try Self.setCache(Self.writerCacheKilobytes, db) }
     }
   }
 

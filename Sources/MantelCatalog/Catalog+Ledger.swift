@@ -138,6 +138,15 @@ extension Catalog {
     }
   }
 
+  package func filePaths(_ folder: FolderID, after: [UInt8]?, limit: Int) throws(StoreError) -> [[UInt8]] {
+    try read { db in
+      try db.all(
+        "SELECT path FROM file WHERE folder = ? AND path > coalesce(?, x'') ORDER BY path LIMIT ?",
+        [.folder(folder), .bytes(after ?? []), .int(limit)]
+      ) { try $0.bytes(0) }
+    }
+  }
+
   package func putFiles(_ files: [LedgerFile]) throws(StoreError) {
     try write { db in
       for file in files { try put(file, db) }

@@ -66,6 +66,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case ownEpoch
   /// Since when the own history is caught up with: an agent time.
   case recoveryBegan
+  /// The newest head of the own library that is known to exist, while its entries are caught up with.
+  case recoveryHead
   case pendingJoin
   /// What the filing batch that runs may have done; see FilingJournal.
   case filingJournal
@@ -126,6 +128,8 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func files(_ folder: FolderID, in directory: [UInt8]) throws(StoreError) -> [LedgerFile]
   /// Up to `limit` files with a path above `after` (nil: from the start), ascending, whatever their directory.
   func files(_ folder: FolderID, after: [UInt8]?, limit: Int) throws(StoreError) -> [LedgerFile]
+  /// The paths of up to `limit` files, as `files(_:after:limit:)`, for a fraction of its cost.
+  func filePaths(_ folder: FolderID, after: [UInt8]?, limit: Int) throws(StoreError) -> [[UInt8]]
   /// Files below a directory, at any depth.
   func files(_ folder: FolderID, below directory: [UInt8], after: [UInt8]?, limit: Int) throws(StoreError)
     -> [LedgerFile]

@@ -8,6 +8,8 @@ package struct ReplicationSettings: Sendable {
   package var publishAfterFirst: Duration = .milliseconds(200)
   /// How long a recovery of the own history waits for members that are away, in agent time.
   package var recoveryPatience: Duration = .agentDay
+  /// How often a member that shows a head of the own library may fail to bring it, once that patience is over.
+  package var recoveryAttempts = 12
   /// Between heads under sustained load.
   package var publishInterval: Duration = .seconds(2)
   /// While so many files are still to be hashed, a head waits for them, ...

@@ -88,6 +88,7 @@ package struct Replicator: ~Copyable {
     try loadAbsences()
     publication.isFirst = libraries[machine]?.installed == nil
     try loadEpoch(now: now)
+    try loadRecovery()
     if let guarded { try found(guarded: guarded) }
     endHearingIfDone()
     actions.append(.keepGuard(libraries[machine]?.installed))

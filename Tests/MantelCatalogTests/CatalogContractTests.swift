@@ -82,6 +82,12 @@ import Testing
         == ["a/2/y/z"])
     #expect(
       names(try catalog.files(Fixture.folder, after: Array("a0".utf8), limit: 9)) == ["a0/x", "b/x"])
+    for (after, limit) in [(nil, 9), ("a0", 9), ("b", 1), ("b/x", 9)] as [(String?, Int)] {
+      let after = after.map { Array($0.utf8) }
+      #expect(
+        try catalog.filePaths(Fixture.folder, after: after, limit: limit)
+          == (try catalog.files(Fixture.folder, after: after, limit: limit).map(\.path)))
+    }
     try catalog.removeFiles([(Fixture.folder, Array("a/1".utf8))])
     #expect(try catalog.file(Fixture.folder, Array("a/1".utf8)) == nil)
     #expect(

@@ -23,6 +23,10 @@ import Testing
     return (machine, attestation)
   }
 
+  private func announced(_ actions: [ReplicationAction], over link: LinkID) -> [Signed<Attestation>] {
+    actions.commands(link).compactMap { if case .announceAttestation(let word) = $0 { word } else { nil } }
+  }
+
   @Test func itsHolderMaySayItAgain() throws {
     let (machine, attestation) = try aged()
     #expect(!machine.replicator.allAttestations.contains(attestation), "so it is told again")
@@ -38,5 +42,28 @@ import Testing
     let link = try machine.connect(1)
     try machine.send(.attestationReceived(link, attestation))
     #expect(!machine.isSafe(a))
+  }
+
+  /// It may have lost its catalog, and with it the number that its next one has to pass.
+  @Test func itsHolderIsToldWhatItSaidLast() throws {
+    let (machine, attestation) = try aged()
+    _ = machine.take()
+    let link = try machine.connect(0)
+    #expect(announced(machine.take(), over: link) == [attestation])
+    let other = try machine.connect(1)
+    #expect(announced(machine.take(), over: other).isEmpty)
+  }
+
+  /// The others would take it for new, for as long as the disk lies in a drawer.
+  @Test func whatCannotBeSeenIsNotSaidAgain() throws {
+    let machine = try SingleMachine()
+    try machine.publish("a.jpg", a, machine.stamp(10))
+    try machine.pass(.seconds(60))
+    func saysItself() -> Bool {
+      machine.replicator.allAttestations.contains { $0.record.holder == machine.machine }
+    }
+    #expect(saysItself())
+    try machine.send(.replicaAway)
+    #expect(!saysItself())
   }
 }

@@ -154,4 +154,28 @@ import Testing
     #expect(desk.take().published.count == 1)
     #expect(desk.head?.counts.live ?? 0 >= 70)
   }
+
+  /// A large first scan: heads are held back that come too often, not those that carry much; and what is left over at the
+  /// end has not to wait for them.
+  @Test func fullHeadsAreNotLoad() throws {
+    var settings = ReplicationSettings()
+    settings.hashJobFiles = 50
+    settings.publishFiles = 50
+    let desk = try SingleMachine(settings: settings)
+    try desk.pass(.seconds(10))
+    let files = Dictionary(
+      uniqueKeysWithValues: (0..<510).map { ("f\($0)", desk.stamp(10, inode: UInt64($0 + 1))) })
+    try desk.scan(files)
+    var jobs = desk.take().hashJobs
+    while !jobs.isEmpty {
+      for path in jobs.removeFirst() {
+        let name = String(decoding: path, as: UTF8.self)
+        try desk.finishHash(name, content(name), files[name] ?? .unknown)
+      }
+      try desk.pass(.milliseconds(1))
+      jobs += desk.take().hashJobs
+    }
+    try desk.pass(settings.publishAfterFirst)
+    #expect(desk.head?.counts.live == 510)
+  }
 }

@@ -226,6 +226,49 @@ import Testing
     #expect(isInNewEpoch(desk) && desk.head?.counts.live == 1)
   }
 
+  /// The guard was restored with the catalog, and knows as little.
+  @Test func aRestartForgetsNoRecovery() throws {
+    let desk = try SingleMachine(peers: 2)
+    try desk.send(.linkClosed(try lostMidway(desk)))
+    try desk.restart(hasHeard: false)
+    let other = try desk.connect(1, heads: [desk.machine: before])
+    try desk.send(.headReceived(other, try ownHead(desk, before, [entry("b.jpg", b)])))
+    try desk.publish("new.jpg", content("new"), desk.stamp(10))
+    try desk.pass(.seconds(60))
+    #expect(desk.head?.counts.live == 0)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[0].machine])))
+  }
+
+  /// Once the wait for the others has ended, who shows the newest head and fails to bring it holds nobody up for good.
+  @Test func whoNeverBringsWhatItShowsIsPassedBy() throws {
+    let desk = try SingleMachine(peers: 2)
+    try desk.send(.linkClosed(try lostMidway(desk)))
+    try desk.pass(.seconds(90_000), limit: 1_000)
+    _ = desk.take()
+    let liar = try desk.connect(0, heads: [desk.machine: published])
+    let head = try ownHead(desk, published, [entry("a.jpg", a), entry("b.jpg", b)])
+    try desk.send(.headReceived(liar, head))
+    let other = try desk.connect(1, heads: [desk.machine: before])
+    try desk.send(.headReceived(other, try ownHead(desk, before, [entry("b.jpg", b)])))
+    var (failures, isNext) = (0, false)
+    for _ in 0..<100 where desk.replicator.isRecovering {
+      let actions = desk.take()
+      if !actions.reconciliations(other).isEmpty || !actions.deltas(other).isEmpty {
+        isNext = true
+        break
+      }
+      for job in actions.deltas(liar) + actions.reconciliations(liar).map(\.job) {
+        failures += 1
+        try desk.send(.jobEnded(liar, job, .failed))
+      }
+      try desk.pass(.seconds(6))
+    }
+    // The job that ran when the other one came may be one more.
+    let attempts = desk.settings.recoveryAttempts
+    #expect((attempts...attempts + 1).contains(failures), "\(failures)")
+    #expect(isNext, "the other one is asked for what it has")
+  }
+
   @Test func withNobodyThereItGoesOnWaiting() throws {
     let desk = try SingleMachine(peers: 2)
     try desk.send(.linkClosed(try lostMidway(desk)))

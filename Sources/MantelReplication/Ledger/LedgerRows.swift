@@ -14,7 +14,7 @@ struct LedgerRows: Sendable {
 
   /// Nil takes a row out: it was written, or is void.
   subscript(key: FileKey) -> LedgerFile? {
-    get { rows[key] }
+    get { rows.isEmpty ? nil : rows[key] }
     set {
       rows[key] = newValue
       if newValue == nil { new.remove(key) }

@@ -27,7 +27,33 @@ struct OpenListing: Sendable {
   }
 }
 
-/// What a listing still says once all that is newer was taken out.
+/// The directories that are being listed: one, and the next one ahead while the first is taken in.
+struct OpenListings: Sendable {
+  private static let most = 2
+  private var open: [OpenListing] = []
+
+  /// One that was given up is never ended; its successors take its place.
+  mutating func begin(_ listing: OpenListing) {
+    open.removeAll { $0.folder == listing.folder && $0.directory == listing.directory }
+    if open.count == Self.most { open.removeFirst() }
+    open.append(listing)
+  }
+
+  /// Nil if it was not begun.
+  mutating func end(_ folder: FolderID, _ directory: [UInt8]) -> OpenListing? {
+    open.firstIndex { $0.folder == folder && $0.directory == directory }.map { open.remove(at: $0) }
+  }
+
+  mutating func note(_ key: FileKey) {
+    for place in open.indices { open[place].note(key) }
+  }
+
+  mutating func noteGone(_ path: [UInt8], of folder: FolderID) {
+    for place in open.indices { open[place].noteGone(path, of: folder) }
+  }
+}
+
+/// What a listing still says once all that is newer was taken out; files and skipped ones ascend by their paths.
 struct CurrentSight {
   var directory: [UInt8]
   var files: [(path: [UInt8], stamp: FileStamp)]
@@ -41,23 +67,28 @@ extension Ledger {
   /// Ends the listing that is open; nil when its directory went while it was read.
   mutating func close(_ sight: DirectorySight, of folder: FolderID) -> CurrentSight? {
     var newer: Set<[UInt8]> = []
-    if let listing, listing.folder == folder, listing.directory == sight.directory {
-      self.listing = nil
+    if let listing = listings.end(folder, sight.directory) {
       guard !listing.isGone else { return nil }
       newer = listing.newer
     }
+    // They come in order; to sort what is sorted costs a look at each.
     return CurrentSight(
-      directory: sight.directory, files: sight.files.filter { !newer.contains($0.path) },
-      skipped: sight.skipped.filter { !newer.contains($0.path) }, subdirectories: sight.subdirectories,
-      newer: newer)
+      directory: sight.directory,
+      files: sight.files.filter { !newer.contains($0.path) }.sorted {
+        $0.path.lexicographicallyPrecedes($1.path)
+      },
+      skipped: sight.skipped.filter { !newer.contains($0.path) }.sorted {
+        $0.path.lexicographicallyPrecedes($1.path)
+      },
+      subdirectories: sight.subdirectories, newer: newer)
   }
 }
 
 extension Replicator {
-  /// A walk is about to list a directory; false while so many files wait to be hashed that it has to wait too.
+  /// A walk is about to list a directory, the next one at most while another is still to be told of; false while so many files wait to be hashed that it has to wait too.
   package mutating func beginListing(_ folder: FolderID, _ directory: [UInt8]) -> Bool {
     guard ledger.waiting < settings.filesWaiting else { return false }
-    ledger.listing = OpenListing(folder: folder, directory: directory)
+    ledger.listings.begin(OpenListing(folder: folder, directory: directory))
     return true
   }
 }

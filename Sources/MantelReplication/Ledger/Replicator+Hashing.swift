@@ -44,7 +44,7 @@ extension Replicator {
   private mutating func hashed(_ key: FileKey, _ outcome: HashOutcome, now: Now) throws(StoreError) {
     let id = key.folder
     guard ledger.endHashing(key) else { return }
-    ledger.listing?.note(key)
+    ledger.listings.note(key)
     let isDirty = ledger.changedWhileHashing.remove(key) != nil
     guard ledger.folders[id] != nil else { return }
     let known = try ledgerFile(key)

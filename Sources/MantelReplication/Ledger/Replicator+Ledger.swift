@@ -8,7 +8,7 @@ struct Ledger: Sendable {
   var folders: [FolderID: Folder] = [:]
   var scans: [FolderID: FolderScan] = [:]
   /// The directory that a walk is reading at this moment; there is one walk at a time.
-  var listing: OpenListing?
+  var listings = OpenListings()
   /// Folders whose first scan since start is complete.
   var scanned: Set<FolderID> = []
   /// Looked at once, waiting for a second look that shows the same.
@@ -131,6 +131,12 @@ struct FileKey: Hashable, Comparable, Sendable {
   var folder: FolderID
   var path: [UInt8]
 
+  /// As one run of bytes: an array hashes itself byte by byte.
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(folder)
+    path.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
+
   static func < (left: Self, right: Self) -> Bool {
     left.folder == right.folder
       ? left.path.lexicographicallyPrecedes(right.path) : left.folder < right.folder
@@ -159,6 +165,9 @@ struct FolderScan: Sendable {
   var unreadable: Set<[UInt8]> = []
   /// Found to be away.
   var away: Set<[UInt8]> = []
+
+  /// Whether the directory that a file lies in was walked.
+  func walked(pathOf file: [UInt8]) -> Bool { directories.contains(Replicator.directory(of: file)) }
 }
 
 extension Replicator {
@@ -209,19 +218,20 @@ extension Replicator {
     let sight = current
     ledger.scans[id]?.directories.insert(sight.directory)
     try noteReadable(sight.directory, of: id, now: now)
-    var known: [[UInt8]: LedgerFile] = [:]
-    for file in try store.files(id, in: sight.directory) {
-      known[file.path] = publication.ledgerRows[FileKey(folder: id, path: file.path)] ?? file
-    }
-    for path in sight.newer { known[path] = nil }
+    var known = KnownFiles(
+      try store.files(id, in: sight.directory).compactMap { file in
+        sight.newer.contains(file.path)
+          ? nil : publication.ledgerRows[FileKey(folder: id, path: file.path)] ?? file
+      })
     for (path, stamp) in sight.files {
       let key = FileKey(folder: id, path: path)
-      let file = known.removeValue(forKey: path) ?? publication.ledgerRows[key]
+      let file = known.take(path) ?? publication.ledgerRows[key]
       try seen(key, stamp, isClosed: false, known: file, now: now)
     }
+    known.rewind()
     var skipped: [LedgerFile] = []
     for (path, reason) in sight.skipped {
-      let file = known.removeValue(forKey: path)
+      let file = known.take(path)
       guard file?.status != .skipped(reason) else { continue }
       let row = skippedFile(id, path, reason, nil)
       if let file {
@@ -232,7 +242,8 @@ extension Replicator {
     }
     if !skipped.isEmpty { try store.putFiles(skipped) }
     let subdirectories = Set(sight.subdirectories)
-    for file in known.values.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
+    known.rewind()
+    for file in known.left {
       if file.status.isUnreadable, subdirectories.contains(file.path) { continue }
       try vanished(file, reason: .deleted, now: now)
     }
@@ -243,15 +254,13 @@ extension Replicator {
     settlePlaces(id, after: scan)
     var after: [UInt8]?
     while true {
-      let page = try store.files(id, after: after, limit: 1_000)
+      let page = try store.filePaths(id, after: after, limit: 4_096)
       guard let last = page.last else { break }
-      for file in page
-      where !scan.directories.contains(Self.directory(of: file.path)) && !scan.isHidden(file.path)
-        && !isAway(FileKey(folder: id, path: file.path))
-      {
+      for path in page where !scan.walked(pathOf: path) && !scan.isHidden(path) {
+        guard !isAway(FileKey(folder: id, path: path)), let file = try store.file(id, path) else { continue }
         try vanished(file, reason: .deleted, now: now)
       }
-      after = last.path
+      after = last
     }
     ledger.scanned.insert(id)
     try endMassChange(of: id)
@@ -269,7 +278,7 @@ extension Replicator {
   ) throws(StoreError) {
     guard ledger.folders[id] != nil else { return }
     let key = FileKey(folder: id, path: path)
-    ledger.listing?.note(key)
+    ledger.listings.note(key)
     let known = try ledgerFile(key)
     switch sight {
     case .file(let stamp, let isClosed):
@@ -286,7 +295,7 @@ extension Replicator {
   }
 
   mutating func directoryGone(_ id: FolderID, _ path: [UInt8], now: Now) throws(StoreError) {
-    ledger.listing?.noteGone(path, of: id)
+    ledger.listings.noteGone(path, of: id)
     try noteReadable(path, of: id, now: now)
     for key in ledger.hashing.files where key.isBelow(path, of: id) { ledger.forget(key) }
     // Rows that were not written yet.

@@ -67,11 +67,27 @@ extension Replicator {
     records.keys.sorted().compactMap { roster.isListed($0) ? records[$0] : nil }
   }
 
-  /// Those that count; of one that is too old its holder may still say the same.
+  /// Those that count; of one that is too old its holder may still say the same. The own one is not said again while
+  /// what it speaks of cannot be seen: others would take it for new.
   package var allAttestations: [Signed<Attestation>] {
-    attesting.newest.keys.sorted().compactMap {
-      roster.isListed($0) && !hasExpired($0) ? attesting.newest[$0] : nil
+    attesting.newest.keys.sorted().compactMap { holder in
+      guard roster.isListed(holder), !hasExpired(holder), holder != machine || !isOwnWordStale else {
+        return nil
+      }
+      return attesting.newest[holder]
     }
+  }
+
+  private var isOwnWordStale: Bool {
+    guard let said = attesting.received[machine] else { return false }
+    return scrub.isAway || agentTime - said >= settings.attestationLife
+  }
+
+  /// A member whose word has come of age here may have forgotten it, with its catalog: the next one has to bear a higher
+  /// number, or nobody would believe it.
+  func remind(_ peer: MachineID, over link: LinkID) -> ReplicationAction? {
+    guard hasExpired(peer), let word = attesting.newest[peer] else { return nil }
+    return .link(link, .announceAttestation(word))
   }
 
   /// Installed heads, for a new connection's hello and news.

@@ -251,7 +251,7 @@ extension Replicator {
       if libraries[owner]?.fetch?.hasReconciled == false, outcome == .unknownHead {
         try reconcile(owner)
       } else {
-        giveUp(owner, until: now.instant + settings.retry)
+        giveUp(owner, until: now.instant + settings.retry, contradictsItself: outcome == .unknownHead)
       }
       return
     }
@@ -261,8 +261,11 @@ extension Replicator {
   }
 
   /// The link does not serve this head now, or served something else: what is staged stays for the next attempt.
-  private mutating func giveUp(_ owner: MachineID, until: Instant) {
+  private mutating func giveUp(_ owner: MachineID, until: Instant, contradictsItself: Bool) {
     guard let fetch = libraries[owner]?.fetch else { return }
+    if owner == machine, let peer = links[fetch.link]?.machine {
+      noteFailure(of: peer, contradictsItself: contradictsItself)
+    }
     libraries[owner]?.fetch = nil
     libraries[owner]?.refused[fetch.link] = (fetch.target.record.order, until)
   }
@@ -274,7 +277,7 @@ extension Replicator {
     guard view.root == head.root, try store.stagedCounts(owner) == head.counts else {
       if fetch.hasReconciled {
         actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
-        giveUp(owner, until: now.instant + settings.contradiction)
+        giveUp(owner, until: now.instant + settings.contradiction, contradictsItself: true)
       } else {
         try reconcile(owner)
       }
@@ -287,7 +290,7 @@ extension Replicator {
       guard error.code == .constraint else { throw error }
       // Signed by its owner, and still not a library: two live entries at one path.
       actions.append(.warn(.rejectedHead(owner, error.message)))
-      giveUp(owner, until: now.instant + settings.contradiction)
+      giveUp(owner, until: now.instant + settings.contradiction, contradictsItself: true)
       return
     }
     libraries[owner]?.fetch = nil

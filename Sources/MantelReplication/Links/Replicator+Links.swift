@@ -25,6 +25,7 @@ extension Replicator {
     links[id]?.challenges.due = now.instant + settings.challengeDelay
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
+    if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
     try askAgain(over: id)
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.

@@ -208,6 +208,7 @@ extension Replicator {
     guard let signed = sign(attestation) else { return }
     try store.putAttestation(signed, received: agentTime)
     attesting.newest[machine] = signed
+    attesting.received[machine] = agentTime
     attesting.lastSigned = now.instant
     attesting.lastWasComplete = isComplete
     sendToAll(.announceAttestation(signed))

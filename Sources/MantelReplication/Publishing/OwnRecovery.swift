@@ -10,6 +10,8 @@ struct OwnRecovery: Sendable {
   /// The newest head that each member has shown, of those that the catalog lacks: the member may be gone before its entries
   /// came, and who is to be waited for has to be told.
   var shown: [MachineID: Signed<Head>] = [:]
+  /// How often each member failed to bring what it has shown, since the wait for the others is over.
+  var failures: [MachineID: Int] = [:]
   /// From then on it goes on with what the connected members have.
   let patienceEnds: AgentTime
 

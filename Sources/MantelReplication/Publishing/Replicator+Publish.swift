@@ -39,7 +39,8 @@ struct Publication: Sendable {
   var changesDue: Instant?
   var firstChange: Instant?
   var deletionsDue: Instant?
-  /// The heads of the last few intervals, newest last: tells load from a single change.
+  /// The heads of the last few intervals, newest last: tells load from a single change. Those that were full are not among
+  /// them: such a head costs what its entries cost, and waiting would not make it cheaper.
   var recent: [Instant] = []
   /// No head was ever published: an empty one goes out once the first scan is through.
   var isFirst = false
@@ -72,6 +73,13 @@ struct Publication: Sendable {
     changesDue = paced(due, now: now, settings)
   }
 
+  private func isFull(_ settings: ReplicationSettings) -> Bool { changes.count >= settings.publishFiles }
+
+  /// A head goes out with all changes that wait.
+  mutating func noteHead(now: Now, _ settings: ReplicationSettings) {
+    if !isFull(settings) { recent.append(now.instant) }
+  }
+
   mutating func noteDeletion(now: Now, _ settings: ReplicationSettings) {
     let due = now.instant + settings.deletionDelay
     deletionsDue = min(deletionsDue ?? due, due)
@@ -80,7 +88,7 @@ struct Publication: Sendable {
   /// A burst goes out at once; what is published again and again, at the interval.
   mutating func paced(_ due: Instant, now: Now, _ settings: ReplicationSettings) -> Instant {
     recent.removeAll { now.instant - $0 > settings.publishInterval * settings.publishBurst }
-    guard recent.count >= settings.publishBurst, let last = recent.last else { return due }
+    guard recent.count >= settings.publishBurst, !isFull(settings), let last = recent.last else { return due }
     return max(due, last + settings.publishInterval)
   }
 }
@@ -216,7 +224,7 @@ extension Replicator {
     for entry in update.removed.values { counts.count(entry, by: -1) }
     for entry in update.added.values { counts.count(entry, by: 1) }
     // A recovery that began in an earlier run, and of which nobody has shown anything in this one, is over.
-    if publication.epoch == nil { try store.setValue(.recoveryBegan, nil) }
+    if publication.epoch == nil { try forgetRecovery() }
     let order = library.order.next(in: publication.openEpoch(after: library.order, now: now))
     let head = Head(
       library: machine, signer: machine, order: order, root: view.root, counts: counts,
@@ -225,7 +233,7 @@ extension Replicator {
     try store.publish(change, head: signed, files: update.files)
     let wasEmpty = library.entries.count == 0
     publication.isFirst = false
-    publication.recent.append(now.instant)
+    publication.noteHead(now: now, settings)
     let leaving = Set((Array(publication.forgetting.values) + publication.expiring.values).map(\.content))
     try settle(update, now: now)
     libraries[machine]?.newest = signed

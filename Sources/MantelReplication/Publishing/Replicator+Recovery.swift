@@ -20,12 +20,40 @@ extension Replicator {
     let isFork = order == mine?.order && head.record.root != mine?.root
     guard order > mine?.order ?? .none || isFork else { return }
     if libraries[machine] == nil { libraries[machine] = emptyLibrary(machine) }
+    let isNews = publication.recovery.map { order > $0.known.order } ?? true
     if publication.recovery == nil {
       publication.recovery = OwnRecovery(known: head.record, patienceEnds: try endOfPatience())
       actions.append(.warn(.ownHeadAhead(order)))
     }
-    if let known = publication.recovery?.known, order > known.order {
-      publication.recovery?.known = head.record
+    guard isNews else { return }
+    publication.recovery?.known = head.record
+    // A guard that was restored with the catalog does not name it, and whoever has shown it may be away after a restart.
+    try store.setValue(.recoveryHead, head.bytes)
+  }
+
+  /// What an earlier run was shown.
+  mutating func loadRecovery() throws(StoreError) {
+    guard let bytes = try store.value(.recoveryHead) else { return }
+    guard let head = try? Signed<Head>(bytes: bytes) else {
+      throw StoreError(code: .corrupt, message: "the head that is caught up with cannot be read")
+    }
+    try found(guarded: head)
+  }
+
+  /// Nothing is caught up with any more.
+  mutating func forgetRecovery() throws(StoreError) {
+    try store.setValue(.recoveryBegan, nil)
+    try store.setValue(.recoveryHead, nil)
+  }
+
+  /// A member did not bring the entries of a head of the own library that it had shown. While all are waited for, that may
+  /// pass; but a wait that has an end must not be begun anew by one that shows and never brings.
+  mutating func noteFailure(of peer: MachineID, contradictsItself: Bool) {
+    guard isOutOfPatience, let failures = publication.recovery?.failures[peer, default: 0] else { return }
+    publication.recovery?.failures[peer] = failures + 1
+    if contradictsItself || failures + 1 >= settings.recoveryAttempts {
+      publication.recovery?.shown[peer] = nil
+      publication.recovery?.failures[peer] = nil
     }
   }
 
@@ -108,7 +136,7 @@ extension Replicator {
     let epoch = max(recovery.known.order.epoch, library.order.epoch) + 1
     // First: a crash from here on repeats the rest, see `loadEpoch`.
     try store.setValue(.ownEpoch, withUnsafeBytes(of: epoch.bigEndian, Array.init))
-    try store.setValue(.recoveryBegan, nil)
+    try forgetRecovery()
     publication.recovery = nil
     publication.epoch = nil
     publication.leastEpoch = epoch
