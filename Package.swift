@@ -129,7 +129,7 @@ let package = Package(
       name: "MantelReplicationTests",
       dependencies: [
         "MantelReplication", "MantelSummary", "MantelHousehold", "MantelCatalog", "MantelCore",
-        "MantelTestSupport",
+        "MantelTestSupport", deque,
       ]),
     .testTarget(
       name: "MantelTransportTests",

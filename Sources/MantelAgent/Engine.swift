@@ -161,6 +161,7 @@ actor Engine {
     case .inspect(let folder, let places):
       effects.inspect(folder, places, root: root(of: folder), engine: self)
     case .assemble(let content, let manifest): effects.assemble(content, manifest, engine: self)
+    case .expect(let link, let order): effects.sink.expect([order], on: link)
     case .discardStaged(let content): effects.discard(content)
     case .recalled(let id, let outcome): effects.recaller.ended(id, outcome)
     case .file(let batch, let operations): effects.file(batch, operations, engine: self)
@@ -282,6 +283,11 @@ actor Engine {
     sessions[link] = nil
     if let peer = peers.removeValue(forKey: link) { lastSeen[peer.machine] = AgentClock.wall }
     handle(.linkClosed(link))
+  }
+
+  /// What a peer that leaves the choice to this machine gets next.
+  func choose(_ units: [UnitID], count: Int, for session: SessionID) -> [UnitID] {
+    replicator.choose(units, count: count, for: LinkID(session.number))
   }
 
   func snapshot(of set: ComparedSet, for session: SessionID) -> SetSnapshot? {

@@ -38,7 +38,8 @@ struct Greeting: Sendable {
       update(attestation.record.holder) { $0.attestation = attestation.record.number }
     }
     let hello = Hello(
-      lowestVersion: 1, highestVersion: 1, features: Feature.challenges | Feature.forgetRequests,
+      lowestVersion: 1, highestVersion: 1,
+      features: Feature.lateBinding | Feature.challenges | Feature.forgetRequests,
       household: roster.household,
       nonce: Self.random(), instance: instance, time: AgentClock.wall,
       listeningPort: listeningPort, rosterHash: roster.hash,

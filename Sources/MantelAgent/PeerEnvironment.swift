@@ -126,6 +126,8 @@ final class PeerEnvironment: SessionEnvironment {
       return await read { [catalog = engine.catalog] in
         .entries(try catalog.entryBytes(library, ids))
       }
+    case .choose(let units, let count):
+      return .chosen(await engine.choose(units, count: count, for: session))
     case .prove(let challenge):
       return await read { [self] in try prove(challenge) }
     case .read(let unit, let offset, let maximumBytes):

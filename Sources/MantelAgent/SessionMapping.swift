@@ -53,6 +53,11 @@ extension LinkCommand {
       .reconcile(JobID(job.number), set.reference, mine: mine)
     case .fetch(let orders): .fetch(orders.map { UnitFetch(unit: $0.unit, bytes: $0.bytes) })
     case .cancelFetch(let units): .cancelFetch(units)
+    case .pull(let job, let orders, let count, let bytes):
+      .pull(
+        JobID(job.number),
+        PullRequest(
+          units: orders.map { UnitFetch(unit: $0.unit, bytes: $0.bytes) }, count: count, bytes: bytes))
     case .available(let added, let removed): .available(added: added, removed: removed)
     case .challenge(let job, let challenge): .challenge(JobID(job.number), challenge)
     case .close(.notMember): .close(.notMember, message: "not a member")
@@ -67,7 +72,7 @@ extension ReplicationEvent {
   /// What a session's event means to the decisions; nil for those that others handle (units, liveness).
   init?(_ event: SessionEvent, link: LinkID, peer: MachineID, isDialer: Bool) {
     switch event {
-    case .opened(let hello, _, _):
+    case .opened(let hello, _, let features):
       var heads: [MachineID: HeadOrder] = [:]
       for member in hello.members { heads[member.machine] = member.head }
       self = .linkOpened(
@@ -75,7 +80,7 @@ extension ReplicationEvent {
         LinkOpening(
           machine: peer, heads: heads, holdingsCount: hello.holdingsCount,
           holdingsRoot: hello.holdingsRoot, rosterHash: hello.rosterHash, time: hello.time,
-          isDialer: isDialer))
+          isDialer: isDialer, takesPulls: features & Feature.lateBinding != 0))
     case .roster(let statements): self = .rosterReceived(link, statements)
     case .record(let record): self = .recordReceived(link, record)
     case .head(let head): self = .headReceived(link, head)
@@ -92,6 +97,7 @@ extension ReplicationEvent {
     case .reconciledByPeer(.holdings): self = .holdingsCompared(link)
     case .jobEnded(let job, let outcome):
       self = .jobEnded(link, LinkJob(job.number), LinkOutcome(outcome))
+    case .unitChosen(let job, let unit): self = .unitChosen(link, LinkJob(job.number), unit)
     case .available(let added, let removed):
       self = .availabilityChanged(link, added: added, removed: removed)
     case .closing(.clone, _, let byPeer): self = .cloneMet(peer: peer, isTold: byPeer)

@@ -35,6 +35,9 @@ package enum LinkCommand: Sendable {
   case reconcile(LinkJob, ComparedSet, mine: SetSnapshot)
   case fetch([UnitOrder])
   case cancelFetch([UnitID])
+  /// Let the peer choose up to `count` of these units, and none more once those that began have `bytes`; report
+  /// `unitChosen` for each, before its bytes, and `jobEnded`.
+  case pull(LinkJob, [UnitOrder], count: Int, bytes: Int)
   case available(added: [ContentID], removed: [ContentID])
   case challenge(LinkJob, Challenge)
   /// The peer broke the protocol's word (wrong bytes again and again, or is no member any more).
@@ -52,6 +55,8 @@ package enum LinkClosing: Hashable, Sendable {
 /// What the agent has to do, in order.
 package enum ReplicationAction: Sendable {
   case link(LinkID, LinkCommand)
+  /// The bytes that a link brings of this unit next are wanted.
+  case expect(LinkID, UnitOrder)
   /// Look at a file again (stat), and report what was seen.
   case look(FolderID, [UInt8])
   /// Hash these files of a folder, make them durable, and report all of them in one `hashed`.

@@ -37,10 +37,12 @@ package struct LinkOpening: Sendable {
   package var time: WallTime
   /// Whether this machine dialled; the side that did compares holdings.
   package var isDialer: Bool
+  /// Whether both sides let the other choose what to send.
+  package var takesPulls: Bool
 
   package init(
     machine: MachineID, heads: [MachineID: HeadOrder], holdingsCount: UInt64,
-    holdingsRoot: Digest256, rosterHash: Digest256, time: WallTime, isDialer: Bool
+    holdingsRoot: Digest256, rosterHash: Digest256, time: WallTime, isDialer: Bool, takesPulls: Bool = false
   ) {
     self.machine = machine
     self.heads = heads
@@ -49,6 +51,7 @@ package struct LinkOpening: Sendable {
     self.rosterHash = rosterHash
     self.time = time
     self.isDialer = isDialer
+    self.takesPulls = takesPulls
   }
 }
 
@@ -194,6 +197,8 @@ package enum ReplicationEvent: Sendable {
   /// The bytes of these units matched their hashes and lie in the staging area.
   case unitsVerified(LinkID, [UnitID])
   case manifestVerified(LinkID, ContentID, Manifest)
+  /// The peer chose this unit of a pull; its bytes come next.
+  case unitChosen(LinkID, LinkJob, UnitID)
   /// The bytes did not match: the link's peer sent something else than it was asked for.
   case unitCorrupt(LinkID, UnitID)
   case unitEnded(LinkID, UnitID, LinkOutcome)

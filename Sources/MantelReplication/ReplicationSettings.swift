@@ -84,6 +84,19 @@ package struct ReplicationSettings: Sendable {
   /// Units and bytes given to one link's fetch queue.
   package var linkUnits = 1_024
   package var linkBytes: UInt64 = 64 << 20
+  /// Units that others lack too and that are got by way of the swarm at any time; of more, walks wait.
+  package var sharedUnits = 1_024
+  /// Units asked by name of a peer that is still getting what it gives, and bytes of them.
+  package var sharedOrders = 256
+  var shareWindow = ShareWindow.Bounds()
+  /// Units that a peer may choose from, and how many and how much of them before it is asked anew with what is known then.
+  package var pullOffers = 512
+  package var pullUnits = 256
+  package var pullBytes = 8 << 20
+  /// When no more units than these are left, and all are asked for, what others have not brought yet is taken over sooner.
+  package var endgameUnits = 16
+  package var endgameAfter: Duration = .seconds(2)
+  package var endgameInterval: Duration = .seconds(1)
   /// Missing contents read at once for a link's walk.
   package var missingPage = 512
   /// Contents that a link's walk comes back to by name; when there are more, it starts over.

@@ -29,6 +29,8 @@ package struct Replicator: ~Copyable {
   var ledger = Ledger()
   var publication = Publication()
   var transfers = Transfers()
+  var shared = SharedUnits()
+  var uplink = Uplink()
   var filing = FilingState()
   var attesting = Attesting()
   var challenging = Challenging()
@@ -172,9 +174,10 @@ package struct Replicator: ~Copyable {
 
   private mutating func takeTransfer(_ event: ReplicationEvent, now: Now) throws(StoreError) {
     switch event {
-    case .unitsVerified(let link, let units): for unit in units { try verified(unit, link: link) }
+    case .unitsVerified(let link, let units): for unit in units { try verified(unit, link: link, now: now) }
     case .manifestVerified(let link, let content, let manifest):
       try verified(manifest, of: content, link: link, now: now)
+    case .unitChosen(let link, let job, let unit): chosen(unit, job: job, link: link, now: now)
     case .unitCorrupt(let link, let unit): corrupt(unit, link: link, now: now)
     case .unitEnded(let link, let unit, let outcome):
       unitEnded(unit, outcome, link: link, now: now)

@@ -103,7 +103,7 @@ struct PeerChallenges {
     case _ where first.isCancelled: frames.append(.done(id, .cancelled))
     case .proof(let digest): frames += [.challengeAnswer(id, digest), .done(id, .complete)]
     case .refused(let outcome): frames.append(.done(id, outcome))
-    case .read, .snapshot, .delta, .entries:
+    case .read, .snapshot, .delta, .entries, .chosen:
       preconditionFailure("an answer to another question than a challenge")
     }
   }

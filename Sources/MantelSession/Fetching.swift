@@ -7,7 +7,7 @@ import MantelWire
 /// Units of a GET come in its order. A unit that the caller cancelled is not reported any more, but its bytes still
 /// count as outstanding until the peer is through with it.
 struct Fetching {
-  /// A GET without a DONE.
+  /// A GET, or a PULL_ANY, without a DONE.
   struct OpenGet {
     var units: [UnitFetch]
     /// Places whose unit the caller still waits for.
@@ -17,12 +17,16 @@ struct Fetching {
     /// Bytes of that unit that came; nil before its UNIT_BEGIN.
     var received: UInt64?
     var isCancelled = false
+    /// Set for a PULL_ANY: its units come to be known as the peer chooses them.
+    var pull: OpenPull?
   }
 
   private let limits: SessionLimits
   private var queue: Deque<UnitFetch> = []
   private var queued: Set<UnitID> = []
+  private var pulls: Deque<(job: JobID, request: PullRequest)> = []
   private var gets: [RequestID: OpenGet] = [:]
+  private var openPulls = 0
   private var inFlight: [UnitID: (get: RequestID, place: Int)] = [:]
   private(set) var outstandingBytes: UInt64 = 0
 
@@ -30,6 +34,7 @@ struct Fetching {
 
   var queuedCount: Int { queue.count }
   var inFlightCount: Int { inFlight.count }
+  var pullCount: Int { pulls.count + openPulls }
 
   /// Queues the units that are not wanted already; returns those for which there is no room.
   mutating func add(_ units: [UnitFetch]) -> [UnitID] {
@@ -45,11 +50,22 @@ struct Fetching {
     return refused.uniqued()
   }
 
+  /// False when too many wait.
+  mutating func add(_ job: JobID, _ request: PullRequest) -> Bool {
+    guard pulls.count < limits.queuedPulls else { return false }
+    pulls.append((job, request))
+    return true
+  }
+
+  mutating func nextPull() -> (job: JobID, request: PullRequest)? {
+    openPulls < limits.openPulls ? pulls.popFirst() : nil
+  }
+
   /// The units of the next GET; nil while enough is on its way. The pipe must not run dry, so the next GET goes out
   /// when less than half a window is outstanding; it never asks for more than fills the window.
   mutating func nextGet() -> [UnitFetch]? {
     let window = UInt64(limits.windowBytes)
-    guard !queue.isEmpty, gets.count < limits.openGets, outstandingBytes < (window + 1) / 2 else {
+    guard !queue.isEmpty, gets.count - openPulls < limits.openGets, outstandingBytes < (window + 1) / 2 else {
       return nil
     }
     let room = min(UInt64(limits.bytesPerGet), window - outstandingBytes)
@@ -72,6 +88,13 @@ struct Fetching {
       inFlight[fetch.unit] = (id, place)
       outstandingBytes += fetch.bytes
     }
+  }
+
+  mutating func opened(_ id: RequestID, _ job: JobID, _ request: PullRequest) {
+    let pull = OpenPull(job, request)
+    outstandingBytes += pull.credit
+    openPulls += 1
+    gets[id] = OpenGet(units: [], wanted: [], pull: pull)
   }
 
   /// Takes units back: those that were wanted, and the GETs of which nothing is wanted any more.
@@ -102,6 +125,24 @@ struct Fetching {
   /// What a frame of a GET means for its caller; nil when nobody waits for the unit any more.
   typealias Reported = UnitID?
 
+  /// The peer names the unit that comes next: reported unless it is on its way already.
+  mutating func chose(
+    _ id: RequestID, place: Int, _ unit: UnitID
+  ) throws(UnitFault) -> (job: JobID, unit: UnitID)? {
+    guard let get = gets[id] else { preconditionFailure("a PULL_ANY that is not open") }
+    guard place == get.place, place == get.units.count, let choice = gets[id]?.pull?.chose(unit) else {
+      throw UnitFault(unit: nil, "a choice that was not left to it")
+    }
+    gets[id]?.units.append(choice.fetch)
+    outstandingBytes += choice.excess
+    guard let job = get.pull?.job, !get.isCancelled, inFlight[unit] == nil, !queued.contains(unit) else {
+      return nil
+    }
+    gets[id]?.wanted.insert(place)
+    inFlight[unit] = (id, place)
+    return (job, unit)
+  }
+
   mutating func began(_ id: RequestID, place: Int, bytes: UInt64) throws(UnitFault) -> Reported {
     try change(id) { get throws(UnitFault) in
       let unit = try get.expect(place, hasBegun: false)
@@ -109,6 +150,7 @@ struct Fetching {
         throw UnitFault(unit: get.reported(place), "a unit of another length")
       }
       get.received = 0
+      get.pull?.began(bytes)
       return get.reported(place)
     }
   }
@@ -145,24 +187,29 @@ struct Fetching {
     return reported
   }
 
-  /// The GET is over: its units that did not end. Those that the caller waits for are `wanted`.
-  mutating func closed(_ id: RequestID) -> (unended: Int, wanted: [UnitID]) {
-    guard let get = gets.removeValue(forKey: id) else { return (0, []) }
+  /// The GET is over: its units that did not end. Those that the caller waits for are `wanted`; of a PULL_ANY its job ends.
+  mutating func closed(_ id: RequestID) -> (unended: Int, wanted: [UnitID], job: JobID?) {
+    guard let get = gets.removeValue(forKey: id) else { return (0, [], nil) }
+    if let pull = get.pull {
+      outstandingBytes -= pull.credit
+      openPulls -= 1
+    }
     let rest = get.units[get.place...]
     outstandingBytes -= rest.reduce(0) { $0 + $1.bytes } - (get.received ?? 0)
     let wanted = get.wanted.sorted().map { get.units[$0].unit }
     for unit in wanted { inFlight[unit] = nil }
-    return (rest.count, wanted)
+    return (rest.count, wanted, get.pull?.job)
   }
 
-  /// Forgets everything: the units that had not ended, those on their way first.
-  mutating func endAll() -> [UnitID] {
+  /// Forgets everything: the units that had not ended, those on their way first, and the jobs of pulls.
+  mutating func endAll() -> (units: [UnitID], jobs: [JobID]) {
+    let jobs = gets.sorted { $0.key < $1.key }.compactMap { $0.value.pull?.job } + pulls.map(\.job)
     let flying = gets.sorted { $0.key < $1.key }.flatMap { _, get in
       get.wanted.sorted().map { get.units[$0].unit }
     }
     let units = flying + queue.map(\.unit)
     self = Fetching(limits: limits)
-    return units
+    return (units, jobs)
   }
 
   private mutating func change(

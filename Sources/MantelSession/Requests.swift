@@ -4,6 +4,7 @@ import MantelWire
 struct OwnRequests {
   enum Kind: Hashable {
     case get
+    case pull
     case delta
     case entries
     case reconciliation

@@ -16,12 +16,16 @@ struct ServedUnit {
   var chunks: Deque<ByteBuffer> = []
   var buffered = 0
   var hasBegun = false
+  /// CHOSEN_UNIT was sent; only for a PULL_ANY.
+  var isNamed = false
   /// Set when there is no more to read: all is read, or the reason why not.
   var outcome: Outcome?
 
   init(_ unit: UnitID) { self.unit = unit }
 
   var footprint: Int { reserved + buffered }
+  /// Nothing of it is still to be read, and it is known whether it can be sent.
+  var isRead: Bool { outcome != nil }
   var wantsRead: Bool { outcome == nil && reserved == 0 }
 
   /// Bytes that the next read should ask for.
@@ -88,25 +92,59 @@ extension UnitID {
   }
 }
 
-/// A GET of the peer: its units in order, of which a few are being read at any time.
+/// A GET of the peer: its units in order, of which a few are being read at any time; or a PULL_ANY, whose units are added as
+/// they are chosen.
 struct ServedGet {
   let id: RequestID
   /// Tells this GET from an earlier one of the same number.
   let serial: UInt64
-  let units: [UnitID]
+  private(set) var units: [UnitID]
+  /// Set for a PULL_ANY.
+  private(set) var pull: ServedPull?
   /// Units being read or sent; the first is the one being sent.
   private(set) var reading: Deque<ServedUnit> = []
   /// Place in `units` of the first of `reading`.
   private(set) var place = 0
   /// Place of the first unit that may still want a read.
   private var unread = 0
-  private(set) var isCancelled = false
+  /// Set when nothing but DONE is left to send.
+  private(set) var end: Outcome?
+  var isCancelled: Bool { end != nil }
 
-  init(id: RequestID, serial: UInt64, units: [UnitID]) {
+  init(id: RequestID, serial: UInt64, units: [UnitID], pull: ServedPull? = nil) {
     self.id = id
     self.serial = serial
     self.units = units
+    self.pull = pull
   }
+
+  // MARK: Choosing
+
+  /// How many units to choose now: the next ones are chosen when those before are nearly sent.
+  mutating func nextChoice(_ limits: SessionLimits) -> Int? {
+    guard pull != nil, end == nil, place + reading.count == units.count, reading.allSatisfy(\.isRead),
+      reading.reduce(0, { $0 + $1.buffered }) <= limits.lateBytes
+    else { return nil }
+    return pull?.nextChoice(limits)
+  }
+
+  /// Returns the units that were added.
+  mutating func chose(_ chosen: [UnitID]) -> [UnitID] {
+    let added = pull?.chose(chosen) ?? []
+    units += added
+    return added
+  }
+
+  mutating func refusedChoice(_ outcome: Outcome) { pull?.refused(outcome) }
+
+  mutating func withdraw(_ units: Set<UnitID>) { pull?.withdraw(units) }
+
+  /// A unit is next, and those before have used up what the peer asked for.
+  var isOverdrawn: Bool {
+    pull?.isUsedUp == true && end == nil && place < units.count && reading.first?.isNamed != true
+  }
+
+  // MARK: Reading
 
   /// Whether the unit being sent has nothing to send and waits for a read to be asked for.
   var isStarved: Bool {
@@ -149,21 +187,29 @@ struct ServedGet {
 
   /// Drops what was read; nothing but DONE is left to send. Returns the bytes let go, and the footprint of the units
   /// that were not next.
-  mutating func cancel() -> (buffered: Int, ahead: Int) {
+  mutating func cancel(_ outcome: Outcome) -> (buffered: Int, ahead: Int) {
     let buffered = reading.reduce(0) { $0 + $1.buffered }
     let ahead = reading.dropFirst().reduce(0) { $0 + $1.footprint }
     reading = []
-    isCancelled = true
+    end = outcome
     return (buffered, ahead)
   }
 
   /// The next frame, and whether it ends a unit; nil while the unit being sent waits for the store.
   mutating func nextFrame(dataBytes: Int) -> (frame: Frame, endsUnit: Bool)? {
-    if isCancelled { return (.done(id, .cancelled), false) }
-    guard place < units.count else { return (.done(id, .complete), false) }
+    if let end { return (.done(id, end), false) }
+    guard place < units.count else {
+      guard let pull else { return (.done(id, .complete), false) }
+      return pull.end.map { (.done(id, $0), false) }
+    }
+    if pull != nil, let unit = reading.first, !unit.isNamed, unit.bytes != nil || unit.isRead {
+      reading[0].isNamed = true
+      return (.chosenUnit(id, index: UInt16(place), unit.unit), false)
+    }
     guard !reading.isEmpty,
       let frame = reading[0].nextFrame(id, index: UInt16(place), dataBytes: dataBytes)
     else { return nil }
+    if case .unitBegin(_, _, let length) = frame { pull?.began(length) }
     guard case .unitEnd = frame else { return (frame, false) }
     reading.removeFirst()
     place += 1

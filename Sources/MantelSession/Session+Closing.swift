@@ -17,7 +17,9 @@ extension Session {
     if tellsPeer, code == .notMember, isOpen { for frame in news.takeRoster() { send(frame) } }
     if tellsPeer { send(.close(code, message: message)) }
     queries = [:]
-    for unit in fetching.endAll() { deliver(.unitEnded(unit, .cancelled)) }
+    let (units, pulls) = fetching.endAll()
+    for unit in units { deliver(.unitEnded(unit, .cancelled)) }
+    for job in pulls { deliver(.jobEnded(job, .cancelled)) }
     for job in libraryJobs.endAll() { deliver(.jobEnded(job, .cancelled)) }
     for job in ownReconciliations.endAll() { deliver(.jobEnded(job, .cancelled)) }
     for job in ownChallenges.endAll() { deliver(.jobEnded(job, .cancelled)) }

@@ -17,6 +17,38 @@ extension Session {
     for get in gets { send(.cancel(get)) }
   }
 
+  mutating func pull(_ job: JobID, _ request: PullRequest) {
+    precondition(
+      (1...FrameLimits.pullUnits).contains(request.units.count)
+        && (1...Limits.unitsPerGet).contains(request.count)
+        && (1...Limits.bytesPerGet).contains(request.bytes), "a pull of too little or too much")
+    guard !isClosed else { return deliver(.jobEnded(job, .cancelled)) }
+    if !fetching.add(job, request) { deliver(.jobEnded(job, .busy)) }
+  }
+
+  mutating func startPulls() {
+    while let (job, request) = fetching.nextPull() {
+      guard features & Feature.lateBinding != 0 else {
+        deliver(.jobEnded(job, .unsupported))
+        continue
+      }
+      let id = ownRequests.open(.pull)
+      fetching.opened(id, job, request)
+      send(
+        .pullAny(
+          id, count: UInt16(request.count), bytes: UInt32(request.bytes), request.units.map(\.unit)))
+    }
+  }
+
+  mutating func receivedChosenUnit(_ id: RequestID, index: UInt16, _ unit: UnitID) throws(PeerFault) {
+    _ = try ownRequests.expect(id, among: .pull)
+    do {
+      if let chosen = try fetching.chose(id, place: Int(index), unit) {
+        deliver(.unitChosen(chosen.job, chosen.unit))
+      }
+    } catch { throw blame(error) }
+  }
+
   mutating func startGets() {
     while let units = fetching.nextGet() {
       let id = ownRequests.open(.get)
@@ -26,7 +58,7 @@ extension Session {
   }
 
   mutating func receivedUnitBegin(_ id: RequestID, index: UInt16, bytes: UInt64) throws(PeerFault) {
-    _ = try ownRequests.expect(id, among: .get)
+    _ = try ownRequests.expect(id, among: .get, .pull)
     do {
       if let unit = try fetching.began(id, place: Int(index), bytes: bytes) {
         deliver(.unitBegan(unit, bytes: bytes))
@@ -35,7 +67,7 @@ extension Session {
   }
 
   mutating func receivedData(_ id: RequestID, index: UInt16, _ bytes: ByteBuffer) throws(PeerFault) {
-    _ = try ownRequests.expect(id, among: .get)
+    _ = try ownRequests.expect(id, among: .get, .pull)
     do {
       let unit = try fetching.received(id, place: Int(index), count: bytes.readableBytes)
       counters.dataBytesReceived += UInt64(bytes.readableBytes)
@@ -44,7 +76,7 @@ extension Session {
   }
 
   mutating func receivedUnitEnd(_ id: RequestID, index: UInt16, _ outcome: Outcome) throws(PeerFault) {
-    _ = try ownRequests.expect(id, among: .get)
+    _ = try ownRequests.expect(id, among: .get, .pull)
     do {
       if let unit = try fetching.ended(id, place: Int(index), outcome) {
         deliver(.unitEnded(unit, outcome))
@@ -52,11 +84,12 @@ extension Session {
     } catch { throw blame(error) }
   }
 
-  /// Units without an end of their own share the end of their GET.
+  /// Units without an end of their own share the end of their request.
   mutating func receivedDone(ofGet id: RequestID, _ outcome: Outcome) throws(PeerFault) {
-    let (unended, wanted) = fetching.closed(id)
+    let (unended, wanted, job) = fetching.closed(id)
     let isBroken = outcome == .complete && unended > 0
     for unit in wanted { deliver(.unitEnded(unit, isBroken ? .failed : outcome)) }
+    if let job { deliver(.jobEnded(job, isBroken ? .failed : outcome)) }
     if isBroken { throw .broke("a GET that is complete without all of its units") }
   }
 

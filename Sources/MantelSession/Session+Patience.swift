@@ -18,7 +18,7 @@ extension Session {
         }
       case .challenge:
         if let job = ownChallenges.givenUp(id) { deliver(.jobEnded(job, .cancelled)) }
-      case .get, nil: preconditionFailure("a clock of no such request")
+      case .get, .pull, nil: preconditionFailure("a clock of no such request")
       }
       send(.cancel(id))
     }
@@ -73,7 +73,7 @@ extension Frame {
     case .data(let id, _, let bytes): (id, bytes.readableBytes)
     // To find and open a file is work, also when it is small or not there.
     case .unitEnd(let id, _, _), .challengeAnswer(let id, _): (id, SessionLimits.unitWorth)
-    case .unitBegin(let id, _, _), .done(let id, _): (id, 0)
+    case .unitBegin(let id, _, _), .chosenUnit(let id, _, _), .done(let id, _): (id, 0)
     default: preconditionFailure("not an answer")
     }
   }

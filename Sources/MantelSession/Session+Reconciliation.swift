@@ -84,7 +84,7 @@ extension Session {
     case .snapshot(nil): peerReconciliations.end(ticket.id, .unknownHead)
     case .refused(let outcome):
       peerReconciliations.end(ticket.id, outcome == .complete ? .failed : outcome)
-    case .delta, .entries, .read, .proof:
+    case .delta, .entries, .read, .chosen, .proof:
       preconditionFailure("an answer to another question than for a snapshot")
     }
   }

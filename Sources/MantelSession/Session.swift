@@ -41,6 +41,7 @@ package struct Session: ~Copyable {
   enum PendingQuery {
     case read(UnitReading.Ticket)
     case page(LibraryServing.Ticket)
+    case choice(UnitReading.ChoiceTicket)
     case snapshot(PeerReconciliations.Ticket)
     case proof(RequestID)
   }
@@ -127,6 +128,7 @@ package struct Session: ~Copyable {
     switch pending {
     case .read(let ticket): answeredRead(ticket, answer)
     case .page(let ticket): answeredPage(ticket, answer)
+    case .choice(let ticket): answeredChoice(ticket, answer)
     case .snapshot(let ticket): answeredSnapshot(ticket, answer)
     case .proof(let request): peerChallenges.answered(request, answer)
     }
@@ -147,6 +149,7 @@ package struct Session: ~Copyable {
     case .reconcile(let job, let reference, let mine): startReconciliation(job, reference, mine: mine)
     case .challenge(let job, let challenge): startChallenge(job, challenge)
     case .fetch(let units): fetch(units)
+    case .pull(let job, let request): pull(job, request)
     case .cancelFetch(let units): cancelFetch(units)
     case .available(let added, let removed): announceAvailable(added: added, removed: removed)
     case .availableBlocks(let content, let ranges): announceAvailable(content, ranges)
@@ -190,7 +193,7 @@ package struct Session: ~Copyable {
       openRequests: ownRequests.count, openPeerRequests: peerRequests.count,
       queuedUnits: fetching.queuedCount, unitsInFlight: fetching.inFlightCount,
       bytesInFlight: fetching.outstandingBytes,
-      jobs: libraryJobs.count + ownReconciliations.count + ownChallenges.count,
+      jobs: libraryJobs.count + ownReconciliations.count + ownChallenges.count + fetching.pullCount,
       readsInFlight: serving.readsInFlight, readAheadBytes: serving.heldBytes, openQueries: queries.count,
       queuedActions: actions.count)
   }
@@ -229,6 +232,7 @@ extension Session {
     guard isOpen else { return }
     let open = ownRequests.count
     startGets()
+    startPulls()
     // What was given up counts at the peer until it has ended it: more might be too many.
     if !clocks.hasGivenUp {
       startLibraryRequests(now: now)
@@ -236,6 +240,7 @@ extension Session {
       startChallenges(now: now)
     }
     if open == 0, ownRequests.count > 0 { liveness.progressed(at: now) }
+    askForChoices()
     askForReads()
     askForPages()
     askForProofs()
@@ -292,13 +297,11 @@ extension Session {
     case .cancel(let id): receivedCancel(id)
     case .challenge(let id, let content, let offset, let count, let nonce):
       try receivedChallenge(id, Challenge(content: content, offset: offset, count: count, nonce: nonce))
-    case .pullAny(let id, _, _):
-      try peerRequests.open(id, .unsupported, limits: limits)
-      unsupported.append(id)
+    case .pullAny(let id, let count, let bytes, let units):
+      try receivedPull(id, count: Int(count), bytes: UInt64(bytes), units)
 
-    case .entries, .removedEntries, .turn, .unitBegin, .data, .unitEnd, .challengeAnswer, .done:
+    case .entries, .removedEntries, .turn, .chosenUnit, .unitBegin, .data, .unitEnd, .challengeAnswer, .done:
       if try isAwaited(frame, now: now) { try takeReply(frame) }
-    case .chosenUnit: throw .broke("an answer to what was not asked")
     }
   }
 
@@ -308,13 +311,14 @@ extension Session {
     case .entries(let id, let entries): try receivedEntries(id, entries)
     case .removedEntries(let id, let ids): try receivedRemovedEntries(id, ids)
     case .turn(let id, _, let isLast, let bytes): try receivedTurn(ofOurs: id, bytes, isLast: isLast)
+    case .chosenUnit(let id, let index, let unit): try receivedChosenUnit(id, index: index, unit)
     case .unitBegin(let id, let index, let bytes): try receivedUnitBegin(id, index: index, bytes: bytes)
     case .data(let id, let index, let bytes): try receivedData(id, index: index, bytes)
     case .unitEnd(let id, let index, let outcome): try receivedUnitEnd(id, index: index, outcome)
     case .challengeAnswer(let id, let answer): try receivedChallengeAnswer(id, answer)
     case .done(let id, let outcome):
       switch try ownRequests.close(id) {
-      case .get: try receivedDone(ofGet: id, outcome)
+      case .get, .pull: try receivedDone(ofGet: id, outcome)
       case .delta: receivedDone(ofDelta: id, outcome)
       case .entries: receivedDone(ofEntries: id, outcome)
       case .reconciliation: try receivedDone(ofReconciliation: id, outcome)

@@ -23,6 +23,8 @@ package enum StoreQuery: Hashable, Sendable {
   case entries(library: MachineID, [EntryID])
   /// At most `maximumBytes` of a unit from `offset` within the unit.
   case read(UnitID, offset: UInt64, maximumBytes: Int)
+  /// Which of these units to send to the peer next: at most `count` of them, best first.
+  case choose([UnitID], count: Int)
   /// Hash the nonce and the bytes of the range, as they are on the disk.
   case prove(Challenge)
 }
@@ -36,6 +38,8 @@ package enum StoreAnswer: Sendable {
   case entries([[UInt8]])
   /// At least one byte unless the unit ends there; `unitBytes` is the whole length of the unit.
   case read(ByteBuffer, unitBytes: UInt64)
+  /// Units out of those that were asked about; none: there is nothing among them for this peer.
+  case chosen([UnitID])
   case proof(Digest256)
   case refused(Outcome)
 }
@@ -65,6 +69,8 @@ package enum SessionEvent: Equatable, Sendable {
   /// A reconciliation that the peer opened came to its end.
   case reconciledByPeer(SetReference)
 
+  /// The peer chose this unit of a pull; it begins next.
+  case unitChosen(JobID, UnitID)
   case unitBegan(UnitID, bytes: UInt64)
   /// The next bytes of a unit that began, in order.
   case unitData(UnitID, ByteBuffer)

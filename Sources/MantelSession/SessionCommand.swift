@@ -26,6 +26,9 @@ package enum SessionCommand: Sendable {
   /// Appended to the fetch queue. Each unit gets exactly one `unitEnded`; one that is queued or on its way already is
   /// not fetched twice and does not get a second one.
   case fetch([UnitFetch])
+  /// Lets the peer choose among units; each that it does is told by `unitChosen`, and is from then on as if it had been
+  /// given to `fetch`. Ends in one `jobEnded`, after the ends of the chosen units; `.complete` also when fewer were chosen.
+  case pull(JobID, PullRequest)
   /// Ends the units as cancelled, at once; unknown ones are ignored.
   case cancelFetch([UnitID])
 

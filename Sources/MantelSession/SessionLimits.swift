@@ -2,7 +2,7 @@ import MantelCore
 
 /// The bounds that one session keeps. The defaults are the shipped ones; tests lower them.
 ///
-/// What we open towards the peer (`openGets` + `openDeltas` + `openEntryRequests` + `openReconciliations` + `openChallenges`) stays
+/// What we open towards the peer (`openGets` + `openPulls` + `openDeltas` + `openEntryRequests` + `openReconciliations` + `openChallenges`) stays
 /// below `openRequests`, so a peer that keeps the same limits never refuses us.
 package struct SessionLimits: Hashable, Sendable {
   // MARK: Time
@@ -25,7 +25,10 @@ package struct SessionLimits: Hashable, Sendable {
   package var openRequests = Limits.openRequests
   /// Reconciliations open per side; the peer's one more closes, own ones wait.
   package var openReconciliations = Limits.openReconciliations
-  package var openGets = 32
+  package var openGets = 30
+  /// Own pulls that are open, and others that wait; one more ends as busy.
+  package var openPulls = 2
+  package var queuedPulls = 16
   package var openDeltas = 4
   package var openEntryRequests = 8
   /// Challenges open per side; of the peer's one more ends as busy, own ones wait.
@@ -56,6 +59,11 @@ package struct SessionLimits: Hashable, Sendable {
   package var readBytes = 1 << 20
   /// Bytes of the first read of a unit whose length is not known yet.
   package var firstReadBytes = 256 << 10
+  /// Bytes of chosen units that are still to be sent when the next one is chosen: a connection at rest costs the time that
+  /// a choice takes, one that chooses early chooses what another may have sent meanwhile.
+  package var lateBytes = 512 << 10
+  /// Units chosen at once while they are small.
+  package var unitsPerChoice = 64
   /// Entry or roster bytes put into one frame.
   package var pageBytes = 60 << 10
   /// Page queries of all library requests of the peer together; each request has at most one.

@@ -3,7 +3,7 @@ import MantelCore
 import MantelWire
 import NIOCore
 
-/// The GETs of the peer, and the reads that run ahead of sending.
+/// The GETs of the peer, its PULL_ANYs, and the reads that run ahead of sending.
 ///
 /// GETs take turns by unit, in the order of `gets`: the one that sent a unit goes to the end, and one that waits for
 /// the store is passed over. All of them share one budget of bytes and reads. Units that are not next in their GET
@@ -14,6 +14,15 @@ struct UnitReading {
     var serial: UInt64
     var place: Int
     var asked: Int
+  }
+
+  /// What a choice belongs to.
+  struct ChoiceTicket: Hashable { var serial: UInt64 }
+
+  struct Choice {
+    var ticket: ChoiceTicket
+    var offers: [UnitID]
+    var count: Int
   }
 
   struct Read: Hashable {
@@ -34,13 +43,51 @@ struct UnitReading {
 
   mutating func add(_ id: RequestID, _ units: [UnitID]) {
     serials += 1
+    for position in gets.indices { gets[position].withdraw(Set(units)) }
     gets.append(ServedGet(id: id, serial: serials, units: units))
   }
+
+  mutating func add(_ id: RequestID, _ pull: ServedPull) {
+    serials += 1
+    var pull = pull
+    for get in gets where !get.isCancelled { pull.withdraw(Set(get.units)) }
+    gets.append(ServedGet(id: id, serial: serials, units: [], pull: pull))
+  }
+
+  // MARK: Choosing
+
+  /// The next choice to ask for; nil while none is needed.
+  mutating func nextChoice() -> Choice? {
+    for position in gets.indices {
+      guard let count = gets[position].nextChoice(limits), let pull = gets[position].pull else { continue }
+      return Choice(
+        ticket: ChoiceTicket(serial: gets[position].serial), offers: pull.offers, count: count)
+    }
+    return nil
+  }
+
+  mutating func chose(_ ticket: ChoiceTicket, _ units: [UnitID]) {
+    guard let position = gets.firstIndex(where: { $0.serial == ticket.serial }) else { return }
+    let added = Set(gets[position].chose(units))
+    // What one request brings, no other of this peer has to.
+    for other in gets.indices where other != position { gets[other].withdraw(added) }
+  }
+
+  mutating func refusedChoice(_ ticket: ChoiceTicket, _ outcome: Outcome) {
+    guard let position = gets.firstIndex(where: { $0.serial == ticket.serial }) else { return }
+    gets[position].refusedChoice(outcome)
+  }
+
+  // MARK: Reading
 
   /// Nothing of the GET is read or sent any more but its DONE. Reads that are out keep their part of the budget.
   mutating func cancel(_ id: RequestID) {
     guard let position = gets.firstIndex(where: { $0.id == id }), !gets[position].isCancelled else { return }
-    let (buffered, ahead) = gets[position].cancel()
+    end(position, .cancelled)
+  }
+
+  private mutating func end(_ position: Int, _ outcome: Outcome) {
+    let (buffered, ahead) = gets[position].cancel(outcome)
     heldBytes -= buffered
     aheadBytes -= ahead
   }
@@ -105,6 +152,7 @@ struct UnitReading {
   /// The next frame; nil when all GETs wait for the store or there are none.
   mutating func nextFrame() -> Frame? {
     for position in gets.indices {
+      if gets[position].isOverdrawn { end(position, .complete) }
       guard let (frame, endsUnit) = gets[position].nextFrame(dataBytes: limits.dataBytes) else { continue }
       switch frame {
       case .data(_, _, let bytes): heldBytes -= bytes.readableBytes

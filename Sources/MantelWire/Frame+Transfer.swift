@@ -15,6 +15,16 @@ extension PayloadReader {
     }
   }
 
+  /// At least one unit.
+  fileprivate mutating func units(limit: Int) throws(WireError) -> [UnitID] {
+    let count = try count(limit: limit, itemBytes: FrameLimits.unitIDBytes, "units")
+    guard count > 0 else { throw .malformed(type, field: "units") }
+    var units: [UnitID] = []
+    units.reserveCapacity(count)
+    for _ in 0..<count { units.append(try unit()) }
+    return units
+  }
+
   /// A unit's place in its request.
   fileprivate mutating func unitIndex() throws(WireError) -> UInt16 {
     let index = try integer("index", as: UInt16.self)
@@ -51,14 +61,7 @@ extension ByteBuffer {
 
 extension Frame {
   static func decodeGet(_ reader: inout PayloadReader) throws(WireError) -> Frame {
-    let request = try reader.request()
-    let count = try reader.count(
-      limit: Limits.unitsPerGet, itemBytes: FrameLimits.unitIDBytes, "units")
-    guard count > 0 else { throw .malformed(reader.type, field: "units") }
-    var units: [UnitID] = []
-    units.reserveCapacity(count)
-    for _ in 0..<count { units.append(try reader.unit()) }
-    return .get(request, units)
+    .get(try reader.request(), try reader.units(limit: Limits.unitsPerGet))
   }
 
   static func decodeUnitBegin(_ reader: inout PayloadReader) throws(WireError) -> Frame {
@@ -83,14 +86,13 @@ extension Frame {
 
   static func decodePullAny(_ reader: inout PayloadReader) throws(WireError) -> Frame {
     let request = try reader.request()
-    let units = try reader.integer("count", as: UInt16.self)
-    guard units > 0 else { throw .malformed(reader.type, field: "count") }
-    guard Int(units) <= Limits.unitsPerGet else { throw .overLimit(reader.type, field: "count") }
-    let count = try reader.count(limit: FrameLimits.pullExceptions, itemBytes: 8, "except")
-    var except: [UInt64] = []
-    except.reserveCapacity(count)
-    for _ in 0..<count { except.append(try reader.integer("except")) }
-    return .pullAny(request, count: units, except: except)
+    let count = try reader.integer("count", as: UInt16.self)
+    guard count > 0 else { throw .malformed(reader.type, field: "count") }
+    guard Int(count) <= Limits.unitsPerGet else { throw .overLimit(reader.type, field: "count") }
+    let bytes = try reader.integer("bytes", as: UInt32.self)
+    guard bytes > 0 else { throw .malformed(reader.type, field: "bytes") }
+    guard Int(bytes) <= Limits.bytesPerGet else { throw .overLimit(reader.type, field: "bytes") }
+    return .pullAny(request, count: count, bytes: bytes, try reader.units(limit: FrameLimits.pullUnits))
   }
 
   static func decodeChosenUnit(_ reader: inout PayloadReader) throws(WireError) -> Frame {
@@ -117,12 +119,14 @@ extension Frame {
       buffer.write(request, index: index)
       buffer.writeInteger(outcome.rawValue)
     case .cancel(let request): buffer.write(request)
-    case .pullAny(let request, let count, let except):
+    case .pullAny(let request, let count, let bytes, let units):
       precondition(count > 0 && Int(count) <= Limits.unitsPerGet, "a pull for too few or too many units")
+      precondition(bytes > 0 && Int(bytes) <= Limits.bytesPerGet, "a pull for too few or too many bytes")
+      precondition(!units.isEmpty, "a pull without a choice")
       buffer.write(request)
-      buffer.writeInteger(count)
-      buffer.writeCount(except.count, limit: FrameLimits.pullExceptions)
-      for id in except { buffer.writeInteger(id) }
+      buffer.writeMultipleIntegers(count, bytes)
+      buffer.writeCount(units.count, limit: FrameLimits.pullUnits)
+      for unit in units { buffer.write(unit) }
     case .chosenUnit(let request, let index, let unit):
       buffer.write(request, index: index)
       buffer.write(unit)

@@ -173,8 +173,8 @@ package enum Frame: Hashable, Sendable {
   /// Ends a unit: `.complete` after all its bytes, or why there are no more.
   case unitEnd(RequestID, index: UInt16, Outcome)
   case cancel(RequestID)
-  /// Asks the holder to choose up to `count` units to send, none of `except` (salted short ids).
-  case pullAny(RequestID, count: UInt16, except: [UInt64])
+  /// Asks the holder to send up to `count` of these units, and no further one once they have `bytes`: of its choice.
+  case pullAny(RequestID, count: UInt16, bytes: UInt32, [UnitID])
   /// Names the unit that a holder chose, before its UNIT_BEGIN.
   case chosenUnit(RequestID, index: UInt16, UnitID)
   /// The one terminal reply of a request.

@@ -16,8 +16,8 @@ package enum FrameLimits {
   package static let attestationPieceBytes = Limits.frameBytes - 64
   /// Bytes of one piece of a reconciliation turn.
   package static let turnBytes = Limits.frameBytes - 64
-  /// Units or short ids in one PULL_ANY.
-  package static let pullExceptions = Limits.idsPerFrame
+  /// Units that one PULL_ANY leaves to the holder's choice.
+  package static let pullUnits = 512
   /// Ranges in one AVAILABLE_BLOCKS.
   package static let blockRanges = 4_096
   /// Blocks of the largest content.
@@ -52,7 +52,7 @@ package enum FrameLimits {
   static let unitBegin = requestBytes + 2 + 8
   static let data = requestBytes + 2 + Limits.dataBytes
   static let unitEnd = requestBytes + 2 + 1
-  static let pullAny = requestBytes + 2 + 2 + pullExceptions * 8
+  static let pullAny = requestBytes + 2 + 4 + 2 + pullUnits * unitIDBytes
   static let chosenUnit = requestBytes + 2 + unitIDBytes
   static let done = requestBytes + 1
   static let available = 2 + 2 + Limits.idsPerFrame * idBytes

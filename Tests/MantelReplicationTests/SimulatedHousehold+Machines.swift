@@ -11,6 +11,7 @@ extension SimulatedHousehold {
     switch action {
     case .link(let link, let command):
       if let end = machine.links[link], end.isOpen { try obey(command, link, from: index, to: end.peer) }
+    case .expect(let link, let order): machine.links[link]?.units[order.unit] = order
     case .look(_, let path): work(at: index) { [self] in try handle(machine.look(path), at: index) }
     case .hash(_, let paths): work(at: index) { [self] in try handle(machine.hash(paths), at: index) }
     case .inspect(let folder, let places):

@@ -39,7 +39,7 @@ extension SimulatedHousehold {
         LinkOpening(
           machine: replicator.machine, heads: Dictionary(uniqueKeysWithValues: orders),
           holdingsCount: UInt64(holdings.count), holdingsRoot: holdings.root,
-          rosterHash: replicator.roster.hash, time: now.wall, isDialer: isDialer)
+          rosterHash: replicator.roster.hash, time: now.wall, isDialer: isDialer, takesPulls: takesPulls)
       )
     }
     send(link, to: peer, within: 30) { [self] in
@@ -92,11 +92,27 @@ extension SimulatedHousehold {
       open(job, link, at: index)
       send(link, to: peer) { [self] in try answer(challenge, job, link, at: peer, for: index) }
     case .fetch(let orders):
+      for order in orders { machines[index].links[link]?.units[order.unit] = order }
+      if let network {
+        send(link, to: peer) { try network.fetch(orders, link, at: peer, for: index) }
+        return
+      }
       for order in orders {
-        machines[index].links[link]?.units[order.unit] = order
         send(link, to: peer) { [self] in try serve(order, link, at: peer, for: index) }
       }
+    case .pull(let job, let orders, let count, let bytes):
+      open(job, link, at: index)
+      if let network {
+        send(link, to: peer) {
+          try network.pull(job, orders, count: count, bytes: bytes, link, at: peer, for: index)
+        }
+        return
+      }
+      send(link, to: peer) { [self] in
+        try servePull(job, orders, count: count, link, at: peer, for: index)
+      }
     case .cancelFetch(let units):
+      if let network { send(link, to: peer) { network.cancel(units, link, for: index) } }
       for unit in units where machines[index].links[link]?.units.removeValue(forKey: unit) != nil {
         later(within: 1) { [self] in try handle(.unitEnded(link, unit, .cancelled), at: index) }
       }
@@ -111,7 +127,7 @@ extension SimulatedHousehold {
     machines[index].links[link]?.jobs.insert(job)
   }
 
-  private func finish(_ job: LinkJob, _ outcome: LinkOutcome, _ link: LinkID, for index: Int) {
+  func finish(_ job: LinkJob, _ outcome: LinkOutcome, _ link: LinkID, for index: Int) {
     if canary == .endsNoRequest, random.oneIn(6) { return }
     send(link, to: index) { [self] in
       guard machines[index].links[link]?.jobs.remove(job) != nil else { return }
@@ -244,6 +260,32 @@ extension SimulatedHousehold {
 
   // MARK: Units
 
+  /// Chooses unit by unit, each when the one before is on its way.
+  private func servePull(
+    _ job: LinkJob, _ orders: [UnitOrder], count: Int, _ link: LinkID, at server: Int, for index: Int
+  ) throws {
+    guard !dead.contains(link), machines[server].links[link] != nil else { return }
+    if refuses(job, [.busy, .failed, .cancelled, .unsupported], link, for: index) { return }
+    let chosen = machines[server].ask {
+      $0.choose(orders.map(\.unit), count: min(count, 1), for: link)
+    }.first
+    guard let chosen, let order = orders.first(where: { $0.unit == chosen }) else {
+      return finish(job, .complete, link, for: index)
+    }
+    send(link, to: index) { [self] in
+      // A unit that is on its way over this link already is not told, and comes once.
+      guard let end = machines[index].links[link], end.jobs.contains(job), end.units[chosen] == nil else {
+        return
+      }
+      try handle(.unitChosen(link, job, chosen), at: index)
+      try serve(order, link, at: server, for: index)
+    }
+    later(within: 5) { [self] in
+      try servePull(
+        job, orders.filter { $0.unit != chosen }, count: count - 1, link, at: server, for: index)
+    }
+  }
+
   private func serve(_ order: UnitOrder, _ link: LinkID, at server: Int, for index: Int) throws {
     guard machines[index].links[link]?.units[order.unit] != nil else { return }
     var outcome = LinkOutcome.complete
@@ -268,6 +310,15 @@ extension SimulatedHousehold {
       // From here on it is the disk's: it reports even when the link has gone since.
       work(at: index) { [self] in try store(order, payload, isCorrupt: isCorrupt, link, at: index) }
     }
+  }
+
+  /// The last bytes of a unit came over a link with a rate.
+  func arrived(_ order: UnitOrder, _ link: LinkID, at index: Int, from server: Int) {
+    guard let payload = machines[server].payload(of: order.unit.content),
+      machines[index].links[link]?.units.removeValue(forKey: order.unit) != nil
+    else { return }
+    machines[index].received.append(order.unit.content)
+    work(at: index) { [self] in try store(order, payload, isCorrupt: false, link, at: index) }
   }
 
   private func store(

@@ -49,6 +49,10 @@ final class SimulatedHousehold {
   /// A mistake that every machine makes.
   let canary: Canary?
   var faults: Faults?
+  /// Links with rates; without them everything takes the time that the seed chooses.
+  var network: SimulatedNetwork?
+  /// Whether sessions leave it to the other side what to send.
+  var takesPulls = true
   /// Called after each event, with the machine that handled it.
   var onStep: ((Int) throws -> Void)?
   /// By falling due: the next is the last.
@@ -115,6 +119,7 @@ final class SimulatedHousehold {
   func end() {
     pending.removeAll()
     onStep = nil
+    network = nil
   }
 
   /// Runs until nothing is left to do that is due within `patience`, or a bound on steps.
@@ -133,7 +138,7 @@ final class SimulatedHousehold {
   /// The next thing that falls due by `end`; false when there is none.
   func step(until end: Instant = Instant(nanoseconds: .max)) throws -> Bool {
     let ticks = machines.indices.compactMap { index in
-      machines[index].replicator.nextDeadline.map { (due: $0, index: index) }
+      machines[index].nextDeadline.map { (due: $0, index: index) }
     }.min { ($0.due, $0.index) < ($1.due, $1.index) }
     let due = min(pending.last?.due ?? end + .seconds(1), ticks?.due ?? end + .seconds(1))
     guard due <= end else { return false }
@@ -155,7 +160,7 @@ final class SimulatedHousehold {
   }
 
   func handle(_ event: ReplicationEvent, at index: Int) throws {
-    trace.add(event, at: index, now.instant)
+    if network == nil { trace.add(event, at: index, now.instant) }
     for action in try machines[index].handle(event, now: now) { try carryOut(action, at: index) }
     try onStep?(index)
   }
@@ -246,7 +251,7 @@ struct Trace: Equatable {
 
 /// Keys that are the same in every run: ids of machines decide about order.
 enum SimulatedKeys {
-  private static let all: [DeviceKey] = (1...8).compactMap { number in
+  private static let all: [DeviceKey] = (1...12).compactMap { number in
     try? DeviceKey(scalar: SummaryHash.sha256([number]).bytes)
   }
 

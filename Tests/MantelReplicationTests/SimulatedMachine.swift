@@ -15,6 +15,8 @@ final class SimulatedMachine {
   var backup: Catalog?
   var image: HomeImage?
   private let settings: ReplicationSettings
+  /// What `nextDeadline` was last; nil when it may have changed.
+  private var deadline: Instant??
   private(set) var replicator: Replicator
   /// Counts the processes of this machine: work of an earlier one reports to nobody.
   private(set) var life = 0
@@ -89,7 +91,16 @@ final class SimulatedMachine {
 
   var machine: MachineID { key.machine }
 
+  /// When the decisions have something to do by themselves; asked for at every step of the simulation.
+  var nextDeadline: Instant? {
+    if let deadline { return deadline }
+    let next = replicator.nextDeadline
+    deadline = .some(next)
+    return next
+  }
+
   func handle(_ event: ReplicationEvent, now: Now) throws -> [ReplicationAction] {
+    deadline = nil
     if canary == .commitsWithoutSync { try unsyncedCatalog.note(catalog) }
     if let canary, let actions = try err(canary, event, now: now) { return actions }
     return try replicator.handle(event, now: now)
@@ -97,7 +108,8 @@ final class SimulatedMachine {
 
   /// Reads the decisions, or makes them say something.
   func ask<Answer>(_ body: (inout Replicator) throws -> Answer) rethrows -> Answer {
-    try body(&replicator)
+    deadline = nil
+    return try body(&replicator)
   }
 
   /// The disks lose what was not synced; own files that the user has just written, too.
@@ -115,6 +127,7 @@ final class SimulatedMachine {
   /// The process dies and starts again: memory is gone, catalog and disks stay. Returns what the new one finds.
   func restart(now: Now) throws -> [ReplicationEvent] {
     life += 1
+    deadline = nil
     verifiedUnits = [:]
     if canary == .forgetsJournal { try catalog.setValue(.filingJournal, nil) }
     let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }

@@ -242,7 +242,7 @@ final class SingleMachine {
   /// Opens a link to a peer that has these contents, and answers the comparison of holdings.
   @discardableResult func connect(
     _ peer: Int = 0, has contents: [ContentID] = [], heads: [MachineID: HeadOrder] = [:],
-    compares: Bool = true
+    compares: Bool = true, takesPulls: Bool = false
   ) throws -> LinkID {
     lastLink += 1
     let link = LinkID(lastLink)
@@ -252,7 +252,8 @@ final class SingleMachine {
         link,
         LinkOpening(
           machine: peers[peer].machine, heads: heads, holdingsCount: UInt64(contents.count) + 1_000_000,
-          holdingsRoot: .zero, rosterHash: replicator.roster.hash, time: now.wall, isDialer: true)))
+          holdingsRoot: .zero, rosterHash: replicator.roster.hash, time: now.wall, isDialer: true,
+          takesPulls: takesPulls)))
     guard compares, let (job, mine) = actions.compared(link) else { return link }
     var mineOnly: [Digest256] = []
     mine.forEach(from: .zero) {
@@ -382,6 +383,12 @@ extension [ReplicationAction] {
 
   func orders(_ link: LinkID) -> [UnitOrder] {
     commands(link).flatMap { if case .fetch(let orders) = $0 { orders } else { [UnitOrder]() } }
+  }
+
+  func pulls(_ link: LinkID) -> [(job: LinkJob, units: [UnitID])] {
+    commands(link).compactMap {
+      if case .pull(let job, let orders, _, _) = $0 { (job, orders.map(\.unit)) } else { nil }
+    }
   }
 
   func deltas(_ link: LinkID) -> [LinkJob] {

@@ -69,6 +69,8 @@ struct MemoryStore {
         return .refused(.failed)
       }
       return .read(slice, unitBytes: UInt64(bytes.readableBytes))
+    case .choose(let units, let count):
+      return .chosen(Array(units.filter { self.units[$0] != nil }.prefix(count)))
     case .prove(let challenge):
       return proofs[challenge].map { .proof($0) } ?? .refused(.notHeld)
     }

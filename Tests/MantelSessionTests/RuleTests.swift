@@ -111,7 +111,9 @@ import Testing
       (0...UInt32(Limits.openRequests)).map { .get(RequestID(1_000 + $0), [Fixture.unit(1)]) }
     },
     Rule("more unsupported requests than may be open", .overLimit) { _ in
-      (0...UInt32(Limits.openRequests)).map { .pullAny(RequestID(1_000 + $0), count: 1, except: []) }
+      (0...UInt32(Limits.openRequests)).map {
+        .pullAny(RequestID(1_000 + $0), count: 1, bytes: 1, [Fixture.unit(1)])
+      }
     },
     Rule("more reconciliations than may be open", .overLimit) { _ in
       (0...UInt32(Limits.openReconciliations)).map {

@@ -88,7 +88,7 @@ import Testing
 
   @Test func whatIsNotSupportedIsRefused() throws {
     let side = Self.server()
-    side.session.received(.pullAny(RequestID(4), count: 1, except: []), now: Fixture.start)
+    side.session.received(.pullAny(RequestID(4), count: 1, bytes: 1, [Fixture.unit(1)]), now: Fixture.start)
     side.session.received(
       .challenge(
         RequestID(5), Fixture.unit(1).content, offset: 0, count: 1, nonce: Array(repeating: 0, count: 16)),

@@ -166,7 +166,9 @@ struct ExpectedVectors {
       "DATA": .data(request, index: 1, ByteBuffer(string: "abc")),
       "UNIT_END": .unitEnd(request, index: 1, .changed),
       "CANCEL": .cancel(request),
-      "PULL_ANY": .pullAny(request, count: 4, except: [0x0123_4567_89ab_cdef]),
+      "PULL_ANY": .pullAny(
+        request, count: 4, bytes: 8 << 20,
+        [UnitID(content: small, part: .whole), UnitID(content: large, part: .block(5))]),
       "CHOSEN_UNIT": .chosenUnit(request, index: 0, UnitID(content: large, part: .block(5))),
       "DONE": .done(request, .complete),
       "AVAILABLE": .available(added: [small], removed: [large]),

@@ -171,12 +171,12 @@ extension FrameFixture {
     FrameFixture("complete", .unitEnd(request, index: 1, .complete)),
     FrameFixture("changed", .unitEnd(request, index: 1, .changed)),
     FrameFixture("", .cancel(request)),
-    FrameFixture("any", .pullAny(request, count: 1, except: [])),
+    FrameFixture("any", .pullAny(request, count: 1, bytes: 1, units)),
     FrameFixture(
       "most",
       .pullAny(
-        request, count: UInt16(Limits.unitsPerGet),
-        except: (0..<FrameLimits.pullExceptions).map(UInt64.init))),
+        request, count: UInt16(Limits.unitsPerGet), bytes: UInt32(Limits.bytesPerGet),
+        Array(repeating: units[1], count: FrameLimits.pullUnits))),
     FrameFixture("block", .chosenUnit(request, index: 3, units[1])),
     FrameFixture("complete", .done(request, .complete)),
     FrameFixture("unsupported", .done(request, .unsupported)),

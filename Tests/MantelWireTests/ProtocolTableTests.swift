@@ -49,7 +49,7 @@ import Testing
     "headerBytes": grouped(FrameLimits.headerBytes), "nonceBytes": grouped(FrameLimits.nonceBytes),
     "closeMessageBytes": grouped(FrameLimits.closeMessageBytes),
     "attestationPieceBytes": grouped(FrameLimits.attestationPieceBytes),
-    "turnBytes": grouped(FrameLimits.turnBytes), "pullExceptions": grouped(FrameLimits.pullExceptions),
+    "turnBytes": grouped(FrameLimits.turnBytes), "pullUnits": grouped(FrameLimits.pullUnits),
     "blockRanges": grouped(FrameLimits.blockRanges),
     "blocksPerContent": grouped(FrameLimits.blocksPerContent),
     "unitBytes": grouped(FrameLimits.unitBytes), "challengeBytes": grouped(FrameLimits.challengeBytes),

@@ -26,15 +26,25 @@ import Testing
     #expect(throws: WireError.malformed(.get, field: "units")) { try decodeOne(none) }
     let over = wireBytes(.get) { $0.writeMultipleIntegers(UInt32(1), UInt16(Limits.unitsPerGet + 1)) }
     #expect(throws: WireError.overLimit(.get, field: "units")) { try decodeOne(over) }
-    func pull(_ count: UInt16, except: UInt16) -> [UInt8] {
-      wireBytes(.pullAny) { $0.writeMultipleIntegers(UInt32(1), count, except) }
+  }
+
+  @Test func pullsLeaveAChoiceAndAskForNotTooMuch() {
+    func pull(_ count: Int, bytes: Int = 1, units: Int = 1) -> [UInt8] {
+      wireBytes(.pullAny) {
+        $0.writeMultipleIntegers(UInt32(1), UInt16(count), UInt32(bytes), UInt16(units))
+      }
     }
-    #expect(throws: WireError.malformed(.pullAny, field: "count")) { try decodeOne(pull(0, except: 0)) }
+    #expect(throws: WireError.malformed(.pullAny, field: "count")) { try decodeOne(pull(0)) }
     #expect(throws: WireError.overLimit(.pullAny, field: "count")) {
-      try decodeOne(pull(UInt16(Limits.unitsPerGet) + 1, except: 0))
+      try decodeOne(pull(Limits.unitsPerGet + 1))
     }
-    #expect(throws: WireError.overLimit(.pullAny, field: "except")) {
-      try decodeOne(pull(1, except: UInt16(FrameLimits.pullExceptions) + 1))
+    #expect(throws: WireError.malformed(.pullAny, field: "bytes")) { try decodeOne(pull(1, bytes: 0)) }
+    #expect(throws: WireError.overLimit(.pullAny, field: "bytes")) {
+      try decodeOne(pull(1, bytes: Limits.bytesPerGet + 1))
+    }
+    #expect(throws: WireError.malformed(.pullAny, field: "units")) { try decodeOne(pull(1, units: 0)) }
+    #expect(throws: WireError.overLimit(.pullAny, field: "units")) {
+      try decodeOne(pull(1, units: FrameLimits.pullUnits + 1))
     }
   }
 

@@ -3,88 +3,6 @@ import MantelCore
 import MantelHousehold
 import MantelSummary
 
-/// What is being fetched, over all links.
-struct Transfers: Sendable {
-  /// Units asked for, by the link that was asked.
-  var inFlight: [UnitID: LinkID] = [:]
-  /// Large contents of which blocks are on their way.
-  var large: [ContentID: LargeTransfer] = [:]
-  /// Verified contents whose bytes lie in the staging area.
-  var staged: Set<ContentID> = []
-  /// Bytes of those of them that came as one unit.
-  var stagedSizes: [ContentID: UInt64] = [:]
-  /// Those of them that came in blocks. The catalog keeps their manifests until they are landed: by these their bytes are
-  /// known again after a restart.
-  var stagedLarge: Set<ContentID> = []
-  /// Contents not to be asked for before a moment: a peer was busy, or the file was changing.
-  var notBefore = Delays<ContentID>()
-  /// What an earlier run had staged is known: before that it would be fetched again.
-  var isRecovered = false
-  /// Something changed since all links were found to have nothing to ask for.
-  var isWorthLooking = true
-  /// Set while the disk is too full to stage.
-  var pausedUntil: Instant?
-  /// How often a unit in flight was taken from one link and given to another.
-  var takenOver: [UnitID: Int] = [:]
-  /// When links without work are next offered what others were asked for long ago.
-  var takeOverDue: Instant?
-  /// Size of the smallest large content that was passed by because it does not fit on the disk.
-  var leftForRoom: UInt64?
-  /// Bytes verified since start, for rates.
-  var receivedBytes: UInt64 = 0
-
-  var nextDeadline: Instant? {
-    [pausedUntil, takeOverDue, notBefore.nextDeadline].compactMap(\.self).min()
-  }
-}
-
-/// A large content on its way.
-struct LargeTransfer: Sendable {
-  let missing: MissingContent
-  /// Nil while it is on its way itself.
-  var manifest: Manifest?
-  private(set) var has: Set<UInt32> = []
-  private var asked: Set<UInt32> = []
-  /// Every block below is here, or was asked for.
-  private var lowestOpen: UInt32 = 0
-  var isAssembling = false
-  /// Its space is no part any more of the room that was measured last.
-  var isReserved = false
-
-  init(missing: MissingContent, manifest: Manifest? = nil, has: Set<UInt32> = []) {
-    self.missing = missing
-    self.manifest = manifest
-    self.has = has
-  }
-
-  /// The lowest block that nobody was asked for.
-  mutating func nextBlock() -> UInt32? {
-    guard let manifest else { return nil }
-    while lowestOpen < manifest.blocks.count {
-      guard has.contains(lowestOpen) || asked.contains(lowestOpen) else { return lowestOpen }
-      lowestOpen += 1
-    }
-    return nil
-  }
-
-  mutating func ask(_ block: UInt32) { asked.insert(block) }
-
-  mutating func release(_ block: UInt32) {
-    asked.remove(block)
-    lowestOpen = min(lowestOpen, block)
-  }
-
-  mutating func came(_ block: UInt32) {
-    has.insert(block)
-    asked.remove(block)
-  }
-
-  /// The manifest, or a block that was asked for, has not come yet.
-  var isAwaited: Bool { manifest == nil || !asked.isEmpty }
-
-  var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }
-}
-
 extension Replicator {
   /// Keeps every link's fetch queue filled with what its peer has and we lack.
   mutating func fetchContents(now: Now) throws(StoreError) {
@@ -94,6 +12,7 @@ extension Replicator {
       !(room?.isLow ?? false)
     else { return }
     transfers.isWorthLooking = false
+    forgetUnfetchable(now: now)
     for id in links.keys.sorted() {
       var orders: [UnitOrder] = []
       while mayOrder(of: id), let order = try nextOrder(for: id) {
@@ -102,6 +21,7 @@ extension Replicator {
       }
       if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
     }
+    exchange(now: now)
   }
 
   /// Asked apart from the loop that orders: there a copy of what was ordered before would be made anew with each order.
@@ -119,6 +39,10 @@ extension Replicator {
     for (id, link) in links {
       if let paused = link.fetching.pausedUntil, paused <= now.instant {
         links[id]?.fetching.pausedUntil = nil
+        transfers.isWorthLooking = true
+      }
+      if let paused = link.fetching.pullsPausedUntil, paused <= now.instant {
+        links[id]?.fetching.pullsPausedUntil = nil
         transfers.isWorthLooking = true
       }
       while let content = links[id]?.fetching.putOff.popOver(now: now.instant) {
@@ -202,10 +126,16 @@ extension Replicator {
       let layout = UnitLayout(size: candidate.size)
       if layout.isWhole {
         let unit = UnitID(content: candidate.content, part: .whole)
-        guard transfers.inFlight[unit] == nil else { continue }
-        return UnitOrder(
+        guard transfers.inFlight[unit] == nil, !shared.contains(unit) else { continue }
+        let order = UnitOrder(
           unit: unit, bytes: candidate.size, contentBytes: candidate.size,
           hash: candidate.content.digest)
+        guard isContested(candidate.content, over: id) else { return order }
+        guard share(order) else {
+          links[id]?.fetching.walk.putBack(candidate)
+          return nil
+        }
+        continue
       }
       guard transfers.large[candidate.content] == nil, let hash = candidate.manifest else { continue }
       guard largeUnderWay(from: id) < settings.largeAtOnce else {
@@ -254,7 +184,7 @@ extension Replicator {
     return nil
   }
 
-  private func isFetchable(_ content: ContentID, from id: LinkID) -> Bool {
+  func isFetchable(_ content: ContentID, from id: LinkID) -> Bool {
     guard let link = links[id] else { return false }
     return contents.index.contains(content.digest, in: link.contents)
       && (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
@@ -301,8 +231,10 @@ extension Replicator {
 
   // MARK: What came
 
-  mutating func verified(_ unit: UnitID, link: LinkID) throws(StoreError) {
+  mutating func verified(_ unit: UnitID, link: LinkID, now: Now) throws(StoreError) {
     takeBack(unit, exceptFrom: link)
+    noteSpeed(of: unit, link: link, now: now)
+    unshare(unit)
     let bytes = fulfil(unit, link: link)
     switch unit.part {
     case .whole:
@@ -310,6 +242,7 @@ extension Replicator {
         // It has come before, or an own file has it now.
         try discardUnlessAwaited(unit.content)
       } else {
+        if transfers.staged.contains(unit.content) { transfers.cameAgain.insert(unit.content) }
         becameAvailable(unit.content)
       }
       // Unless it was discarded, or nobody remembers what was asked for.
@@ -322,6 +255,11 @@ extension Replicator {
       assembleIfWhole(unit.content)
     case .manifest: break
     }
+  }
+
+  private mutating func noteSpeed(of unit: UnitID, link: LinkID, now: Now) {
+    guard shared.contains(unit), let asked = links[link]?.fetching.askedAt[unit] else { return }
+    links[link]?.fetching.window.took(now.instant - asked)
   }
 
   /// A link that has closed may still have brought what another was asked for since.

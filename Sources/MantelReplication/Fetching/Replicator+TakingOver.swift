@@ -11,7 +11,7 @@ extension Replicator {
       return
     }
     guard let due = transfers.takeOverDue, due <= now.instant else {
-      let next = now.instant + settings.takeOverInterval
+      let next = now.instant + takeOverInterval
       if transfers.takeOverDue == nil, links.values.contains(where: \.isWithoutWork) {
         transfers.takeOverDue = next
       }
@@ -20,9 +20,16 @@ extension Replicator {
     transfers.takeOverDue = nil
     for id in links.keys.sorted() where links[id]?.isWithoutWork == true { takeOver(for: id, now: now) }
     if links.values.contains(where: \.isWithoutWork) {
-      transfers.takeOverDue = now.instant + settings.takeOverInterval
+      transfers.takeOverDue = now.instant + takeOverInterval
     }
   }
+
+  private var takeOverInterval: Duration {
+    isEndgame ? settings.endgameInterval : settings.takeOverInterval
+  }
+
+  /// Few shared units are left: who is done with all others helps with these.
+  private var isEndgame: Bool { !shared.isEmpty && shared.count <= settings.endgameUnits }
 
   private mutating func takeOver(for id: LinkID, now: Now) {
     guard let taker = links[id] else { return }
@@ -46,7 +53,8 @@ extension Replicator {
 
   /// Longer each time, or a unit that is slow over every link would wander among them and come over none.
   private func patience(with unit: UnitID) -> Duration {
-    settings.takeOverAfter * (1 << min(transfers.takenOver[unit] ?? 0, 8))
+    (isEndgame && shared.contains(unit) ? settings.endgameAfter : settings.takeOverAfter)
+      * (1 << min(transfers.takenOver[unit] ?? 0, 8))
   }
 
   /// Notes that a link is asked for a unit.
@@ -61,6 +69,7 @@ extension Replicator {
 extension Link {
   /// Its walk is through, and nothing is on its way.
   var isWithoutWork: Bool {
-    fetching.orders.isEmpty && fetching.pausedUntil == nil && fetching.walk.isAtEnd && !isOverLimit
+    fetching.orders.isEmpty && fetching.pull == nil && fetching.pausedUntil == nil && fetching.walk.isAtEnd
+      && !isOverLimit
   }
 }

@@ -337,7 +337,9 @@ extension Replicator {
     filing.running = nil
     for content in outcome.unstaged.sorted() {
       // While a batch is repeated its contents are fetched too: what came is not needed where the file was found.
-      if batch.isRepeat, transfers.staged.contains(content) { actions.append(.discardStaged(content)) }
+      if batch.isRepeat || transfers.cameAgain.contains(content), transfers.staged.contains(content) {
+        actions.append(.discardStaged(content))
+      }
       try forgetStaged(content)
     }
     for content in Set(put.map(\.content)).sorted() {
@@ -389,6 +391,7 @@ extension Replicator {
   private mutating func forgetStaged(_ content: ContentID) throws(StoreError) {
     transfers.staged.remove(content)
     transfers.stagedSizes[content] = nil
+    transfers.cameAgain.remove(content)
     if transfers.stagedLarge.remove(content) != nil { try store.removePartial(content) }
   }
 }

@@ -22,6 +22,7 @@ extension Replicator {
   mutating func makeAvailable(_ content: ContentID) {
     guard contents.setAvailable(content, true) else { return }
     availability.note(content, isAvailable: true)
+    unshare(content)
   }
 
   mutating func makeUnavailable(_ content: ContentID) {

@@ -12,23 +12,27 @@ struct Link: Sendable {
   /// Nil once all that the peer has is known: nothing may be read from an absence before that.
   var comparison: HoldingsComparison?
   var jobs: [LinkJob: JobPurpose] = [:]
-  var fetching = LinkFetching()
+  var fetching: LinkFetching
   var challenges = LinkChallenges()
   /// It named too many contents, and is being closed.
   var isOverLimit = false
+  /// Either side may leave it to the other what to send.
+  let takesPulls: Bool
   let peerTime: WallTime
   let openedAt: Now
 
   var knowsContents: Bool { comparison == nil }
   var nextDeadline: Instant? {
-    [comparison?.retryAt, fetching.pausedUntil, fetching.putOff.nextDeadline, challenges.due].compactMap(
-      \.self
-    ).min()
+    [
+      comparison?.retryAt, fetching.pausedUntil, fetching.pullsPausedUntil, fetching.putOff.nextDeadline,
+      challenges.due,
+    ].compactMap(\.self).min()
   }
 
   enum JobPurpose: Hashable, Sendable {
     case library(MachineID)
     case holdings
+    case pull
     case challenge(ContentID, answer: Digest256)
   }
 }
@@ -61,6 +65,12 @@ struct LinkFetching: Sendable {
   var askedAt: [UnitID: Instant] = [:]
   var bytes: UInt64 = 0
   var walk = MissingWalk()
+  /// For shared units asked for by name.
+  var window: ShareWindow
+  /// A choice that was left to the peer.
+  var pull: LinkPull?
+  /// It had nothing to choose.
+  var pullsPausedUntil: Instant?
   /// Large contents were passed over, because enough of them are under way.
   var hasLeftLarge = false
   /// Set when the connection seems to be ending.
@@ -68,6 +78,8 @@ struct LinkFetching: Sendable {
   var corruptUnits = 0
   /// Contents of which this peer sent wrong bytes, or that it said not to have, until they are asked of it again.
   var putOff = Delays<ContentID>()
+
+  init(_ settings: ReplicationSettings) { window = ShareWindow(settings.shareWindow) }
 }
 
 /// Receivers that walk in the same order ask a lone source for the same units: each shuffles what it asks for at once its
@@ -78,6 +90,11 @@ struct AskingOrder: Sendable {
   init(of machine: MachineID) { seed = machine.digest.word0 }
 
   func isBefore(_ left: ContentID, _ right: ContentID) -> Bool { rank(left) < rank(right) }
+
+  func rank(_ unit: UnitID) -> UInt64 {
+    guard case .block(let index) = unit.part else { return rank(unit.content) }
+    return rank(unit.content) ^ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
+  }
 
   private func rank(_ content: ContentID) -> UInt64 {
     (content.digest.word1 ^ seed) &* 0x9E37_79B9_7F4A_7C15
@@ -113,6 +130,9 @@ struct MissingWalk: Sendable {
     isAgain.remove(content)
     return content
   }
+
+  /// The content that was handed out last, and cannot be taken yet.
+  mutating func putBack(_ content: MissingContent) { ahead.prepend(content) }
 
   mutating func nextAhead() -> MissingContent? { ahead.popFirst() }
 

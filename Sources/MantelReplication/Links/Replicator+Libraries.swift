@@ -236,6 +236,7 @@ extension Replicator {
     case .library(let owner):
       guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
       try advanceFetch(of: owner, outcome, link: link, now: now)
+    case .pull: pullEnded(outcome, link: link, now: now)
     case .challenge(let content, let answer):
       try challengeEnded(content, answer: answer, outcome, link: link, now: now)
     case nil: break
@@ -322,6 +323,9 @@ extension Replicator {
       for content in changed { try replace(content, in: owner) }
     }
     filing.running?.outdated.formUnion(changed)
+    for content in changed where shared.contains(content) {
+      if try missing(content) == nil { unshare(content) }
+    }
     if changed.count <= settings.missingPage {
       // A head every few seconds must not make every link walk over all that is missing.
       let order = AskingOrder(of: machine)

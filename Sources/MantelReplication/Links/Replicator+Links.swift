@@ -20,8 +20,8 @@ extension Replicator {
     let settled = contents.index.addSet(.holdings(household))
     links[id] = Link(
       machine: opening.machine, heads: opening.heads, contents: set,
-      comparison: HoldingsComparison(mine: prepared?.compared, settled: settled), peerTime: opening.time,
-      openedAt: now)
+      comparison: HoldingsComparison(mine: prepared?.compared, settled: settled),
+      fetching: LinkFetching(settings), takesPulls: opening.takesPulls, peerTime: opening.time, openedAt: now)
     links[id]?.challenges.due = now.instant + settings.challengeDelay
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
@@ -53,6 +53,8 @@ extension Replicator {
       }
       libraries[owner]?.refused[id] = nil
     }
+    uplink.closed(id)
+    _ = shared.closed(id)
     // What it was asked for is asked of the others now.
     for unit in link.fetching.orders.keys.sorted() { release(unit) }
   }
@@ -84,6 +86,7 @@ extension Replicator {
     else { return }
     for content in theirsOnly where !contents.index.contains(content, in: settled) {
       contents.index.insert(content, into: link.contents)
+      noteShared(ContentID(content), isHeldBy: id)
       reconsider(ContentID(content), over: id)
     }
     for content in mineOnly { contents.index.insert(content, into: settled) }
@@ -112,11 +115,13 @@ extension Replicator {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
     }
     for content in removed where contents.index.remove(content.digest, from: link.contents) {
+      noteShared(content, isLackedBy: id)
       rememberSeen(content)
     }
     if !added.isEmpty, !absences.lost.isEmpty { absences.isChanged = true }
     for content in added {
       contents.index.insert(content.digest, into: link.contents)
+      noteShared(content, isHeldBy: id)
       reconsider(content, over: id)
     }
   }

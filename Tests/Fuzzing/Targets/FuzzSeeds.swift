@@ -90,7 +90,7 @@ private enum Seeds {
       .turn(id, isReply: true, isLast: true, ByteBuffer(bytes: [0, 1, 2])),
       .get(id, [unit, UnitID(content: content, part: .block(2)), UnitID(content: content, part: .manifest)]),
       .unitBegin(id, index: 0, bytes: 4), .data(id, index: 0, ByteBuffer(bytes: [1, 2, 3, 4])),
-      .unitEnd(id, index: 0, .complete), .cancel(id), .pullAny(id, count: 2, except: [5]),
+      .unitEnd(id, index: 0, .complete), .cancel(id), .pullAny(id, count: 2, bytes: 9, [unit]),
       .chosenUnit(id, index: 0, unit), .done(id, .complete), .available(added: [content], removed: []),
       .availableBlocks(content, [BlockRange(first: 1, count: 2)]),
       .challenge(id, content, offset: 0, count: 4, nonce: [UInt8](repeating: 1, count: 16)),

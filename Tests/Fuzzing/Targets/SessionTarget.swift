@@ -95,6 +95,7 @@ private struct SessionRun: ~Copyable {
       let total: UInt64 = 3_000
       let count = Int(min(UInt64(maximumBytes), total - min(total, offset)))
       answer = .read(ByteBuffer(repeating: 5, count: count), unitBytes: total)
+    case .choose(let units, let count): answer = .chosen(Array(units.suffix(Int(choice & 3)).prefix(count)))
     case .prove: answer = choice & 1 == 0 ? .proof(.zero) : .refused(.notHeld)
     }
     session.answered(id, answer, now: now)
@@ -107,7 +108,7 @@ private struct SessionRun: ~Copyable {
     guard !hasSaidClosing else { return }
     let content = ContentID(Digest256(UInt64(reader.byte() & 7), 6, 6, 6))
     let older = HeadOrder(epoch: 1, sequence: 1)
-    switch reader.below(8) {
+    switch reader.below(9) {
     case 0, 1:
       let unit = UnitID(content: content, part: .whole)
       // One that is open already gets no second end.
@@ -121,6 +122,11 @@ private struct SessionRun: ~Copyable {
     case 4: session.command(.reconcile(nextJob(), .holdings, mine: Self.set), now: now)
     case 5: session.command(.cancelFetch([UnitID(content: content, part: .whole)]), now: now)
     case 6: session.command(.available(added: [content], removed: []), now: now)
+    case 7:
+      let units = (0...3).map { UnitID(content: content, part: .block($0)) }
+      let request = PullRequest(
+        units: units.map { UnitFetch(unit: $0, bytes: UInt64(reader.byte())) }, count: 2, bytes: 300)
+      session.command(.pull(nextJob(), request), now: now)
     default: session.command(.ping, now: now)
     }
   }
@@ -160,6 +166,9 @@ private struct SessionRun: ~Copyable {
     try require(!hasSaidClosing, "an event after the last: \(event)")
     switch event {
     case .jobEnded(let job, _): try require(openJobs.remove(job) != nil, "a job ends twice")
+    case .unitChosen(let job, let unit):
+      try require(openJobs.contains(job), "a choice of no open pull")
+      try require(openUnits.insert(unit).inserted, "a unit chosen that is on its way")
     case .unitEnded(let unit, _): try require(openUnits.remove(unit) != nil, "a unit ends twice")
     case .unitBegan(let unit, _), .unitData(let unit, _):
       try require(openUnits.contains(unit), "bytes of a unit that nobody waits for")

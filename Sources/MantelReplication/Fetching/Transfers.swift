@@ -1,0 +1,87 @@
+import MantelCore
+
+/// What is being fetched, over all links.
+struct Transfers: Sendable {
+  /// Units asked for, by the link that was asked.
+  var inFlight: [UnitID: LinkID] = [:]
+  /// Large contents of which blocks are on their way.
+  var large: [ContentID: LargeTransfer] = [:]
+  /// Verified contents whose bytes lie in the staging area.
+  var staged: Set<ContentID> = []
+  /// Bytes of those of them that came as one unit.
+  var stagedSizes: [ContentID: UInt64] = [:]
+  /// Those that came a second time, over another link: a file may lie in the staging area after the first was landed.
+  var cameAgain: Set<ContentID> = []
+  /// Those of them that came in blocks. The catalog keeps their manifests until they are landed: by these their bytes are
+  /// known again after a restart.
+  var stagedLarge: Set<ContentID> = []
+  /// Contents not to be asked for before a moment: a peer was busy, or the file was changing.
+  var notBefore = Delays<ContentID>()
+  /// What an earlier run had staged is known: before that it would be fetched again.
+  var isRecovered = false
+  /// Something changed since all links were found to have nothing to ask for.
+  var isWorthLooking = true
+  /// Set while the disk is too full to stage.
+  var pausedUntil: Instant?
+  /// How often a unit in flight was taken from one link and given to another.
+  var takenOver: [UnitID: Int] = [:]
+  /// When shared units that nobody can be asked for were last looked for.
+  var sharedSweptAt: Instant?
+  /// When links without work are next offered what others were asked for long ago.
+  var takeOverDue: Instant?
+  /// Size of the smallest large content that was passed by because it does not fit on the disk.
+  var leftForRoom: UInt64?
+  /// Bytes verified since start, for rates.
+  var receivedBytes: UInt64 = 0
+
+  var nextDeadline: Instant? {
+    [pausedUntil, takeOverDue, notBefore.nextDeadline].compactMap(\.self).min()
+  }
+}
+
+/// A large content on its way.
+struct LargeTransfer: Sendable {
+  let missing: MissingContent
+  /// Nil while it is on its way itself.
+  var manifest: Manifest?
+  private(set) var has: Set<UInt32> = []
+  private var asked: Set<UInt32> = []
+  /// Every block below is here, or was asked for.
+  private var lowestOpen: UInt32 = 0
+  var isAssembling = false
+  /// Its space is no part any more of the room that was measured last.
+  var isReserved = false
+
+  init(missing: MissingContent, manifest: Manifest? = nil, has: Set<UInt32> = []) {
+    self.missing = missing
+    self.manifest = manifest
+    self.has = has
+  }
+
+  /// The lowest block that nobody was asked for.
+  mutating func nextBlock() -> UInt32? {
+    guard let manifest else { return nil }
+    while lowestOpen < manifest.blocks.count {
+      guard has.contains(lowestOpen) || asked.contains(lowestOpen) else { return lowestOpen }
+      lowestOpen += 1
+    }
+    return nil
+  }
+
+  mutating func ask(_ block: UInt32) { asked.insert(block) }
+
+  mutating func release(_ block: UInt32) {
+    asked.remove(block)
+    lowestOpen = min(lowestOpen, block)
+  }
+
+  mutating func came(_ block: UInt32) {
+    has.insert(block)
+    asked.remove(block)
+  }
+
+  /// The manifest, or a block that was asked for, has not come yet.
+  var isAwaited: Bool { manifest == nil || !asked.isEmpty }
+
+  var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }
+}
