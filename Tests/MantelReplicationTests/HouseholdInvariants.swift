@@ -57,6 +57,7 @@ struct HouseholdInvariants {
     if isPublished { try checkPublished(machine, index) }
     if household.steps % 16 == 0 { try checkHeldChanges(machine, index) }
     try checkTrash(household, machine, index)
+    try checkShared(machine, index)
     try checkReplica(machine, index, steps: household.steps)
     try checkHeld(machine, index)
     try checkSafe(household, machine, index)
@@ -140,6 +141,12 @@ struct HouseholdInvariants {
         try fail(index, "holds what only a held change has overwritten")
       }
     }
+  }
+
+  /// What is got by way of the swarm waits for nobody: it is asked of a link, or of one that is busy, or rests for a while.
+  private func checkShared(_ machine: SimulatedMachine, _ index: Int) throws {
+    let fault = machine.ask { $0.sharedFault() }
+    if let fault { try fail(index, "shares \(fault)") }
   }
 
   /// Invariant 5: nothing comes into a trash but what its owner dropped, and nothing leaves a replica but from there, and
@@ -286,5 +293,35 @@ struct HouseholdInvariants {
       }
       guard lacking == 0 else { try fail(index, "is complete and lacks \(lacking) contents") }
     }
+  }
+}
+
+extension Replicator {
+  /// What is wrong with the units that are shared; nil when nothing is.
+  func sharedFault() -> String? {
+    if let contradiction = shared.contradiction() { return contradiction }
+    let isFetching =
+      transfers.isRecovered && transfers.pausedUntil == nil && role == .full && room?.isLow != true
+    for unit in shared.units {
+      guard let entry = shared[unit], entry.isAsked == (transfers.inFlight[unit] != nil) else {
+        return "\(unit), of which it is not known who is asked"
+      }
+      if let link = entry.holders.first(where: { !isFetchable(unit.content, from: $0) }) {
+        return "\(unit), which \(link) cannot be asked for"
+      }
+      guard isFetching, !entry.isAsked, !entry.holders.contains(where: { links[$0]?.isBusy == true }) else {
+        continue
+      }
+      return "\(unit), of which nobody is asked"
+    }
+    return nil
+  }
+}
+
+extension Link {
+  /// Something that was asked for, or the end of a rest, will be an event.
+  fileprivate var isBusy: Bool {
+    !fetching.orders.isEmpty || fetching.pull != nil || fetching.pausedUntil != nil
+      || fetching.pullsPausedUntil != nil
   }
 }

@@ -77,13 +77,75 @@ import Testing
     #expect(Set(next.units) == Set([photos[0], photos[2], photos[3]].map(whole)))
   }
 
-  @Test func whoHadNothingToChooseIsAskedAgainLater() throws {
+  @Test func whoChoosesNothingIsAskedByName() throws {
     let (machine, source, _) = try swarm()
     let pull = try #require(machine.take().pulls(source).first)
-    try machine.send(.jobEnded(source, pull.job, .complete))
-    #expect(machine.take().pulls(source).isEmpty)
+    // It may take it that all is here.
+    let actions = try machine.send(.jobEnded(source, pull.job, .complete))
+    #expect(
+      actions.pulls(source).isEmpty && Set(actions.orders(source).map(\.unit)) == Set(photos.map(whole)))
+  }
+
+  @Test func whoDoesNotWantToChooseIsLeftToChooseLater() throws {
+    let (machine, source, _) = try swarm()
+    let pull = try #require(machine.take().pulls(source).first)
+    try machine.send(.jobEnded(source, pull.job, .busy))
+    let actions = machine.take()
+    #expect(actions.pulls(source).isEmpty && actions.orders(source).isEmpty)
     try machine.pass(machine.settings.retry)
     #expect(machine.take().pulls(source).count == 1)
+  }
+
+  @Test func whoTurnsOutNotToHaveItIsAskedLaterAndNobodyWaits() throws {
+    let (machine, source, other) = try swarm()
+    let pull = try #require(machine.take().pulls(source).first)
+    try machine.send(.jobEnded(source, pull.job, .complete))
+    for photo in photos { try machine.send(.unitEnded(source, whole(photo), .notHeld)) }
+    #expect(machine.replicator.shared.isEmpty)
+    // Meanwhile another gets it: it need not be asked of the first.
+    _ = machine.take()
+    try machine.send(.availabilityChanged(other, added: [photos[0]], removed: []))
+    #expect(machine.take().orders(other).map(\.unit) == [whole(photos[0])])
+    try machine.pass(machine.settings.retry(waiting: photos.count))
+    let asked = machine.take().pulls(source).flatMap(\.units)
+    #expect(Set(asked) == Set(photos.dropFirst().map(whole)))
+  }
+
+  @Test func whatSomebodyWaitsForIsAskedByName() throws {
+    let (machine, source, _) = try swarm()
+    _ = machine.take()
+    let missing = MissingContent(
+      content: photos[1], size: machine.entry("1.jpg", photos[1], mtime: 99).size, manifest: nil, mtime: 99,
+      library: machine.peers[0].machine)
+    try machine.send(.recall(RecallID(1), RecallOrder(missing)))
+    #expect(machine.take().orders(source).map(\.unit) == [whole(photos[1])])
+  }
+
+  @Test func whatIsSharedIsGotOfOneThatDoesNotKnowPullsWhenTheOtherIsGone() throws {
+    let machine = try SingleMachine(peers: 3)
+    try machine.send(.recovered)
+    let source = try machine.connect(0, has: photos, takesPulls: true)
+    let old = try machine.connect(1, has: photos)
+    try machine.connect(2, takesPulls: true)
+    let entries = photos.enumerated().map { machine.entry("\($0).jpg", $1, mtime: 100 - Int64($0)) }
+    try machine.install(0, 1, entries, over: source)
+    try machine.send(.linkClosed(source))
+    #expect(Set(machine.take().orders(old).map(\.unit)) == Set(photos.map(whole)))
+  }
+
+  @Test func nothingOfAFullWindowKeepsAnotherLinkWaiting() throws {
+    var settings = ReplicationSettings()
+    settings.sharedUnits = 2
+    let machine = try SingleMachine(peers: 3, settings: settings)
+    try machine.send(.recovered)
+    let first = try machine.connect(0, has: Array(photos[..<3]), takesPulls: true)
+    let second = try machine.connect(1, has: [photos[3]], takesPulls: true)
+    try machine.connect(2, takesPulls: true)
+    let entries = photos.enumerated().map { machine.entry("\($0).jpg", $1, mtime: 100 - Int64($0)) }
+    try machine.install(0, 1, entries, over: first)
+    let actions = machine.take()
+    #expect(actions.pulls(first).flatMap(\.units).count == 2)
+    #expect(actions.pulls(second).flatMap(\.units) == [whole(photos[3])])
   }
 
   @Test func whatALinkTakesWithItIsGotFromTheOther() throws {

@@ -12,7 +12,6 @@ extension Replicator {
       !(room?.isLow ?? false)
     else { return }
     transfers.isWorthLooking = false
-    forgetUnfetchable(now: now)
     for id in links.keys.sorted() {
       var orders: [UnitOrder] = []
       while mayOrder(of: id), let order = try nextOrder(for: id) {
@@ -77,7 +76,7 @@ extension Replicator {
 
   /// Nobody is asked for a unit any more, and it has not come: it may be asked for again.
   mutating func release(_ unit: UnitID) {
-    transfers.inFlight[unit] = nil
+    noteAsked(unit, of: nil)
     transfers.takenOver[unit] = nil
     switch unit.part {
     case .block(let index): transfers.large[unit.content]?.release(index)
@@ -107,7 +106,7 @@ extension Replicator {
 
   mutating func cancel(_ unit: UnitID, of link: LinkID) {
     forgetOrder(unit, link: link)
-    transfers.inFlight[unit] = nil
+    noteAsked(unit, of: nil)
     actions.append(.link(link, .cancelFetch([unit])))
   }
 
@@ -126,12 +125,14 @@ extension Replicator {
       let layout = UnitLayout(size: candidate.size)
       if layout.isWhole {
         let unit = UnitID(content: candidate.content, part: .whole)
+        // It can be asked for over this link, too.
+        shared.note(id, has: unit)
         guard transfers.inFlight[unit] == nil, !shared.contains(unit) else { continue }
         let order = UnitOrder(
           unit: unit, bytes: candidate.size, contentBytes: candidate.size,
           hash: candidate.content.digest)
         guard isContested(candidate.content, over: id) else { return order }
-        guard share(order) else {
+        guard share(order, over: id) else {
           links[id]?.fetching.walk.putBack(candidate)
           return nil
         }
@@ -283,7 +284,7 @@ extension Replicator {
     guard let transfer = transfers.large[content] else { return }
     guard transfer.missing.size == manifest.size else {
       // The owner's own entry contradicts its manifest: nobody can serve this content.
-      transfers.notBefore.wait(content, until: now.instant + settings.contradiction)
+      putOff(content, until: now.instant + settings.contradiction)
       return endLarge(content)
     }
     if transfer.manifest == nil {
@@ -310,7 +311,7 @@ extension Replicator {
     } else {
       try store.removePartial(content)
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
-      transfers.notBefore.wait(content, until: now.instant + settings.contradiction)
+      putOff(content, until: now.instant + settings.contradiction)
       recalls.failed(content, .damaged, now: now)
       actions.append(.discardStaged(content))
     }
@@ -321,7 +322,7 @@ extension Replicator {
   mutating func assemblyFailed(_ content: ContentID, now: Now) {
     guard transfers.large[content] != nil else { return }
     transfers.large[content]?.isAssembling = false
-    transfers.notBefore.wait(content, until: now.instant + settings.retry)
+    putOff(content, until: now.instant + settings.retry)
   }
 
   /// Bytes that an earlier run had staged, re-hashed by the agent.
@@ -357,7 +358,7 @@ extension Replicator {
     let bytes = forgetOrder(unit, link: link)
     transfers.receivedBytes += bytes
     transfers.takenOver[unit] = nil
-    if transfers.inFlight[unit] == link { transfers.inFlight[unit] = nil }
+    if transfers.inFlight[unit] == link { noteAsked(unit, of: nil) }
     transfers.isWorthLooking = true
     return bytes
   }
@@ -381,7 +382,7 @@ extension Replicator {
   // MARK: What did not come
 
   mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) {
-    links[link]?.fetching.putOff.wait(unit.content, until: now.instant + settings.distrust)
+    putOff(unit.content, of: link, until: now.instant + settings.distrust)
     recalls.failed(unit.content, .damaged, now: now)
     giveBack(unit, link: link)
     guard let peer = links[link] else { return }
@@ -403,10 +404,10 @@ extension Replicator {
     case .notHeld, .unsupported, .unknownHead:
       // What is gone for good its peer announces; else it was just on its way from one file to another.
       let waiting = links[link]?.fetching.putOff.count ?? 0
-      links[link]?.fetching.putOff.wait(unit.content, until: now.instant + settings.retry(waiting: waiting))
+      putOff(unit.content, of: link, until: now.instant + settings.retry(waiting: waiting))
     case .changed, .busy, .failed:
       let delay = settings.retry(waiting: transfers.notBefore.count)
-      transfers.notBefore.wait(unit.content, until: now.instant + delay)
+      putOff(unit.content, until: now.instant + delay)
     }
     recalls.failed(unit.content, outcome == .cancelled ? nil : .refused, now: now)
     giveBack(unit, link: link)

@@ -33,10 +33,10 @@ extension Replicator {
   mutating func stagingFailed(_ unit: UnitID, isNoSpace: Bool, now: Now) throws(StoreError) {
     recalls.failed(unit.content, isNoSpace ? .noSpace : .refused, now: now)
     if !isNoSpace {
-      transfers.notBefore.wait(unit.content, until: now.instant + settings.retry)
+      putOff(unit.content, until: now.instant + settings.retry)
     } else if transfers.large[unit.content] != nil, room?.isLow != true {
       // The large content does not fit, and others may: it alone waits.
-      transfers.notBefore.wait(unit.content, until: now.instant + settings.diskFull)
+      putOff(unit.content, until: now.instant + settings.diskFull)
     } else {
       transfers.pausedUntil = now.instant + settings.diskFull
     }

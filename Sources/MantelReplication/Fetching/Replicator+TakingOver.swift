@@ -62,7 +62,13 @@ extension Replicator {
     links[id]?.fetching.orders[order.unit] = order
     links[id]?.fetching.askedAt[order.unit] = now.instant
     links[id]?.fetching.bytes += order.bytes
-    transfers.inFlight[order.unit] = id
+    noteAsked(order.unit, of: id)
+  }
+
+  /// The one place that says who is asked for a unit: shared units follow it.
+  mutating func noteAsked(_ unit: UnitID, of id: LinkID?) {
+    transfers.inFlight[unit] = id
+    if id == nil { shared.released(unit) } else { shared.asked(unit) }
   }
 }
 

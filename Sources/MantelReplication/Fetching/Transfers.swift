@@ -25,8 +25,6 @@ struct Transfers: Sendable {
   var pausedUntil: Instant?
   /// How often a unit in flight was taken from one link and given to another.
   var takenOver: [UnitID: Int] = [:]
-  /// When shared units that nobody can be asked for were last looked for.
-  var sharedSweptAt: Instant?
   /// When links without work are next offered what others were asked for long ago.
   var takeOverDue: Instant?
   /// Size of the smallest large content that was passed by because it does not fit on the disk.

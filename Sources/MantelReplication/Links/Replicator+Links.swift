@@ -23,6 +23,7 @@ extension Replicator {
       comparison: HoldingsComparison(mine: prepared?.compared, settled: settled),
       fetching: LinkFetching(settings), takesPulls: opening.takesPulls, peerTime: opening.time, openedAt: now)
     links[id]?.challenges.due = now.instant + settings.challengeDelay
+    shared.opened(id, isAskedAll: !opening.takesPulls)
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
@@ -54,7 +55,8 @@ extension Replicator {
       libraries[owner]?.refused[id] = nil
     }
     uplink.closed(id)
-    _ = shared.closed(id)
+    shared.closed(id)
+    transfers.isWorthLooking = true
     // What it was asked for is asked of the others now.
     for unit in link.fetching.orders.keys.sorted() { release(unit) }
   }
@@ -183,7 +185,11 @@ extension Replicator {
     } else {
       record.number = 1
     }
-    role = record.role
+    if role != record.role {
+      role = record.role
+      shared.removeAll()
+      lookAgain()
+    }
     guard let signed = sign(record) else { return }
     try keep(signed)
     sendToAll(.announceRecord(signed))

@@ -71,6 +71,7 @@ extension Replicator {
         continue
       }
       recalls.begin(next.id, next.order, now: now)
+      unshare(next.order.content.content)
       transfers.isWorthLooking = true
     }
   }

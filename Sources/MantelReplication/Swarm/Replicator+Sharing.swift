@@ -16,37 +16,21 @@ extension Replicator {
     }
   }
 
-  /// Takes a unit among the shared ones; false while there are too many.
-  mutating func share(_ order: UnitOrder) -> Bool {
-    guard shared.count < settings.sharedUnits else { return false }
-    shared.insert(order, holders: Set(links.filter { has($0.value, order.unit) }.keys))
+  /// Takes a unit among the shared ones; false while there are too many of this link.
+  mutating func share(_ order: UnitOrder, over id: LinkID) -> Bool {
+    guard shared.count(of: id) < settings.sharedUnits else { return false }
+    let holders = links.keys.filter { isFetchable(order.unit.content, from: $0) }
+    shared.insert(order, rank: AskingOrder(of: machine).rank(order.unit), holders: Set(holders))
     return true
-  }
-
-  /// Units that cannot be asked of anybody now make room from time to time: walks come back to them when they can.
-  mutating func forgetUnfetchable(now: Now) {
-    guard shared.count >= settings.sharedUnits,
-      transfers.sharedSweptAt.map({ now.instant - $0 >= settings.retry }) ?? true
-    else { return }
-    transfers.sharedSweptAt = now.instant
-    for entry in shared.ordered {
-      guard !entry.holders.contains(where: { isFetchable(entry.unit, from: $0) }) else { continue }
-      shared.remove(entry.unit)
-    }
-  }
-
-  func isFetchable(_ unit: UnitID, from id: LinkID) -> Bool {
-    isFetchable(unit.content, from: id)
   }
 
   /// Keeps every link busy with shared units.
   mutating func exchange(now: Now) {
     guard role == .full, !shared.isEmpty else { return }
-    // They have nothing to get from the others, and what they send goes to all.
-    let givers = Set(links.keys.filter { shared.areHeld(by: $0) })
     for id in links.keys.sorted() where links[id]?.fetching.pausedUntil == nil {
-      if !givers.contains(id) { askByName(id, now: now) }
-      leaveChoice(to: id, givers: givers)
+      // Who has all of it gets nothing from the others, and what it sends goes to all.
+      if !shared.gives(id) || links[id]?.takesPulls == false { askByName(id, now: now) }
+      leaveChoice(to: id)
     }
   }
 
@@ -54,49 +38,35 @@ extension Replicator {
 
   /// Asks a peer that is still getting for what others have too, the rarest first; each machine in an order of its own.
   private mutating func askByName(_ id: LinkID, now: Now) {
-    guard let window = links[id]?.fetching.window.bytes, links[id]?.fetching.bytes ?? .max < window else {
-      return
-    }
-    let order = AskingOrder(of: machine)
-    let takesPulls = links[id]?.takesPulls ?? false
-    var candidates: [(holders: Int, rank: UInt64, entry: SharedUnits.Entry)] = []
-    for unit in shared.units(of: id) where transfers.inFlight[unit] == nil {
-      guard let entry = shared[unit], entry.holders.count > 1 || !takesPulls, isFetchable(unit, from: id)
-      else { continue }
-      candidates.append((entry.holders.count, order.rank(unit), entry))
-    }
-    candidates.sort { ($0.holders, $0.rank, $0.entry.unit) < ($1.holders, $1.rank, $1.entry.unit) }
     var orders: [UnitOrder] = []
-    for (_, _, entry) in candidates {
-      guard let fetching = links[id]?.fetching, fetching.bytes < window,
-        fetching.orders.count < settings.sharedOrders
-      else { break }
-      ask(id, for: entry.order, now: now)
-      orders.append(entry.order)
+    while mayAskByName(id), let entry = shared.nextNamed(of: id) {
+      if let order = askShared(entry, of: id, now: now) { orders.append(order) }
     }
     if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
+  }
+
+  private func mayAskByName(_ id: LinkID) -> Bool {
+    guard let fetching = links[id]?.fetching else { return false }
+    return fetching.bytes < fetching.window.bytes && fetching.orders.count < settings.sharedOrders
+  }
+
+  private mutating func askShared(_ entry: SharedUnits.Entry, of id: LinkID, now: Now) -> UnitOrder? {
+    guard isFetchable(entry.unit.content, from: id) else {
+      shared.note(id, lacks: entry.unit)
+      return nil
+    }
+    ask(id, for: entry.order, now: now)
+    return entry.order
   }
 
   // MARK: By the holder's choice
 
   /// Lets a peer choose what nobody else can give; when there is no more of that, among what others could give.
-  private mutating func leaveChoice(to id: LinkID, givers: Set<LinkID>) {
+  private mutating func leaveChoice(to id: LinkID) {
     guard let link = links[id], link.takesPulls, link.fetching.pull == nil,
       link.fetching.pullsPausedUntil == nil
     else { return }
-    var alone: [UnitOrder] = []
-    var others: [UnitOrder] = []
-    for entry in shared.ordered
-    where entry.holders.contains(id) && (givers.contains(id) || entry.holders.count == 1)
-      && transfers.inFlight[entry.unit] == nil && isFetchable(entry.unit, from: id)
-    {
-      if entry.holders.allSatisfy({ $0 == id || givers.contains($0) }) {
-        alone.append(entry.order)
-      } else {
-        others.append(entry.order)
-      }
-    }
-    let offered = Array((alone.isEmpty ? others : alone).prefix(settings.pullOffers))
+    let offered = shared.offers(to: id, count: settings.pullOffers)
     guard !offered.isEmpty else { return }
     let job = nextJob()
     links[id]?.jobs[job] = .pull
@@ -110,7 +80,8 @@ extension Replicator {
     links[id]?.fetching.pull?.hasChosen = true
     let asked = transfers.inFlight[unit]
     guard asked != id else { return }
-    guard let order = pull.orders[unit], shared.contains(unit), isFetchable(unit, from: id), asked == nil
+    guard let order = pull.orders[unit], shared.contains(unit), isFetchable(unit.content, from: id),
+      asked == nil
     else {
       // It came, or was asked of another, while the choice was on its way.
       actions.append(.link(id, .cancelFetch([unit])))
@@ -124,25 +95,56 @@ extension Replicator {
     guard let pull = links[id]?.fetching.pull else { return }
     links[id]?.fetching.pull = nil
     transfers.isWorthLooking = true
-    // It has nothing, or does not want: its next word on that is news of what it has.
-    if !pull.hasChosen { links[id]?.fetching.pullsPausedUntil = now.instant + settings.retry }
+    guard !pull.hasChosen else { return }
+    // It has nothing of it, does not want to, or takes it that all is here. It is asked by name, which tells.
+    var orders: [UnitOrder] = []
+    if outcome == .complete {
+      for unit in pull.orders.keys.sorted() where mayAskByName(id) {
+        guard let entry = shared[unit], !entry.isAsked, entry.holders.contains(id) else { continue }
+        if let order = askShared(entry, of: id, now: now) { orders.append(order) }
+      }
+    }
+    if orders.isEmpty {
+      links[id]?.fetching.pullsPausedUntil = now.instant + settings.retry
+    } else {
+      actions.append(.link(id, .fetch(orders)))
+    }
   }
 
   // MARK: What becomes of shared units
 
-  /// A unit came, or is not to be fetched any more.
+  /// A unit came.
   mutating func unshare(_ unit: UnitID) { shared.remove(unit) }
 
+  /// A content came, or is not to be asked for in this way any more.
   mutating func unshare(_ content: ContentID) {
     for unit in shared.units(of: content) { unshare(unit) }
   }
 
+  /// A link's peer says that it has a content.
   mutating func noteShared(_ content: ContentID, isHeldBy id: LinkID) {
+    guard shared.contains(content), isFetchable(content, from: id) else { return }
     for unit in shared.units(of: content) { shared.note(id, has: unit) }
   }
 
   mutating func noteShared(_ content: ContentID, isLackedBy id: LinkID) {
-    for unit in shared.units(of: content) { _ = shared.note(id, lacks: unit) }
+    guard shared.contains(content) else { return }
+    for unit in shared.units(of: content) { shared.note(id, lacks: unit) }
+    transfers.isWorthLooking = true
+  }
+
+  // MARK: What is put off
+
+  /// One peer is not asked for a content before a moment.
+  mutating func putOff(_ content: ContentID, of id: LinkID, until instant: Instant) {
+    links[id]?.fetching.putOff.wait(content, until: instant)
+    noteShared(content, isLackedBy: id)
+  }
+
+  /// Nobody is asked for a content before a moment.
+  mutating func putOff(_ content: ContentID, until instant: Instant) {
+    transfers.notBefore.wait(content, until: instant)
+    unshare(content)
   }
 }
 

@@ -1,113 +1,233 @@
+import HeapModule
 import MantelCore
 
-/// Units that this machine and others lack, with the links whose peers have them: a window on all that is missing, in the
-/// order in which the links' walks came to it, newest first.
+/// Units that this machine and others lack, with the links that can be asked for them now: windows on all that is missing,
+/// one for each link that its walk fills, newest first.
 ///
-/// A unit stays until it has come, until none of the linked peers has it, or until it is not wanted any more.
+/// **Invariant:** each unit is asked of a link, or of at least one link it can be asked; and whoever looks for something to
+/// ask of that link (`nextNamed`, `offers`) finds it. A unit of which that is no longer true is not here any more: it is
+/// for the walks again, to which whatever can be asked for is named. So nothing can wait here for nobody.
+///
+/// Each operation costs what the unit's own links cost, however many units there are, but for `offers`, which looks at
+/// what it offers.
 struct SharedUnits: Sendable {
   struct Entry: Sendable {
     let order: UnitOrder
+    /// This machine's own order among units that as many have.
+    let rank: UInt64
+    /// When it came, among all.
+    fileprivate let place: UInt64
+    /// Links that can be asked for it; empty only while one is.
     fileprivate(set) var holders: Set<LinkID>
+    fileprivate(set) var isAsked = false
     var unit: UnitID { order.unit }
   }
 
   private var entries: [UnitID: Entry] = [:]
-  /// How many units there are of each content.
-  private var contents: [ContentID: Int] = [:]
-  /// In the order of their coming; what has gone is skipped, and forgotten from time to time.
-  private var sequence: [UnitID] = []
-  /// Which of the units each link's peer has.
-  private var held: [LinkID: Set<UnitID>] = [:]
+  /// Parts of each content.
+  private var contents: [ContentID: Set<UnitID>] = [:]
+  private var shares: [LinkID: Share] = [:]
+  private var lastPlace: UInt64 = 0
 
   var count: Int { entries.count }
   var isEmpty: Bool { entries.isEmpty }
   func contains(_ content: ContentID) -> Bool { contents[content] != nil }
   func contains(_ unit: UnitID) -> Bool { entries[unit] != nil }
   subscript(unit: UnitID) -> Entry? { entries[unit] }
+  var units: some Collection<UnitID> { entries.keys }
+  func units(of content: ContentID) -> [UnitID] { contents[content]?.sorted() ?? [] }
 
-  /// The units in their order.
-  var ordered: [Entry] {
-    var isListed: Set<UnitID> = []
-    return sequence.compactMap { unit in isListed.insert(unit).inserted ? entries[unit] : nil }
+  /// How many units a link can be asked for.
+  func count(of link: LinkID) -> Int { shares[link]?.units.count ?? 0 }
+
+  /// Whether a link can be asked for all of them: it has nothing to get from the others, and gives for all.
+  func gives(_ link: LinkID) -> Bool { count(of: link) == entries.count }
+
+  // MARK: Links
+
+  /// `isAskedAll`: its peer is not left to choose, so that it is asked by name for what nobody else has, too.
+  mutating func opened(_ link: LinkID, isAskedAll: Bool) { shares[link] = Share(isAskedAll: isAskedAll) }
+
+  mutating func closed(_ link: LinkID) {
+    for unit in (shares[link]?.units ?? []).sorted() { note(link, lacks: unit) }
+    shares[link] = nil
   }
 
-  /// The units that a link's peer has, in no order.
-  func units(of link: LinkID) -> Set<UnitID> { held[link] ?? [] }
+  // MARK: Units
 
-  /// Whether a link's peer has all of them: it has nothing to get from the others, and gives for all.
-  func areHeld(by link: LinkID) -> Bool { held[link]?.count == entries.count }
-
-  mutating func insert(_ order: UnitOrder, holders: Set<LinkID>) {
-    guard entries[order.unit] == nil else { return }
-    entries[order.unit] = Entry(order: order, holders: holders)
-    sequence.append(order.unit)
-    contents[order.unit.content, default: 0] += 1
-    for link in holders { held[link, default: []].insert(order.unit) }
+  /// Of `holders` only links that are open count; without one the unit is not taken.
+  mutating func insert(_ order: UnitOrder, rank: UInt64, holders: Set<LinkID>) {
+    let holders = holders.filter { shares[$0] != nil }
+    guard entries[order.unit] == nil, !holders.isEmpty else { return }
+    lastPlace += 1
+    entries[order.unit] = Entry(order: order, rank: rank, place: lastPlace, holders: holders)
+    contents[order.unit.content, default: []].insert(order.unit)
+    for link in holders { shares[link]?.units.insert(order.unit) }
+    open(order.unit)
   }
 
   mutating func remove(_ unit: UnitID) {
+    close(unit)
     guard let entry = entries.removeValue(forKey: unit) else { return }
-    for link in entry.holders { held[link]?.remove(unit) }
-    let rest = (contents[unit.content] ?? 1) - 1
-    contents[unit.content] = rest > 0 ? rest : nil
-    guard sequence.count > 2 * entries.count + 64 else { return }
-    // A unit that went and came again stands here twice; the later place counts for nothing.
-    var isListed: Set<UnitID> = []
-    sequence = sequence.filter { entries[$0] != nil && isListed.insert($0).inserted }
+    for link in entry.holders { shares[link]?.units.remove(unit) }
+    contents[unit.content]?.remove(unit)
+    if contents[unit.content]?.isEmpty == true { contents[unit.content] = nil }
   }
 
-  /// A link's peer has a unit from now on.
+  mutating func removeAll() {
+    for unit in Array(entries.keys) { remove(unit) }
+  }
+
+  /// A link can be asked for a unit from now on.
   mutating func note(_ link: LinkID, has unit: UnitID) {
-    guard entries[unit]?.holders.insert(link).inserted == true else { return }
-    held[link, default: []].insert(unit)
+    guard shares[link] != nil, entries[unit]?.holders.contains(link) == false else { return }
+    close(unit)
+    entries[unit]?.holders.insert(link)
+    shares[link]?.units.insert(unit)
+    open(unit)
   }
 
-  /// A link's peer has a unit no longer; returns whether nobody has it now, and it is gone from here.
-  mutating func note(_ link: LinkID, lacks unit: UnitID) -> Bool {
-    guard entries[unit]?.holders.remove(link) != nil else { return false }
-    held[link]?.remove(unit)
-    guard entries[unit]?.holders.isEmpty == true else { return false }
-    remove(unit)
-    return true
+  /// A link cannot be asked for a unit any more, or not for a while.
+  mutating func note(_ link: LinkID, lacks unit: UnitID) {
+    guard entries[unit]?.holders.contains(link) == true else { return }
+    close(unit)
+    entries[unit]?.holders.remove(link)
+    shares[link]?.units.remove(unit)
+    open(unit)
   }
 
-  /// Returns the units that nobody has any more.
-  mutating func closed(_ link: LinkID) -> [UnitID] {
-    defer { held[link] = nil }
-    return units(of: link).sorted().filter { note(link, lacks: $0) }
+  /// A link is asked for it.
+  mutating func asked(_ unit: UnitID) {
+    close(unit)
+    entries[unit]?.isAsked = true
   }
 
-  func units(of content: ContentID) -> [UnitID] {
-    guard contents[content] != nil else { return [] }
-    let whole = UnitID(content: content, part: .whole)
-    if entries[whole] != nil { return [whole] }
-    return entries.keys.filter { $0.content == content }.sorted()
+  /// No link is asked for it any more.
+  mutating func released(_ unit: UnitID) {
+    guard entries[unit]?.isAsked == true else { return }
+    entries[unit]?.isAsked = false
+    open(unit)
+  }
+
+  /// Puts a unit that nobody is asked for where it is found by those that can be; without any, it goes.
+  private mutating func open(_ unit: UnitID) {
+    guard let entry = entries[unit], !entry.isAsked else { return }
+    let holders = entry.holders.count
+    guard holders > 0 else { return remove(unit) }
+    for link in entry.holders {
+      shares[link]?.put(NamedUnit(holders: holders, rank: entry.rank, unit: unit))
+      shares[link]?.forgetPassed(entries)
+    }
+  }
+
+  private mutating func close(_ unit: UnitID) {
+    guard let entry = entries[unit], !entry.isAsked else { return }
+    for link in entry.holders { shares[link]?.waiting[entry.holders.count - 1].remove(unit) }
+  }
+
+  // MARK: What to ask of whom
+
+  /// Takes the unit that is to be asked by name of a link, the rarest that others have too: it has to be `asked`, or noted
+  /// as lacking, by the caller.
+  mutating func nextNamed(of link: LinkID) -> Entry? {
+    while let next = shares[link]?.named.popMin() {
+      if let entry = entries[next.unit], entry.agrees(with: next.holders, of: link) { return entry }
+    }
+    return nil
+  }
+
+  /// What a link is left to choose from: what only those can give that give for all, or it alone; of that nothing, what
+  /// others could give too, the rarest. In the order in which they came here, at most `count`.
+  func offers(to link: LinkID, count: Int) -> [UnitOrder] {
+    guard let share = shares[link] else { return [] }
+    // Those that give for all have each unit: this many links have what nobody else has.
+    let gives = gives(link)
+    let alone = gives ? shares.keys.count { self.gives($0) } : 1
+    var units = alone <= share.waiting.count ? Array(share.waiting[alone - 1]) : []
+    if units.isEmpty, gives {
+      for others in share.waiting.dropFirst(alone) where units.count < count { units += others }
+    }
+    return units.compactMap { entries[$0] }.sorted { $0.place < $1.place }.prefix(count).map(\.order)
+  }
+
+  /// What contradicts the invariant; nil when nothing does. For tests: it looks at everything.
+  func contradiction() -> String? {
+    for (unit, entry) in entries {
+      if entry.isAsked { continue }
+      guard !entry.holders.isEmpty else { return "\(unit) waits for nobody" }
+      for link in entry.holders {
+        guard let share = shares[link], share.units.contains(unit) else {
+          return "\(link) does not know of \(unit)"
+        }
+        let named = NamedUnit(holders: entry.holders.count, rank: entry.rank, unit: unit)
+        guard share.waiting[named.holders - 1].contains(unit) else {
+          return "\(unit) is not offered to \(link)"
+        }
+        guard !share.isByName(named) || share.named.unordered.contains(named) else {
+          return "\(unit) is not asked of \(link) by name"
+        }
+      }
+    }
+    for (link, share) in shares {
+      for unit in share.units where entries[unit]?.holders.contains(link) != true {
+        return "\(link) keeps \(unit), which it cannot be asked for"
+      }
+      for (place, units) in share.waiting.enumerated() {
+        for unit in units where entries[unit]?.agrees(with: place + 1, of: link) != true {
+          return "\(link) is offered \(unit) out of place"
+        }
+      }
+    }
+    return nil
   }
 }
 
-/// How many bytes are asked for at once of a peer that is itself still getting what it gives: as many as it brings in a few
-/// seconds, so that nothing waits long at one that turns out to be slow.
-struct ShareWindow: Sendable {
-  private(set) var bytes: UInt64
-  private let settings: Bounds
+extension SharedUnits.Entry {
+  /// Nobody is asked for it, and a link is one of so many that can be.
+  fileprivate func agrees(with count: Int, of link: LinkID) -> Bool {
+    !isAsked && holders.count == count && holders.contains(link)
+  }
+}
 
-  struct Bounds: Hashable, Sendable {
-    var least: UInt64 = 1
-    var first: UInt64 = 4 << 20
-    var most: UInt64 = 16 << 20
-    /// A unit that comes sooner than this lets the window grow, one that comes later than the other lets it shrink.
-    var soon: Duration = .seconds(1)
-    var late: Duration = .seconds(4)
+/// What is shared over one link.
+private struct Share: Sendable {
+  /// Units that it can be asked for, asked or not.
+  var units: Set<UnitID> = []
+  /// Those that nobody is asked for, by the number of links that can be: one link first.
+  var waiting: [Set<UnitID>] = []
+  /// The same in the order in which they are asked for by name. What does not agree with its entry any more is passed over.
+  var named = Heap<NamedUnit>()
+  /// Units that only this link has are asked of it by name too.
+  let isAskedAll: Bool
+
+  init(isAskedAll: Bool) { self.isAskedAll = isAskedAll }
+
+  func isByName(_ unit: NamedUnit) -> Bool { isAskedAll || unit.holders > 1 }
+
+  mutating func put(_ unit: NamedUnit) {
+    while waiting.count < unit.holders { waiting.append([]) }
+    waiting[unit.holders - 1].insert(unit.unit)
+    if isByName(unit) { named.insert(unit) }
   }
 
-  init(_ settings: Bounds) {
-    self.settings = settings
-    bytes = settings.first
+  /// What was passed over too often makes room.
+  mutating func forgetPassed(_ entries: [UnitID: SharedUnits.Entry]) {
+    guard named.count > 2 * units.count + 64 else { return }
+    named = Heap(
+      waiting.enumerated().flatMap { place, units in
+        units.compactMap { unit in
+          entries[unit].map { NamedUnit(holders: place + 1, rank: $0.rank, unit: unit) }
+        }
+      }.filter(isByName))
   }
+}
 
-  /// A unit came so long after it was asked for.
-  mutating func took(_ time: Duration) {
-    if time < settings.soon { bytes = min(settings.most, bytes * 2) }
-    if time > settings.late { bytes = max(settings.least, bytes / 2) }
+private struct NamedUnit: Comparable {
+  var holders: Int
+  var rank: UInt64
+  var unit: UnitID
+
+  static func < (left: Self, right: Self) -> Bool {
+    (left.holders, left.rank, left.unit) < (right.holders, right.rank, right.unit)
   }
 }
