@@ -192,6 +192,9 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
       path: "Tests/Compare"))
   package.targets.append(
     .executableTarget(
+      name: "mantel-swarm", dependencies: ["MantelTestSupport", argumentParser], path: "Tests/Swarm"))
+  package.targets.append(
+    .executableTarget(
       name: "mantel-benchmarks",
       dependencies: ["MantelCore", "MantelSummary", "MantelTestSupport", argumentParser],
       path: "Tests/Benchmarks"))
