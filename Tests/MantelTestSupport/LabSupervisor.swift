@@ -107,10 +107,11 @@ final class LabSupervisor: Sendable {
     try commands.close()
     do {
       // Deleting tens of thousands of files takes a busy disk its time.
-      try await eventually(within: .seconds(120), "the lab has ended") { !shell.isRunning }
+      try await eventually(within: .seconds(300), "the lab has ended") { !shell.isRunning }
     } catch {
-      // `unshare --kill-child` takes the lab with it; only its files are left.
+      // `unshare --kill-child` takes the lab with it; only its files are left, if whoever was deleting them is gone.
       kill(shell.processIdentifier, SIGKILL)
+      shell.waitUntilExit()
       try FileManager.default.removeItem(atPath: directory)
       throw error
     }
