@@ -173,6 +173,7 @@ actor Engine {
       effects.reread(target, bytesPerSecond: rate, root: folder, engine: self)
     case .setAside(let order): effects.setAside(order, engine: self)
     case .compareReplica: effects.compareReplica(engine: self)
+    case .findStrays: effects.findStrays(engine: self)
     case .drawChallenge(let link): effects.drawChallenge(link, engine: self)
     case .prove(let link, let challenge): effects.prove(challenge, for: link, engine: self)
     case .keepGuard(let head): effects.keepGuard(head, engine: self)

@@ -79,6 +79,9 @@ package enum ReplicationAction: Sendable {
   /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and
   /// `replicaCompared` at the end.
   case compareReplica
+  /// Look in the replica, outside of Mantel's own directory, for files that the catalog does not know and that are as long as
+  /// something missing; read each through and report it as `strayFound`, and `straysSought` at the end.
+  case findStrays
   /// Draw random bytes for a challenge of this link's peer, and report `challengeDrawn`.
   case drawChallenge(LinkID)
   /// Answer a challenge from a file here, once its whole bytes were found to be the content's; report `proved`.

@@ -227,6 +227,8 @@ package enum ReplicationEvent: Sendable {
   /// bytes decide.
   case replicaFileDoubted([UInt8])
   case replicaCompared
+  case strayFound(StrayFile)
+  case straysSought
   /// The replica's disk is not there. Told again and again.
   case replicaAway
   /// The replica's disk is back after it was not there.

@@ -50,6 +50,8 @@ package struct ReplicationSettings: Sendable {
   /// Files that wait to settle or to be hashed before scans pause.
   package var filesWaiting = 16_384
   package var batchFiles = 4_096
+  /// After a replica file vanished, before its bytes are looked for elsewhere in the replica: others vanish with it.
+  package var strayDelay: Duration = .seconds(2)
   /// How long dropped files stay in the replica's trash, in agent time; also the window of `dropLimit`.
   package var trashLife: Duration = .seconds(30 * 86_400)
   /// What is over in the trash, and stays for a reason, is looked at again after so long; agent time.

@@ -202,6 +202,8 @@ package struct Replicator: ~Copyable {
     switch event {
     case .replicaFileDoubted(let path): doubt(.replica(path))
     case .replicaCompared: compared(now: now)
+    case .strayFound(let file): try found(stray: file, now: now)
+    case .straysSought: scrub.isSeekingStrays = false
     case .replicaAway: away(now: now)
     case .replicaMounted: mounted(now: now)
     case .guardFound(let head): try found(guarded: head)

@@ -111,12 +111,14 @@ extension HouseholdTrial {
     }
   }
 
-  /// Somebody takes a file out of a replica, or touches one; found when the replica is compared next.
+  /// Somebody takes a file out of a replica, gives it another name, or touches one; found when the replica is compared next.
   private func damage(_ index: Int) throws {
     let paths = household.machines[index].replica.files.keys.sorted { $0.lexicographicallyPrecedes($1) }
     guard oneIn(2), let path = household.random.element(of: paths) else { return }
     if oneIn(2) {
       household.machines[index].replica.damage(path)
+    } else if oneIn(2) {
+      household.machines[index].replica.misplace(path, to: path + Array(" moved".utf8))
     } else {
       household.machines[index].replica.touch(path, mtime: mtime())
     }

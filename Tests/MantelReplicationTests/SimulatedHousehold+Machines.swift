@@ -31,6 +31,11 @@ extension SimulatedHousehold {
         for event in try machine.doubtfulFiles() { try handle(event, at: index) }
         try handle(.replicaCompared, at: index)
       }
+    case .findStrays:
+      work(at: index) { [self] in
+        for stray in try machine.strayFiles() { try handle(.strayFound(stray), at: index) }
+        try handle(.straysSought, at: index)
+      }
     case .drawChallenge(let link):
       let position = SummaryHash.sha256(Array("\(random.next())".utf8))
       let draw = ChallengeDraw(

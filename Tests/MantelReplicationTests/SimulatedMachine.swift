@@ -165,6 +165,15 @@ final class SimulatedMachine {
     }
   }
 
+  /// What a look for copies that are not where the catalog says finds.
+  func strayFiles() throws -> [StrayFile] {
+    guard replica.isMounted else { return [] }
+    return try replica.files.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap { path, file in
+      guard !FilingPlan.isDiscarded(path), try catalog.replicaFile(at: path) == nil else { return nil }
+      return StrayFile(path: path, content: file.content, stamp: file.stamp)
+    }
+  }
+
   /// The file that a read finds now.
   func file(_ target: RereadTarget) -> SimulatedFile? {
     switch target {

@@ -55,6 +55,17 @@ struct SimulatedReplica {
     change { $0.set(path, nil) }
   }
 
+  /// Somebody gives a file of the replica another name, by hand. Until it is found again nobody answers for its bytes.
+  mutating func misplace(_ path: [UInt8], to other: [UInt8]) {
+    guard let file = files[path], files[other] == nil else { return }
+    damaged.insert(file.sound?.content ?? file.content)
+    change {
+      $0.set(path, nil)
+      $0.set(other, file)
+    }
+    sync()
+  }
+
   /// An old image of the whole disk takes the place of what is there; what came since is gone.
   mutating func goBack(to image: SimulatedReplica) {
     let (before, after) = (self, image)

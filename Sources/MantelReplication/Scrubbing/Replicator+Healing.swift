@@ -42,6 +42,7 @@ extension Replicator {
     filing.ready.insert(content)
     attesting.retract()
     transfers.isWorthLooking = true
+    if !fault.leavesFile { expectStrays(now: now) }
     actions.append(.warn(.badFile(content, fault)))
   }
 

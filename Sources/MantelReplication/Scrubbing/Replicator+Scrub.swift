@@ -23,6 +23,7 @@ extension Replicator {
 
   mutating func scrubIfDue(now: Now) throws(StoreError) {
     try compareIfDue(now: now)
+    try seekStraysIfDue(now: now)
     try surveyIfDue(now: now)
     try verifyIfDue(now: now)
     guard scrub.running == nil, !scrub.isResting else { return }
@@ -237,12 +238,14 @@ extension Replicator {
   /// A comparison that waits for filing is due with the event that ends it, or when patience does.
   var scrubDeadline: Instant? {
     let compareDue = filing.isIdle ? scrub.compareDue : scrub.compareDue + settings.comparePatience
-    return scrub.nextDeadline(compareDue: transfers.isRecovered && !scrub.isAway ? compareDue : nil)
+    let next = scrub.nextDeadline(compareDue: transfers.isRecovered && !scrub.isAway ? compareDue : nil)
+    return [next, straysDeadline].compactMap(\.self).min()
   }
 
   mutating func compared(now: Now) {
     scrub.isComparing = false
     scrub.compareDue = now.instant + settings.compareInterval
+    expectStrays(now: now)
   }
 
   /// More files were doubted than were kept in mind, and those are judged.

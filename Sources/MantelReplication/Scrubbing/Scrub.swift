@@ -34,6 +34,9 @@ struct Scrub: Sendable {
 
   var compareDue: Instant
   var isComparing = false
+  /// When copies are looked for that are not where the catalog says; nil: nothing points to any.
+  var straysDue: Instant?
+  var isSeekingStrays = false
 
   init(now: Instant, _ settings: ReplicationSettings) {
     surveyDue = now + settings.scrubDelay
