@@ -32,7 +32,8 @@ extension Replicator {
   mutating func seekStraysIfDue(now: Now) throws(StoreError) {
     guard let due = straysDeadline, due <= now.instant else { return }
     scrub.straysDue = nil
-    guard try !store.missing(after: nil, limit: 1).isEmpty else { return }
+    // What is not owed here is not missing.
+    guard role == .full, try !store.missing(after: nil, limit: 1).isEmpty else { return }
     scrub.isSeekingStrays = true
     actions.append(.findStrays)
   }
@@ -41,7 +42,7 @@ extension Replicator {
   mutating func found(stray: StrayFile, now: Now) throws(StoreError) {
     guard filing.isIdle, !scrub.isAway, !contents.isHeld(stray.content),
       try store.replicaFile(at: stray.path) == nil,
-      try store.missingContent(stray.content) != nil
+      try missing(stray.content) != nil
     else { return }
     let row = ReplicaFile(
       library: machine, entry: EntryID(.zero), content: stray.content, path: stray.path, stamp: stray.stamp,
