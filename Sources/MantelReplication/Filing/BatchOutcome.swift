@@ -1,0 +1,64 @@
+import MantelCore
+
+/// What the operations of a batch came to.
+struct BatchOutcome {
+  var put: [[UInt8]: ReplicaFile] = [:]
+  var removed: Set<[UInt8]> = []
+  /// Names that were given up, by the content that had them.
+  var freed: [[UInt8]: ContentID] = [:]
+  /// Names that files in the trash had before, by the new ones.
+  var discarded: [[UInt8]: [UInt8]] = [:]
+  var failed: Set<ContentID> = []
+  /// Replica files that should have had a content's bytes, and own ones.
+  var sources: [[UInt8]: ContentID] = [:]
+  var ownSources: [(root: [UInt8], path: [UInt8])] = []
+  /// Contents whose staged bytes were landed, or are not there after all.
+  var unstaged: Set<ContentID> = []
+  var failure: FilingFailure?
+  var hasSucceeded = false
+
+  init(_ batch: FilingBatch) {
+    for file in batch.staying { put[file.path] = file }
+  }
+
+  mutating func take(_ step: FilingPlan.Step, _ result: FilingResult, now: Now) {
+    switch result {
+    case .done(let path, let stamp), .adopted(let path, let stamp as FileStamp?):
+      hasSucceeded = true
+      let content = step.operation.content
+      if let former = step.former, former != path { free(former, of: content) }
+      if case .remove(let gone, _) = step.operation { free(gone, of: content) }
+      guard let place = step.place, let stamp else { return }
+      put[path] = ReplicaFile(
+        library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
+        verified: step.verified ?? now.wall)
+      if FilingPlan.isDiscarded(path) { discarded[path] = step.former ?? path }
+      if case .land = step.operation { unstaged.insert(content) }
+    case .sourceChanged:
+      fail(step.operation)
+      switch step.operation {
+      case .land(let content, _, _): unstaged.insert(content)
+      case .move(let from, _, let content, _), .link(let from, _, let content, _),
+        .copy(let from, _, let content, _):
+        sources[from] = content
+      case .copyOwn, .remove: break
+      }
+    case .failed(let reason):
+      failure = reason
+      fail(step.operation)
+      // After a failed sync nothing that was staged is to be trusted.
+      if reason.code == .sync, case .land(let content, _, _) = step.operation { unstaged.insert(content) }
+    }
+  }
+
+  private mutating func free(_ path: [UInt8], of content: ContentID) {
+    removed.insert(path)
+    freed[path] = content
+    put[path] = nil
+  }
+
+  private mutating func fail(_ operation: FilingOperation) {
+    failed.insert(operation.content)
+    if case .copyOwn(let root, let path, _, _, _) = operation { ownSources.append((root, path)) }
+  }
+}

@@ -1,0 +1,55 @@
+import MantelCore
+
+/// What the replica still has to be told.
+struct FilingState: Sendable {
+  /// Verified contents that wait for a batch.
+  var ready: Set<ContentID> = []
+  /// The store has contents whose files may not match their entries.
+  var hasUnfiled = false
+  /// Many of them may be contents of which nothing is here.
+  var hasAbsent = false
+  /// More is to be planned: in an event of its own, so that others are not kept waiting.
+  var turn: Instant?
+  /// Steps of which it is not known what they did to the replica; they are in the catalog's journal too.
+  var unresolved: [FilingPlan.Step] = []
+  var isRepeatDue = false
+  var running: FilingBatch?
+  /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
+  var resting: Set<ContentID> = []
+  var retryAt: Instant?
+  /// Nothing of the last batch was done: a broken disk is not hammered before `retryAt`.
+  var isPaused = false
+  /// Names of directories in the replica; they never change.
+  var directoryNames: [DirectoryOwner: String] = [:]
+  var trash = TrashWalk()
+
+  /// A machine, or one of its folders.
+  struct DirectoryOwner: Hashable {
+    var machine: MachineID
+    var folder: FolderID?
+  }
+
+  var isIdle: Bool {
+    running == nil && ready.isEmpty && !hasUnfiled && resting.isEmpty && unresolved.isEmpty
+  }
+  /// What the catalog says of the content's files may not be true: a batch moves them, or was cut off.
+  func isUnderWay(_ content: ContentID) -> Bool {
+    running?.contents.contains(content) == true
+      || unresolved.contains { $0.operation.content == content }
+  }
+
+  var nextDeadline: Instant? { [retryAt, turn].compactMap(\.self).min() }
+}
+
+/// A batch on its way through the disk.
+struct FilingBatch: Sendable {
+  var id: BatchID
+  var steps: [FilingPlan.Step]
+  var contents: [ContentID]
+  /// Files that are what an entry asks for, to be recorded under its id.
+  var staying: [ReplicaFile]
+  /// Its steps may have been done before.
+  var isRepeat = false
+  /// Contents of it whose entries or files changed since it was planned: they are not filed when it ends.
+  var outdated: Set<ContentID> = []
+}

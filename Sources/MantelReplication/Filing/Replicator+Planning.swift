@@ -1,0 +1,147 @@
+import MantelCore
+import MantelHousehold
+
+/// From contents whose files may not match their entries to a batch that lets them.
+extension Replicator {
+  mutating func start(_ wanted: Set<ContentID>, now: Now) throws(StoreError) {
+    let unresolved = Set(filing.unresolved.map(\.operation.content))
+    var plans = try droppingPlans(of: wanted.subtracting(unresolved))
+    var queue = wanted.sorted()
+    while let content = queue.popLast() {
+      guard plans[content] == nil, !unresolved.contains(content) else { continue }
+      let places = try places(of: content)
+      var occupied: Set<[UInt8]> = []
+      for place in places {
+        guard let file = try store.replicaFile(at: place.path), file.content != content else {
+          continue
+        }
+        // Another content lies where this one belongs; if it has to move, it moves in the same batch, first.
+        let theirs = try self.places(of: file.content)
+        if !theirs.contains(where: { $0.path == file.path }) {
+          occupied.insert(place.path)
+          queue.append(file.content)
+        }
+      }
+      if places.isEmpty {
+        plans[content] = try droppingPlans(of: [content])[content] ?? FilingPlan()
+      } else {
+        plans[content] = FilingPlan(
+          content: content, places: places,
+          // What is not held has no replica file: most of what is landed came just now.
+          files: contents.isHeld(content) ? try store.replicaFiles(of: content) : [],
+          source: try source(of: content), occupied: occupied, ended: trashEnd(now))
+      }
+    }
+    try run(plans, now: now)
+  }
+
+  private mutating func run(_ plans: [ContentID: FilingPlan], now: Now) throws(StoreError) {
+    let contents = plans.keys.sorted()
+    var steps = contents.flatMap { plans[$0]?.leaving ?? [] }
+    steps = steps.filter(\.onlyFrees) + steps.filter { !$0.onlyFrees }
+    var arriving = contents.flatMap { plans[$0]?.arriving ?? [] }
+    // Files are made in directory order: kinder to the disk, and to whoever lists the directory.
+    arriving.sort { Self.isSourceFirst($0, $1) }
+    steps += arriving
+    lastBatch += 1
+    let batch = FilingBatch(
+      id: BatchID(lastBatch), steps: steps, contents: contents,
+      staying: contents.flatMap { content in
+        (plans[content]?.staying ?? []).compactMap(Self.renamed) + (plans[content]?.marked ?? [])
+      })
+    filing.running = batch
+    if steps.isEmpty {
+      try finish(batch, results: [], now: now)
+    } else {
+      try store.setValue(.filingJournal, FilingJournal.bytes(of: filing.unresolved + steps))
+      try unholdDeleted(steps)
+      actions.append(.file(batch.id, steps.map(\.operation)))
+    }
+  }
+
+  /// Links and copies come after the files that they are made from; else by path.
+  private static func isSourceFirst(_ left: FilingPlan.Step, _ right: FilingPlan.Step) -> Bool {
+    let ranks = (rank(left.operation), rank(right.operation))
+    if ranks.0 != ranks.1 { return ranks.0 < ranks.1 }
+    return left.operation.path.lexicographicallyPrecedes(right.operation.path)
+  }
+
+  private static func rank(_ operation: FilingOperation) -> Int {
+    switch operation {
+    case .move, .remove: 0
+    case .land, .copyOwn: 1
+    case .link, .copy: 2
+    }
+  }
+
+  /// A file that stays, under the id of the entry that it stands for now; nil when that is the same. Whatever a drop made
+  /// of it, it is wanted.
+  private static func renamed(file: ReplicaFile, place: FilingPlan.Place) -> ReplicaFile? {
+    guard file.entry != place.entry || file.library != place.library || file.mark != nil else { return nil }
+    var file = file
+    file.mark = nil
+    file.entry = place.entry
+    file.library = place.library
+    return file
+  }
+
+  private func source(of content: ContentID) throws(StoreError) -> FilingPlan.Source? {
+    if transfers.staged.contains(content) { return .staged }
+    let own = try store.ownFiles(of: content).first { $0.status == .published }
+    guard let own, let folder = ledger.folders[own.folder] else { return nil }
+    return .own(root: folder.root, path: own.path)
+  }
+
+  /// Where the entries that name a content want it, in the libraries of others.
+  private mutating func places(of content: ContentID) throws(StoreError) -> [FilingPlan.Place] {
+    guard role == .full else { return [] }
+    var places: [FilingPlan.Place] = []
+    for installed in try store.entries(of: content) where installed.library != machine {
+      places.append(
+        FilingPlan.Place(
+          library: installed.library, entry: installed.id, path: try path(of: installed),
+          mtime: installed.entry.mtime))
+    }
+    return places
+  }
+
+  private mutating func path(of installed: InstalledEntry) throws(StoreError) -> [UInt8] {
+    let machineName = try directory(of: installed.library, nil)
+    let folderName = try directory(of: installed.library, installed.entry.folder)
+    let below: [UInt8]
+    if case .retired(_, let time) = installed.entry.state {
+      below = ReplicaNaming.retired(
+        folder: folderName, path: installed.entry.path, content: installed.entry.content, at: time)
+    } else {
+      below = Array("\(folderName)/".utf8) + installed.entry.path
+    }
+    return Array("\(machineName)/".utf8) + below
+  }
+
+  /// The remembered name of a machine's or folder's directory, chosen now if this is the first time.
+  private mutating func directory(of library: MachineID, _ folder: FolderID?) throws(StoreError) -> String {
+    let owner = FilingState.DirectoryOwner(machine: library, folder: folder)
+    if let name = filing.directoryNames[owner] { return name }
+    let known = try store.directoryName(library, folder)
+    let name = if let known { known } else { try chooseDirectory(of: library, folder) }
+    filing.directoryNames[owner] = name
+    return name
+  }
+
+  private func chooseDirectory(of library: MachineID, _ folder: FolderID?) throws(StoreError) -> String {
+    let record = records[library]?.record
+    let wish: String
+    let id: String
+    if let folder {
+      wish = record?.folders.first { $0.id == folder }?.name ?? "folder"
+      id = folder.description
+    } else {
+      wish = record?.name ?? roster.member(library)?.name ?? "machine"
+      id = library.hex
+    }
+    let taken = try store.directoryNames(folder == nil ? nil : library)
+    let name = ReplicaNaming.directory(wish: wish, id: id, taken: taken)
+    try store.setDirectoryName(library, folder, name)
+    return name
+  }
+}
