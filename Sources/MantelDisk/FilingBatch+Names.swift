@@ -20,8 +20,12 @@ extension FilingBatch {
     case .link(let from, let path, let content, let mtime):
       outcome = try link(from: actual[from] ?? from, to: path, content: content, mtime: mtime)
     case .remove(let path, let content):
-      if isRepeat ? try hasBytes(of: content, path) : true { try remove(path) }
-      outcome = .removed(path: path)
+      if isRepeat {
+        outcome = try removed(path, content: content)
+      } else {
+        try remove(path)
+        outcome = .removed(path: path)
+      }
     }
     switch outcome {
     case .placed(let path), .adopted(let path):
@@ -114,6 +118,20 @@ extension FilingBatch {
     }
   }
 
+  /// What became of a removal that was cut off, or failed. It is not done again: its bytes may be wanted by now.
+  private mutating func removed(_ path: [UInt8], content: ContentID) throws(Stop) -> Outcome {
+    if let found = try openIfThere(path) {
+      switch try isOnDiskNow(content, found.file, size: found.status.stamp.size) {
+      case true?: return .adopted(path: path)
+      // Another file has got the name.
+      case false?: return .removed(path: path)
+      case nil: throw .sourceChanged
+      }
+    }
+    left(path)
+    return .removed(path: path)
+  }
+
   private mutating func remove(_ path: [UInt8]) throws(Stop) {
     do throws(DiskError) {
       let (directory, leaf) = try root.parent(of: path)
@@ -194,11 +212,11 @@ extension FilingBatch {
   private func adopt(
     _ parent: Directory, _ leaf: [UInt8], content: ContentID, size: UInt64?, mtime: Int64
   ) throws(Stop) -> Bool {
-    // What cannot be opened, or is no file, is somebody else's: it keeps its name.
+    // What cannot be opened or read, or is no file, is somebody else's: it keeps its name.
     guard let (file, status) = try? parent.openRegular(leaf), size == nil || status.stamp.size == size else {
       return false
     }
-    guard try isOnDisk(content, file, size: status.stamp.size) else { return false }
+    guard try isOnDiskNow(content, file, size: status.stamp.size) == true else { return false }
     if status.linkCount == 1 {
       try dress(file, mtime: mtime)
       try sync(file)
@@ -224,20 +242,30 @@ extension FilingBatch {
     _ path: [UInt8], _ content: ContentID
   ) throws(Stop) -> (file: OpenFile, status: FileStatistics)? {
     guard let found = try openIfThere(path) else { return nil }
-    if isRepeat { guard try isOnDisk(content, found.file, size: found.status.stamp.size) else { return nil } }
+    if isRepeat {
+      guard try isOnDiskNow(content, found.file, size: found.status.stamp.size) == true else { return nil }
+    }
     return found
   }
 
-  private func hasBytes(of content: ContentID, _ path: [UInt8]) throws(Stop) -> Bool {
-    guard let found = try openIfThere(path) else { return false }
-    return try isOnDisk(content, found.file, size: found.status.stamp.size)
+  /// The same; nil when the disk does not give the bytes back, though the replica is there. One bad sector neither stops
+  /// what belongs under the file's name, nor is a reason to repeat for ever: it is judged by whoever reads the file again.
+  private func isOnDiskNow(_ content: ContentID, _ file: OpenFile, size: UInt64) throws(Stop) -> Bool? {
+    do throws(Stop) {
+      return try isOnDisk(content, file, size: size)
+    } catch {
+      guard case .disk(let failure) = error, failure.code == .io else { throw error }
+      try disk { () throws(DiskError) in try replica.checkMounted() }
+      return nil
+    }
   }
 
   private func openIfThere(_ path: [UInt8]) throws(Stop) -> (file: OpenFile, status: FileStatistics)? {
     do throws(DiskError) {
       return try root.openRegular(path)
     } catch {
-      if error.code == .notFound { return nil }
+      // A link, or a directory: somebody else's, where a repeat looks for a file.
+      if error.code == .notFound || isRepeat && error.code == .notRegular { return nil }
       throw .disk(error)
     }
   }

@@ -11,7 +11,8 @@ extension Replica {
   /// directory that was touched is synced, up to the first that was there before.
   ///
   /// A batch that was cut off is safe to repeat, as a repeat: then no name is trusted, because a file that moved may have
-  /// the name that another had. Each is known by its hash, where it came from or where it was to go.
+  /// the name that another had. Each is known by its hash, where it came from or where it was to go. A file that cannot
+  /// be read is none that is looked for. Nothing is removed: a removal that was not done is `.adopted`.
   package func commit(_ operations: [FilingOperation], isRepeat: Bool = false) -> [FilingResult] {
     commitLock.withLock { _ in
       do throws(DiskError) {

@@ -70,7 +70,8 @@ package enum ReplicationAction: Sendable {
   case recalled(RecallID, RecallOutcome)
   /// Run the operations as one durable batch and report `filed`.
   case file(BatchID, [FilingOperation])
-  /// The same, for operations that may have been done before, in part: every file is known by its bytes alone.
+  /// The same, for operations that may have been done before, in part: every file is known by its bytes alone. Nothing is
+  /// removed: a removal whose file is still there is `adopted`.
   case fileAgain(BatchID, [FilingOperation])
   /// Read a file from its disk, hash it, and report `reread`; at most so many bytes a second, nil: as fast as it goes.
   case reread(RereadTarget, bytesPerSecond: UInt64?)

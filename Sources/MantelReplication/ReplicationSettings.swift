@@ -116,6 +116,9 @@ package struct ReplicationSettings: Sendable {
   /// without end.
   package var retryPace: Duration = .milliseconds(20)
   package var longestRetry: Duration = .seconds(600)
+  /// Steps of which it is not known what they did: when there are so many, nothing is planned for files that are here; when
+  /// there are twice as many, nothing at all but finding out.
+  package var unresolvedSteps = 4_096
   /// Before what contradicts its owner's own signature is tried again.
   package var contradiction: Duration = .seconds(3_600)
   /// Before a peer that sent wrong bytes of a content is asked for it again; other peers are asked at once.

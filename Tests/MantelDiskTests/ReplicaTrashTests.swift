@@ -1,3 +1,4 @@
+import CFaults
 import Glibc
 import MantelCore
 import Testing
@@ -64,14 +65,32 @@ import Testing
     }
   }
 
-  @Test func aDeletionThatIsRepeatedTakesNothingElse() throws {
+  /// It may have been planned long ago: what became of it is found out, and no more.
+  @Test func aDeletionThatIsRepeatedTakesNothing() throws {
     let fixture = try landed()
-    #expect(fixture.replica.commit([intoTrash])[0].isDone && fixture.replica.commit([deletion])[0].isDone)
+    #expect(fixture.replica.commit([intoTrash])[0].isDone)
+    #expect(fixture.replica.commit([deletion], isRepeat: true)[0].isAdopted)
+    #expect(try fixture.replica.hash(path: trash).content == content(bytes))
+    #expect(fixture.replica.commit([deletion])[0].isDone)
+    #expect(fixture.replica.commit([deletion], isRepeat: true)[0].isDone)
     // Since the batch was cut off another file got the name.
     let id = try fixture.stage([9])
     #expect(fixture.replica.commit([.land(id, path: trash, mtime: 1)])[0].isDone)
     #expect(fixture.replica.commit([deletion], isRepeat: true)[0].isDone)
     #expect(try fixture.replica.hash(path: trash).content == id)
+  }
+
+  /// A sector that cannot be read any more is no reason to try for ever.
+  @Test func whatCannotBeReadIsNotWhatARepeatLooksFor() throws {
+    for operation in [intoTrash, outOfTrash, deletion] {
+      let fixture = try landed()
+      if operation != intoTrash { #expect(fixture.replica.commit([intoTrash])[0].isDone) }
+      mantel_faults_arm(UInt32(MANTEL_FAULT_READ), 1, EIO, 1)
+      let results = fixture.replica.commit([operation], isRepeat: true)
+      #expect(mantel_faults_disarm() > 0)
+      #expect(results == [.sourceChanged])
+      #expect(holders(fixture) == 1)
+    }
   }
 
   /// How many names have the bytes.

@@ -20,6 +20,8 @@ import Testing
       .copyOwn(root: bytes("/r"), source: bytes("s"), path: bytes("x"), content: b, mtime: 5),
     ]
     var steps = operations.map { FilingPlan.Step(operation: $0, place: place, former: nil) }
+    steps.append(
+      FilingPlan.Step(operation: operations[1], place: place, former: bytes("o"), isSecondCopy: true))
     let path = [UInt8](repeating: 0xFF, count: 70_000)
     steps.append(FilingPlan.Step(operation: .remove(path: path, content: b), place: nil, former: path))
     let journal = FilingJournal.bytes(of: steps)
@@ -109,6 +111,94 @@ import Testing
       try machine.send(.filed(again.id, [failure(code)]))
     }
     #expect(try machine.catalog.value(.filingJournal) != nil)
+  }
+
+  /// One file that cannot be moved holds up nobody else, and is asked for less and less often.
+  @Test func aStepThatCannotBeRepeatedHoldsUpNobodyElse() throws {
+    let (machine, batch) = try moving()
+    try machine.send(.filed(batch.id, [failure(.io)]))
+    try machine.pass(machine.settings.retry)
+    let again = try #require(machine.take().batches.first)
+    let link = try machine.connect(has: [b])
+    try machine.install(
+      0, 3, [machine.entry("new.jpg", a), machine.entry("b.jpg", b)], added: [machine.entry("b.jpg", b)],
+      over: link)
+    try machine.send(.filed(again.id, [failure(.io)]))
+    _ = machine.take()
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    let actions = machine.take()
+    #expect(!isRepeat(actions))
+    #expect(actions.batches.first?.operations.map(\.content) == [b])
+    try machine.send(
+      .filed(
+        try #require(actions.batches.first).id, [.done(path: bytes("peer0/folder/b.jpg"), machine.stamp(10))])
+    )
+    #expect(machine.isHeld(b) && machine.isHeld(a))
+    var repeats = 0
+    for _ in 1...360 {
+      try machine.pass(.seconds(10))
+      let actions = machine.take()
+      guard let id = actions.batches.first?.id else { continue }
+      #expect(isRepeat(actions))
+      repeats += 1
+      try machine.send(.filed(id, [failure(.io)]))
+    }
+    #expect((8...20).contains(repeats), "\(repeats) in an hour")
+    // In the end the disk can, and all is as it should be.
+    try machine.pass(machine.settings.longestRetry)
+    let last = try #require(machine.take().batches.first)
+    try machine.send(.filed(last.id, [.done(path: batch.operations[0].path, machine.stamp(10))]))
+    try machine.fileAll()
+    let isIdle = machine.replicator.isFilingIdle
+    #expect(isIdle)
+  }
+
+  /// Thousands of files that cannot be moved: nothing is planned that may add to them, and what comes is landed.
+  @Test func whatIsUnknownIsBounded() throws {
+    var settings = ReplicationSettings()
+    settings.unresolvedSteps = 4
+    let all = SingleMachine.photos(12)
+    let (machine, link) = try SingleMachine.holding(all, settings: settings)
+    func moved(_ photos: ArraySlice<ContentID>) -> [Entry] {
+      photos.map { machine.entry("moved-\($0.hex.prefix(8)).jpg", $0) }
+    }
+    try machine.install(
+      0, 2, moved(all.prefix(6)) + machine.entries(Array(all.dropFirst(6))),
+      removed: machine.entries(Array(all.prefix(6))), added: moved(all.prefix(6)), over: link)
+    let first = try #require(machine.take().batches.first)
+    try machine.send(.filed(first.id, first.operations.map { _ in failure(.io) }))
+    let again = machine.entry("b.jpg", b)
+    try machine.install(
+      0, 3, moved(all[...]) + [again], removed: machine.entries(Array(all.dropFirst(6))),
+      added: moved(all.dropFirst(6)) + [again], over: link)
+    try machine.send(.availabilityChanged(link, added: [b], removed: []))
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    var moves: Set<ContentID> = []
+    var ticks = 0
+    for _ in 1...60 {
+      ticks += try machine.pass(.seconds(10))
+      for (id, operations) in machine.take().batches {
+        try machine.send(
+          .filed(
+            id,
+            operations.map { operation in
+              if case .land(_, let path, _) = operation { return .done(path: path, machine.stamp(10)) }
+              moves.insert(operation.content)
+              return failure(.io)
+            }))
+      }
+    }
+    #expect(machine.isHeld(b))
+    #expect(moves == Set(all.prefix(6)))
+    #expect(ticks < 600)
+    for _ in 1...60 {
+      try machine.pass(.seconds(30))
+      try machine.fileAll()
+    }
+    let isIdle = machine.replicator.isFilingIdle
+    #expect(isIdle)
+    #expect(
+      try all.allSatisfy { try machine.file(of: $0)?.path.starts(with: bytes("peer0/folder/moved")) == true })
   }
 
   /// Where the file is neither here nor there it is gone, and is fetched again.

@@ -114,14 +114,16 @@ import Testing
   @Test func aSecondCopyIsDeletedOnlyWhenItsTimeIsOverAndTheFirstWasReadMeanwhile() {
     var second = file(String(decoding: FilingPlan.trashPath(of: file("b.jpg")), as: UTF8.self), entry: 2)
     second.mark = .trashed(since: AgentTime(nanoseconds: 7), isConfirmed: true)
-    for (trashed, read, isVerified, goes) in [
-      (7, 100, true, true), (6, 100, true, false), (7, 100, false, false),
-    ] as [(Int64, Int64, Bool, Bool)] {
+    for (trashed, read, goes) in [
+      (7, 100, true), (7, 200, true), (6, 100, false), (7, 99, false), (7, 201, false),
+    ] as [(Int64, Int64, Bool)] {
       var first = file("a")
-      first.verified = WallTime(nanoseconds: isVerified ? read : read - 1)
+      first.verified = WallTime(nanoseconds: read)
       let plan = plan(
         [place("a")], files: [first, second],
-        ended: TrashEnd(trashed: AgentTime(nanoseconds: trashed), read: WallTime(nanoseconds: read)))
+        ended: TrashEnd(
+          trashed: AgentTime(nanoseconds: trashed),
+          read: WallTime(nanoseconds: 100)...WallTime(nanoseconds: 200)))
       #expect(operations(plan) == (goes ? [.remove(path: second.path, content: photo)] : []))
     }
     // Nothing stays where it is: the one in the trash is taken.
@@ -133,6 +135,31 @@ import Testing
     #expect(
       operations(plan([place("a")], files: [second, file("z", entry: 3)])) == [
         .move(from: bytes("z"), path: bytes("a"), content: photo, mtime: 5)
+      ])
+  }
+
+  /// Its library names it no more, and has not dropped it: it is neither a second copy nor to be moved, and can be copied.
+  @Test func whatASilentLibraryHasStaysWhereItIs() {
+    let silent = MachineID(Digest256(2, 0, 0, 0))
+    var left = file("a-left.jpg", entry: 9, inode: 9)
+    left.library = silent
+    func plan(_ places: [FilingPlan.Place], _ files: [ReplicaFile]) -> [FilingOperation] {
+      operations(
+        FilingPlan(
+          content: photo, places: places, files: files, silent: [silent], source: nil, occupied: []))
+    }
+    #expect(plan([place("b")], [file("b"), left]).isEmpty)
+    #expect(
+      plan([place("c", entry: 3)], [file("b"), left]) == [
+        .move(from: bytes("b"), path: bytes("c"), content: photo, mtime: 5)
+      ])
+    #expect(
+      plan([place("c", entry: 3)], [left]) == [
+        .link(from: left.path, path: bytes("c"), content: photo, mtime: 5)
+      ])
+    #expect(
+      plan([place("c", mtime: 6, entry: 3)], [left]) == [
+        .copy(from: left.path, path: bytes("c"), content: photo, mtime: 6)
       ])
   }
 

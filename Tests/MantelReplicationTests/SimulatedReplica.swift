@@ -208,7 +208,12 @@ struct SimulatedReplica {
       }
       return put(file.payload, path, mtime)
     case .remove(let path, let content):
-      if !isRepeat || files[path]?.content == content { set(path, nil) }
+      if isRepeat {
+        // What became of it is found out, and no more.
+        guard let there = files[path], there.content == content else { return .done(path: path, nil) }
+        return .adopted(path: path, there.stamp)
+      }
+      set(path, nil)
       return .done(path: path, nil)
     }
   }

@@ -350,9 +350,21 @@ final class SingleMachine {
     while let (id, operations) = batches.first {
       batches.removeFirst()
       done += operations
-      let results = operations.map { operation -> FilingResult in
-        if case .remove = operation { return .done(path: operation.path, nil) }
-        return .done(path: operation.path, stamp(10, mtime: operation.mtime, inode: inode(operation)))
+      var freed: Set<[UInt8]> = []
+      let results = try operations.map { operation -> FilingResult in
+        if case .move(let from, _, _, _) = operation { freed.insert(from) }
+        if case .remove(let path, _) = operation {
+          freed.insert(path)
+          return .done(path: path, nil)
+        }
+        // Nothing is ever replaced.
+        var path = operation.path
+        if !freed.contains(path), let there = try catalog.replicaFile(at: path)?.content,
+          there != operation.content
+        {
+          path += bytes(" (2)")
+        }
+        return .done(path: path, stamp(10, mtime: operation.mtime, inode: inode(operation)))
       }
       batches += try send(.filed(id, results)).batches
     }

@@ -8,6 +8,8 @@ struct BatchOutcome {
   var freed: [[UInt8]: ContentID] = [:]
   /// Names that files in the trash had before, by the new ones.
   var discarded: [[UInt8]: [UInt8]] = [:]
+  /// Those of them that went there beside another copy: nobody has judged a drop.
+  var secondCopies: Set<[UInt8]> = []
   var failed: Set<ContentID> = []
   /// Replica files that should have had a content's bytes, and own ones.
   var sources: [[UInt8]: ContentID] = [:]
@@ -26,13 +28,20 @@ struct BatchOutcome {
     case .done(let path, let stamp), .adopted(let path, let stamp as FileStamp?):
       hasSucceeded = true
       let content = step.operation.content
+      if case .remove = step.operation {
+        // A repeat has found the file: it stays what it was.
+        if stamp == nil { free(path, of: content) }
+        return
+      }
       if let former = step.former, former != path { free(former, of: content) }
-      if case .remove(let gone, _) = step.operation { free(gone, of: content) }
       guard let place = step.place, let stamp else { return }
       put[path] = ReplicaFile(
         library: place.library, entry: place.entry, content: content, path: path, stamp: stamp,
         verified: step.verified ?? now.wall)
-      if FilingPlan.isDiscarded(path) { discarded[path] = step.former ?? path }
+      if FilingPlan.isDiscarded(path) {
+        discarded[path] = step.former ?? path
+        if step.isSecondCopy { secondCopies.insert(path) }
+      }
       if case .land = step.operation { unstaged.insert(content) }
     case .sourceChanged:
       fail(step.operation)
@@ -41,7 +50,9 @@ struct BatchOutcome {
       case .move(let from, _, let content, _), .link(let from, _, let content, _),
         .copy(let from, _, let content, _):
         sources[from] = content
-      case .copyOwn, .remove: break
+      // Only in a repeat: nobody can tell whose bytes they are.
+      case .remove(let path, let content): sources[path] = content
+      case .copyOwn: break
       }
     case .failed(let reason):
       failure = reason

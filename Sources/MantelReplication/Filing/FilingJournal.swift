@@ -13,7 +13,7 @@ enum FilingJournal {
     for step in steps {
       write(step.operation, to: &writer)
       write(path: step.former ?? [], to: &writer)
-      writer.write(step.place == nil ? 0 as UInt8 : 1)
+      writer.write(step.place == nil ? 0 : step.isSecondCopy ? 2 : 1 as UInt8)
       guard let place = step.place else { continue }
       writer.write(place.library)
       writer.write(place.entry)
@@ -33,12 +33,15 @@ enum FilingJournal {
       let operation = try readOperation(from: &reader)
       let former = try readPath(from: &reader)
       var place: FilingPlan.Place?
-      if try reader.readInteger(UInt8.self) != 0 {
+      let form = try reader.readInteger(UInt8.self)
+      if form != 0 {
         place = FilingPlan.Place(
           library: try reader.readIdentifier(), entry: try reader.readIdentifier(),
           path: try readPath(from: &reader), mtime: try reader.readInteger())
       }
-      steps.append(FilingPlan.Step(operation: operation, place: place, former: former.isEmpty ? nil : former))
+      steps.append(
+        FilingPlan.Step(
+          operation: operation, place: place, former: former.isEmpty ? nil : former, isSecondCopy: form == 2))
     }
     try reader.finish()
     return steps

@@ -14,8 +14,9 @@ enum DropFate: Hashable {
 struct TrashEnd: Hashable {
   /// Came into the trash at that moment or before.
   var trashed: AgentTime
-  /// A second copy goes only when the first was read since.
-  var read: WallTime
+  /// A second copy goes only when the first was read then. Whatever a clock says that is ahead, or has been: what comes
+  /// to be in the future by it counts for nothing.
+  var read: ClosedRange<WallTime>
 }
 
 extension FilingPlan {
@@ -31,19 +32,21 @@ extension FilingPlan {
         mark(file)
       }
     case .goes: for file in files where file.mark?.isInTrash == true { remove(file) }
-    case .goesToTrash: discard(outside, besides: files)
+    case .goesToTrash: discard(outside, besides: files, isSecondCopy: false)
     }
   }
 
   /// Second copies of bytes that stay go to the trash too, and from there when their time is over and what stays was read
   /// meanwhile.
   mutating func retire(_ files: [ReplicaFile], besides all: [ReplicaFile], _ ended: TrashEnd?) {
-    discard(files.filter { !Self.isDiscarded($0.path) }, besides: all)
-    guard let ended, staying.contains(where: { $0.file.verified >= ended.read }) else { return }
+    discard(files.filter { !Self.isDiscarded($0.path) }, besides: all, isSecondCopy: true)
+    guard let ended, staying.contains(where: { ended.read.contains($0.file.verified) }) else { return }
     for file in files where file.mark?.hasBeenInTrash(since: ended.trashed) == true { remove(file) }
   }
 
-  private mutating func discard(_ files: [ReplicaFile], besides all: [ReplicaFile]) {
+  private mutating func discard(
+    _ files: [ReplicaFile], besides all: [ReplicaFile], isSecondCopy: Bool
+  ) {
     guard !files.isEmpty else { return }
     var taken = Set(all.lazy.map(\.path).filter(Self.isDiscarded))
     var number = 1
@@ -57,7 +60,7 @@ extension FilingPlan {
         Step(
           operation: .move(from: file.path, path: path, content: file.content, mtime: file.stamp.mtime),
           place: Place(library: file.library, entry: file.entry, path: path, mtime: file.stamp.mtime),
-          former: file.path, verified: file.verified))
+          former: file.path, verified: file.verified, isSecondCopy: isSecondCopy))
     }
   }
 

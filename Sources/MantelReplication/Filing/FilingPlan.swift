@@ -27,6 +27,8 @@ struct FilingPlan {
     var former: [UInt8]?
     /// When bytes that are only given a name were hashed; nil for those that are hashed on their way.
     var verified: WallTime?
+    /// Into the trash beside a copy that stays or comes: no drop was judged.
+    var isSecondCopy = false
 
     /// What frees a name without taking one that an entry asks for: the moves behind it need that name.
     var onlyFrees: Bool { place == nil || FilingPlan.isInTrash(operation.path) }
@@ -50,13 +52,17 @@ struct FilingPlan {
     var verified: WallTime?
   }
 
-  /// `occupied`: paths that files of other contents, which move themselves, still take. `ended`: what of the trash may go.
+  /// `silent`: libraries that name the content no more and have not dropped it: their files stay where they are, and may
+  /// be copied. `occupied`: paths that files of other contents, which move themselves, still take. `ended`: what of the
+  /// trash may go.
   init(
-    content: ContentID, places: [Place], files: [ReplicaFile], source: Source?,
+    content: ContentID, places: [Place], files: [ReplicaFile], silent: Set<MachineID> = [], source: Source?,
     occupied: Set<[UInt8]>, ended: TrashEnd? = nil
   ) {
     guard !places.isEmpty else { return }
-    var unused = UnusedFiles(files)
+    let left = silent.isEmpty ? [] : files.filter { silent.contains($0.library) && !Self.isInTrash($0.path) }
+    var unused = UnusedFiles(
+      left.isEmpty ? files : files.filter { !silent.contains($0.library) || Self.isInTrash($0.path) })
     var open: [Place] = []
     for place in places.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
       guard let file = unused.takeFitting(place) else {
@@ -71,6 +77,7 @@ struct FilingPlan {
         move(file, to: file.path, content, place)
       }
     }
+    for file in left { offer(file.path, file.stamp.mtime, rank: 0, file.verified) }
     var late: [Place] = []
     // First those whose name is taken already: else another place might take their file away.
     let named = open.filter { unused.has($0.path) }

@@ -11,8 +11,17 @@ struct FilingState: Sendable {
   /// More is to be planned: in an event of its own, so that others are not kept waiting.
   var turn: Instant?
   /// Steps of which it is not known what they did to the replica; they are in the catalog's journal too.
-  var unresolved: [FilingPlan.Step] = []
+  var unresolved: [FilingPlan.Step] = [] {
+    didSet { unresolvedContents = Set(unresolved.lazy.map(\.operation.content)) }
+  }
+  /// Of these nothing is planned.
+  private(set) var unresolvedContents: Set<ContentID> = []
+  /// They are to be repeated now, or at that moment: later each time that fails.
   var isRepeatDue = false
+  var repeatAt: Instant?
+  var repeatDelay: Duration = .zero
+  /// Contents with files here that are not planned before less is unresolved: they might only add to it.
+  var blocked: Set<ContentID> = []
   var running: FilingBatch?
   /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
   var resting: Set<ContentID> = []
@@ -34,11 +43,10 @@ struct FilingState: Sendable {
   }
   /// What the catalog says of the content's files may not be true: a batch moves them, or was cut off.
   func isUnderWay(_ content: ContentID) -> Bool {
-    running?.contents.contains(content) == true
-      || unresolved.contains { $0.operation.content == content }
+    running?.contents.contains(content) == true || unresolvedContents.contains(content)
   }
 
-  var nextDeadline: Instant? { [retryAt, turn].compactMap(\.self).min() }
+  var nextDeadline: Instant? { [retryAt, repeatAt, turn].compactMap(\.self).min() }
 }
 
 /// A batch on its way through the disk.

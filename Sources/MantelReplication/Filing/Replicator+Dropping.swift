@@ -1,4 +1,4 @@
-package import MantelCore
+import MantelCore
 import MantelHousehold
 
 /// The walk over what lies in the trash for longer than it has to.
@@ -9,6 +9,8 @@ struct TrashWalk: Sendable {
   var passed: (since: AgentTime, content: ContentID)?
   /// What came there until then was looked at; what of it stays is looked at again a day later.
   var walked: AgentTime?
+  /// What it has brought up and is not judged yet: nothing else is deleted.
+  var judging: Set<ContentID> = []
 }
 
 /// What becomes of replica files that nobody wants any more.
@@ -23,7 +25,7 @@ struct TrashWalk: Sendable {
 extension Replicator {
   /// Plans for those of some contents that nothing wants, and that were dropped: judged together, so that a head that drops
   /// too much does not get its first files out.
-  func droppingPlans(of contents: Set<ContentID>) throws(StoreError) -> [ContentID: FilingPlan] {
+  func droppingPlans(of contents: Set<ContentID>, now: Now) throws(StoreError) -> [ContentID: FilingPlan] {
     var dropped: [ContentID: [ReplicaFile]] = [:]
     var unjudged: [MachineID: Int] = [:]
     let owners = self.contents.byLibrary.keys.filter { $0 != machine }
@@ -35,10 +37,17 @@ extension Replicator {
       if isUnjudged(files) { unjudged[first.library, default: 0] += 1 }
     }
     guard !dropped.isEmpty else { return [:] }
+    // Judged before, and no row tells of it: nobody knows yet whether they have moved.
+    var moving: [MachineID: Set<ContentID>] = [:]
+    for step in filing.unresolved where !step.isSecondCopy && FilingPlan.isDiscarded(step.operation.path) {
+      guard let place = step.place else { continue }
+      moving[place.library, default: []].insert(step.operation.content)
+    }
     let held = try store.heldDrops()
     var asks: Set<MachineID> = []
     for (library, count) in unjudged {
-      let dropped = try store.unconfirmedDrops(of: library, since: agentTime + (.zero - settings.trashLife))
+      var dropped = try store.unconfirmedDrops(of: library, since: agentTime + (.zero - settings.trashLife))
+      dropped += moving[library]?.count ?? 0
       if held[library] != nil || dropped + count > dropLimit(of: library) || !roster.isMember(library) {
         asks.insert(library)
       }
@@ -47,7 +56,9 @@ extension Replicator {
     for (content, files) in dropped {
       plans[content] = FilingPlan(
         content: content, dropped: files,
-        fate: fate(of: files, mustAsk: files.first.map { asks.contains($0.library) } ?? true))
+        fate: fate(
+          of: files, mayGo: mayDelete(content, now),
+          mustAsk: files.first.map { asks.contains($0.library) } ?? true))
     }
     return plans
   }
@@ -80,26 +91,22 @@ extension Replicator {
     filing.ready.formUnion(try store.takenOverContents())
   }
 
-  /// Nobody has counted the drop yet. A second copy that went to the trash while the content was wanted is no drop.
+  /// Nobody has counted the drop of the files that are in their places, whatever lies in the trash already: one of which
+  /// a part went there is counted twice, and rather asks too often.
   private func isUnjudged(_ files: [ReplicaFile]) -> Bool {
     let outside = files.filter { $0.mark?.isInTrash != true }
     return !outside.isEmpty && outside.allSatisfy { $0.mark == nil }
-      && !files.contains { $0.mark?.isCountedDrop == true }
   }
 
-  private func fate(of files: [ReplicaFile], mustAsk: Bool) -> DropFate {
+  private func fate(of files: [ReplicaFile], mayGo: Bool, mustAsk: Bool) -> DropFate {
     let moment = agentTime + (.zero - settings.trashLife)
     let outside = files.filter { $0.mark?.isInTrash != true }
-    if outside.isEmpty, files.allSatisfy({ $0.mark?.hasBeenInTrash(since: moment) == true }) {
+    if outside.isEmpty, mayGo, files.allSatisfy({ $0.mark?.hasBeenInTrash(since: moment) == true }) {
       // A machine that was removed may have been in the wrong hands when it dropped this.
       let isDoubtful = files.contains { $0.mark?.isCountedDrop == true && !roster.isMember($0.library) }
       return isDoubtful ? .goesToTrash : .goes
     }
-    if outside.contains(where: { $0.mark == .confirmed })
-      || files.contains(where: { $0.mark?.isCountedDrop == true })
-    {
-      return .goesToTrash
-    }
+    if outside.contains(where: { $0.mark == .confirmed }) { return .goesToTrash }
     return mustAsk || outside.contains { $0.mark == .held } ? .isHeld : .goesToTrash
   }
 
@@ -112,10 +119,10 @@ extension Replicator {
   /// What came to the trash in a batch is marked in the transaction that records it.
   func markTrashed(_ outcome: inout BatchOutcome) throws(StoreError) {
     for (path, former) in outcome.discarded {
-      guard let content = outcome.put[path]?.content else { continue }
+      guard outcome.put[path] != nil else { continue }
       let former = try store.replicaFile(at: former)?.mark
-      // A second copy of what is wanted asks nobody.
-      let isConfirmed = former == .confirmed || contents.isWantedByOther(than: machine, content)
+      // A second copy asks nobody; that it is one was judged when the batch was planned.
+      let isConfirmed = former == .confirmed || outcome.secondCopies.contains(path)
       outcome.put[path]?.mark = .trashed(since: agentTime, isConfirmed: isConfirmed)
     }
   }
@@ -123,7 +130,21 @@ extension Replicator {
   func trashEnd(_ now: Now) -> TrashEnd {
     TrashEnd(
       trashed: agentTime + (.zero - settings.trashLife),
-      read: WallTime(nanoseconds: now.wall.nanoseconds - settings.trashLife.inNanoseconds))
+      read: WallTime(nanoseconds: now.wall.nanoseconds - settings.trashLife.inNanoseconds)...now.wall)
+  }
+
+  /// Only what the walk has brought up, and only when everybody had the time to say that they want it: a plan may be made
+  /// at any moment, also for what a crash has left.
+  func mayDelete(_ content: ContentID, _ now: Now) -> Bool {
+    filing.trash.judging.contains(content) && isPastGrace(now)
+  }
+
+  /// What a batch did not delete, though it was planned, or was found not to be deleted, is brought up by the next walk; what
+  /// only failed rests, and is tried again.
+  mutating func endDeletions(of batch: FilingBatch, failed: Set<ContentID>) {
+    guard !filing.trash.judging.isEmpty else { return }
+    let trying = batch.isRepeat ? [] : failed.subtracting(filing.unresolvedContents)
+    filing.trash.judging.subtract(batch.contents.filter { !trying.contains($0) })
   }
 
   /// Remembers when there is something to do: when the next file is due, or what the last walk left is looked at again.
@@ -147,6 +168,7 @@ extension Replicator {
     let moment = agentTime + (.zero - settings.trashLife)
     let page = try store.trashed(until: moment, after: filing.trash.passed, limit: settings.batchFiles)
     filing.ready.formUnion(page.map(\.content))
+    filing.trash.judging.formUnion(page.map(\.content))
     filing.trash.passed = page.count == settings.batchFiles ? page.last : nil
     if filing.trash.passed == nil { filing.trash.walked = moment }
     if page.isEmpty { try noteTrash() }
@@ -154,9 +176,9 @@ extension Replicator {
 
   /// Nothing is held, or offered, while a batch deletes it: it may be wanted again before the batch has ended.
   mutating func unholdDeleted(_ steps: [FilingPlan.Step]) throws(StoreError) {
-    let gone = Set(steps.filter { FilingPlan.isDeletion($0.operation) }.map(\.operation.path))
-    for step in steps where FilingPlan.isDeletion(step.operation) {
-      let content = step.operation.content
+    let deletions = steps.filter { FilingPlan.isDeletion($0.operation) }
+    let gone = Set(deletions.map(\.operation.path))
+    for content in Set(deletions.map(\.operation.content)).sorted() {
       guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty,
         try store.replicaFiles(of: content).allSatisfy({ gone.contains($0.path) })
       else { continue }
@@ -167,8 +189,8 @@ extension Replicator {
 
   /// What the batch did not delete after all is there as before; what is gone, and wanted again, is missing.
   mutating func judgeDeleted(_ batch: FilingBatch) throws(StoreError) {
-    for step in batch.steps where FilingPlan.isDeletion(step.operation) {
-      let content = step.operation.content
+    let deletions = batch.steps.lazy.map(\.operation).filter(FilingPlan.isDeletion)
+    for content in Set(deletions.map(\.content)).sorted() {
       if try store.replicaFiles(of: content).isEmpty {
         try releaseIfGone(content)
         reconsider(content)
@@ -182,34 +204,5 @@ extension Replicator {
   var trashDeadline: Instant? {
     guard filing.running == nil, !filing.isPaused, let due = filing.trash.due else { return nil }
     return max(countedTime.counter.soonest(due), graceEnd)
-  }
-
-  // MARK: The user's word
-
-  mutating func confirmDrops(of library: MachineID) throws(StoreError) {
-    // What lies in the trash may have waited for this alone.
-    filing.trash.walked = nil
-    guard try store.confirmDrops(of: library) > 0 else { return try noteTrash() }
-    // A batch that runs was planned before the confirmation.
-    if let running = filing.running { filing.running?.outdated.formUnion(running.contents) }
-    lookForUnfiled()
-  }
-
-  /// Also what lies in the trash already goes no further. It stays where it is, and can be opened by hand.
-  mutating func refuseDrops(of library: MachineID) throws(StoreError) {
-    guard try store.refuseDrops(of: library) > 0 else { return }
-    if let running = filing.running { filing.running?.outdated.formUnion(running.contents) }
-    try noteTrash()
-  }
-
-  /// What waits for a decision on this machine, by the library that dropped it: what was too much at once, and whatever a
-  /// machine had dropped that is no member any more.
-  package func undecidedDrops() throws(StoreError) -> [MachineID: DroppedFiles] {
-    var drops = try store.heldDrops()
-    for (library, files) in try store.unconfirmedTrash() where !roster.isMember(library) {
-      drops[library, default: DroppedFiles()].files += files.files
-      drops[library]?.bytes += files.bytes
-    }
-    return drops
   }
 }

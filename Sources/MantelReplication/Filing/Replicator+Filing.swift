@@ -61,6 +61,9 @@ extension Replicator {
       filing.resting = []
       filing.retryAt = nil
       filing.isPaused = false
+    }
+    if let repeatAt = filing.repeatAt, repeatAt <= now.instant {
+      filing.repeatAt = nil
       filing.isRepeatDue = !filing.unresolved.isEmpty
     }
     filing.turn = nil
@@ -73,16 +76,18 @@ extension Replicator {
       if filing.hasAbsent { return filing.turn = now.instant }
     }
     try collectTrash(now: now)
-    guard let batch = try nextBatch() else { return }
+    guard let batch = try nextBatch(now: now) else { return }
     try start(batch, now: now)
     // A batch without an operation has ended at once; the next one gets its turn after whoever waits.
     if filing.running == nil, filing.hasUnfiled || !filing.ready.isEmpty { filing.turn = now.instant }
   }
 
-  private mutating func nextBatch() throws(StoreError) -> Set<ContentID>? {
+  private mutating func nextBatch(now: Now) throws(StoreError) -> Set<ContentID>? {
+    guard filing.unresolved.count < 2 * settings.unresolvedSteps else { return nil }
+    let waiting = filing.resting.union(filing.unresolvedContents).union(filing.blocked)
     var batch = Set<ContentID>()
     var bytes: UInt64 = 0
-    for content in filing.ready.sorted() where !filing.resting.contains(content) {
+    for content in filing.ready.sorted() where !waiting.contains(content) {
       guard batch.count < settings.batchFiles, bytes < settings.batchBytes else { break }
       batch.insert(content)
       if let size = transfers.stagedSizes[content] {
@@ -92,13 +97,18 @@ extension Replicator {
       }
     }
     filing.ready.subtract(batch)
-    filing.ready.subtract(filing.resting)
+    filing.ready.subtract(waiting)
     if filing.hasUnfiled {
-      let limit = settings.batchFiles + filing.resting.count
+      let limit = settings.batchFiles + waiting.count
       let unfiled = try store.unfiled(limit: limit)
-      let resting = filing.resting
-      batch.formUnion(unfiled.filter { !resting.contains($0) }.prefix(settings.batchFiles))
+      batch.formUnion(unfiled.filter { !waiting.contains($0) }.prefix(settings.batchFiles))
       filing.hasUnfiled = unfiled.count == limit
+    }
+    if filing.unresolved.count >= settings.unresolvedSteps {
+      let here = batch.filter { contents.isHeld($0) }
+      filing.blocked.formUnion(here)
+      batch.subtract(here)
+      if !here.isEmpty { filing.turn = now.instant }
     }
     return batch.isEmpty ? nil : batch
   }
@@ -133,7 +143,8 @@ extension Replicator {
     try markTrashed(&outcome)
     filing.ready.formUnion(batch.outdated.intersection(batch.contents))
     let put = outcome.put.values.sorted { $0.path.lexicographicallyPrecedes($1.path) }
-    filing.unresolved += unresolvedSteps(of: batch, results)
+    keepUnresolved(of: batch, results, now: now)
+    endDeletions(of: batch, failed: outcome.failed)
     try store.commitFiling(
       put: put, removed: Array(outcome.removed), filed: filed,
       journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
@@ -158,7 +169,7 @@ extension Replicator {
     for content in outcome.failed.sorted() { try releaseIfGone(content) }
     for content in filed { try dropIfUnwanted(content) }
     try healed(filed, now: now)
-    rest(outcome, now: now)
+    rest(outcome, of: batch, now: now)
     for source in outcome.ownSources {
       guard let folder = ledger.folders.values.first(where: { $0.root == source.root }) else { continue }
       actions.append(.look(folder.id, source.path))
@@ -170,12 +181,13 @@ extension Replicator {
   }
 
   /// What failed is tried again, for its files do not match their entries yet.
-  private mutating func rest(_ outcome: BatchOutcome, now: Now) {
+  private mutating func rest(_ outcome: BatchOutcome, of batch: FilingBatch, now: Now) {
     guard !outcome.failed.isEmpty else { return }
     filing.resting.formUnion(outcome.failed)
     filing.retryAt = filing.retryAt ?? now.instant + settings.retry
     guard let failure = outcome.failure else { return }
-    filing.isPaused = !outcome.hasSucceeded
+    // A repeat says nothing of the disk: its steps are those that have failed before.
+    if !batch.isRepeat { filing.isPaused = !outcome.hasSucceeded }
     actions.append(.warn(.filingFailed(failure)))
   }
 

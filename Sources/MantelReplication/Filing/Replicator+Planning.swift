@@ -4,35 +4,70 @@ import MantelHousehold
 /// From contents whose files may not match their entries to a batch that lets them.
 extension Replicator {
   mutating func start(_ wanted: Set<ContentID>, now: Now) throws(StoreError) {
-    let unresolved = Set(filing.unresolved.map(\.operation.content))
-    var plans = try droppingPlans(of: wanted.subtracting(unresolved))
+    let sites = try sites(of: wanted)
+    var plans = try droppingPlans(of: Set(sites.keys), now: now)
+    for (content, site) in sites where plans[content] == nil {
+      plans[content] = try plan(of: content, at: site, now: now)
+    }
+    try run(plans, now: now)
+  }
+
+  /// Where a content belongs, and which of its names files of other contents still have.
+  private struct Site {
+    var places: [FilingPlan.Place]
+    var occupied: Set<[UInt8]> = []
+  }
+
+  /// The sites of some contents, and of all that lie under names which these ask for, and so on: what has to move moves in
+  /// the same batch, first, and drops are judged together, however they came in. As many as there are files in one
+  /// another's way.
+  private mutating func sites(of wanted: Set<ContentID>) throws(StoreError) -> [ContentID: Site] {
+    let unresolved = filing.unresolvedContents
+    var sites: [ContentID: Site] = [:]
+    // One content may lie under thousands of names.
+    var homes: [ContentID: Set<[UInt8]>] = [:]
     var queue = wanted.sorted()
     while let content = queue.popLast() {
-      guard plans[content] == nil, !unresolved.contains(content) else { continue }
-      let places = try places(of: content)
-      var occupied: Set<[UInt8]> = []
-      for place in places {
+      guard sites[content] == nil, !unresolved.contains(content) else { continue }
+      var site = Site(places: try places(of: content))
+      for place in site.places {
         guard let file = try store.replicaFile(at: place.path), file.content != content else {
           continue
         }
-        // Another content lies where this one belongs; if it has to move, it moves in the same batch, first.
-        let theirs = try self.places(of: file.content)
-        if !theirs.contains(where: { $0.path == file.path }) {
-          occupied.insert(place.path)
+        if homes[file.content] == nil {
+          homes[file.content] = Set(try places(of: file.content).lazy.map(\.path))
+        }
+        if homes[file.content]?.contains(file.path) == false {
+          site.occupied.insert(place.path)
           queue.append(file.content)
         }
       }
-      if places.isEmpty {
-        plans[content] = try droppingPlans(of: [content])[content] ?? FilingPlan()
-      } else {
-        plans[content] = FilingPlan(
-          content: content, places: places,
-          // What is not held has no replica file: most of what is landed came just now.
-          files: contents.isHeld(content) ? try store.replicaFiles(of: content) : [],
-          source: try source(of: content), occupied: occupied, ended: trashEnd(now))
-      }
+      sites[content] = site
     }
-    try run(plans, now: now)
+    return sites
+  }
+
+  private func plan(of content: ContentID, at site: Site, now: Now) throws(StoreError) -> FilingPlan {
+    guard !site.places.isEmpty else { return FilingPlan() }
+    // What is not held has no replica file: most of what is landed came just now.
+    let files = contents.isHeld(content) ? try store.replicaFiles(of: content) : []
+    return FilingPlan(
+      content: content, places: site.places, files: files, silent: try silent(files, of: content, at: site),
+      source: try source(of: content), occupied: site.occupied,
+      ended: mayDelete(content, now) ? trashEnd(now) : nil)
+  }
+
+  /// Libraries of a content's files that do not name it any more, and have not dropped it: an entry vanished, or nobody had
+  /// the bytes. What was taken over from a directory belongs to nobody yet.
+  private func silent(
+    _ files: [ReplicaFile], of content: ContentID, at site: Site
+  ) throws(StoreError) -> Set<MachineID> {
+    let naming = Set(site.places.lazy.map(\.library))
+    var silent: Set<MachineID> = []
+    for library in Set(files.lazy.map(\.library)).subtracting(naming) where library != machine {
+      if try store.droppedEntries(library, of: content).isEmpty { silent.insert(library) }
+    }
+    return silent
   }
 
   private mutating func run(_ plans: [ContentID: FilingPlan], now: Now) throws(StoreError) {

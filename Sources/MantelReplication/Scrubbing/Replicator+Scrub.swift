@@ -265,6 +265,7 @@ extension Replicator {
   mutating func mounted(now: Now) {
     scrub.isAway = false
     scrub.compareDue = now.instant
+    filing.isRepeatDue = !filing.unresolved.isEmpty
     if scrub.isResting { scrub.surveyDue = now.instant }
     attesting.isChanged = true
     actions.append(.keepGuard(libraries[machine]?.installed))

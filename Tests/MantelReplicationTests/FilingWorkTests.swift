@@ -1,0 +1,81 @@
+import Glibc
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// Filing takes time in proportion to entries and files, also where thousands of them have the same bytes.
+@Suite struct FilingWorkTests {
+  private let many = content("one of many names")
+
+  /// Processor time of this thread, which does all the work, SQLite's too: others on the machine do not count.
+  private func time(of work: () throws -> Void) rethrows -> Double {
+    func now() -> Double {
+      var time = timespec()
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+      return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+    let start = now()
+    try work()
+    return now() - start
+  }
+
+  /// Four times the files, four times the work; with the square of them it would be sixteen times.
+  private func expectLinear(_ measure: (Int) throws -> Double) throws {
+    let few = 200
+    _ = try measure(few)
+    let (short, long) = (try measure(few), try measure(4 * few))
+    #expect(long < 9 * short, "\(few) files: \(short) s, \(4 * few) files: \(long) s")
+  }
+
+  /// A machine that holds one content under many names of its first peer, and some others under one each.
+  private func holding(_ count: Int, others: [ContentID] = []) throws -> (SingleMachine, LinkID, [Entry]) {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [many] + others)
+    let names = (0..<count).map { machine.entry("\($0).xmp", many) }
+    try machine.install(0, 1, names + machine.entries(others), over: link)
+    for content in [many] + others {
+      try machine.send(.unitVerified(link, UnitID(content: content, part: .whole)))
+    }
+    try machine.fileAll()
+    #expect(try machine.catalog.replicaFiles(of: many).count == count)
+    return (machine, link, names)
+  }
+
+  @Test func contentsThatLieUnderEachOthersNames() throws {
+    let new = content("new")
+    try expectLinear { count in
+      let (machine, link, names) = try holding(count, others: [new])
+      let moved = (0..<count).map { machine.entry("old/\($0).xmp", many) }
+      let came = (0..<count).map { machine.entry("\($0).xmp", new) }
+      return try time {
+        try machine.install(
+          0, 2, machine.entries([new]) + moved + came, removed: names, added: moved + came, over: link)
+        let done = try machine.fileAll()
+        #expect(done.count >= 2 * count)
+      }
+    }
+  }
+
+  @Test func deletionsOfEqualFiles() throws {
+    try expectLinear { count in
+      let (machine, link, names) = try holding(count)
+      let dropped = machine.dropped(many)
+      try machine.install(0, 2, [dropped], removed: names, added: [dropped], over: link)
+      try machine.fileAll()
+      try machine.pass(.agentDay * 30 - .seconds(60))
+      _ = machine.take()
+      return try time {
+        try machine.pass(.seconds(120))
+        let batch = try #require(machine.take().batches.first)
+        #expect(batch.operations.count == count)
+        // It was cut off, and is there as before.
+        try machine.restart()
+        let again = try #require(try machine.send(.recovered).batches.first)
+        try machine.send(
+          .filed(again.id, batch.operations.map { .adopted(path: $0.path, machine.stamp(10)) }))
+      }
+    }
+  }
+}
