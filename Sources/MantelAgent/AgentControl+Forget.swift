@@ -35,7 +35,8 @@ extension AgentControl {
       let chosen = try query.undo ? forgotten(query.pattern, names) : own(query.pattern, names)
       guard !chosen.ids.isEmpty else { throw Self.nothingMatches(query, names.name(key.machine)) }
       let contents = Array(chosen.contents.keys)
-      if let shown = query.shown, shown != chosen.ids.count {
+      let consent = Consent.to(chosen.ids.lazy.map(\.digest))
+      if let given = query.consent, given != consent {
         throw Self.changed("other photos match \(query.pattern) than a moment ago")
       }
       let (asksOthers, unfound) = try await engine.ask { replicator in
@@ -59,7 +60,8 @@ extension AgentControl {
         contents: FileCount(files: contents.count, bytes: chosen.contents.values.reduce(0, +)),
         examples: chosen.examples, kept: kept.map { answer($0, names) }, asksOthers: asksOthers,
         unfound: FileCount(
-          files: unfound.count, bytes: unfound.reduce(0) { $0 + (chosen.contents[$1] ?? 0) }))
+          files: unfound.count, bytes: unfound.reduce(0) { $0 + (chosen.contents[$1] ?? 0) }),
+        consent: consent)
     }
   }
 
@@ -82,11 +84,13 @@ extension AgentControl {
   func drops() async throws(ControlError) -> [DropsAnswer] {
     try await answering {
       let names = try await Names(engine)
-      return try await engine.ask { try $0.undecidedDrops() }.sorted { $0.key < $1.key }.map {
-        machine, drops in
-        DropsAnswer(
-          machine: names.name(machine), id: machine.hex,
-          copies: FileCount(files: drops.files, bytes: drops.bytes))
+      return try await engine.ask { replicator in
+        try replicator.undecidedDrops().sorted { $0.key < $1.key }.map { machine, drops in
+          DropsAnswer(
+            machine: names.name(machine), id: machine.hex,
+            copies: FileCount(files: drops.files, bytes: drops.bytes),
+            consent: try replicator.consent(toDropsOf: machine))
+        }
       }
     }
   }
@@ -97,10 +101,10 @@ extension AgentControl {
       // One that this machine knows by its library alone has no name.
       let machine = try MachineID(hex: decision.machine) ?? names.machine(decision.machine)
       let waiting = try await engine.ask { try $0.undecidedDrops()[machine]?.files ?? 0 }
-      if let shown = decision.shown, shown != waiting {
-        throw Self.changed("\(names.name(machine)) dropped other photos since")
+      let isDone = try await engine.change {
+        try $0.decision(onDropsOf: machine, accepts: decision.accept, consent: decision.consent)
       }
-      try await engine.perform(decision.accept ? .dropsConfirmed(machine) : .dropsRefused(machine))
+      guard isDone else { throw Self.changed("\(names.name(machine)) dropped other photos since") }
       return AcceptAnswer(name: names.name(machine), accepted: waiting)
     }
   }

@@ -12,8 +12,10 @@ extension AgentControl {
         try replicator.openForgetRequests().map { request in
           var photos = FileCount(files: 0, bytes: 0)
           var examples: [PathText] = []
+          var ids: [EntryID] = []
           for content in request.contents {
             for entry in try replicator.ownEntries(of: content) {
+              ids.append(entry.id)
               photos.files += 1
               photos.bytes += entry.entry.size
               if examples.count < Self.requestExamples {
@@ -23,7 +25,7 @@ extension AgentControl {
           }
           return ForgetRequestAnswer(
             machine: names.name(request.requester), id: request.requester.hex, photos: photos,
-            examples: examples)
+            examples: examples, consent: Consent.to(ids.lazy.map(\.digest)))
         }
       }
     }
@@ -38,7 +40,7 @@ extension AgentControl {
         let ids = try asked.flatMap(\.contents).flatMap { try replicator.ownEntries(of: $0).map(\.id) }
         return (ids, asked.flatMap(\.numbers))
       }
-      if let shown = decision.shown, shown != ids.count {
+      if let given = decision.consent, given != Consent.to(ids.lazy.map(\.digest)) {
         throw Self.changed("\(names.name(requester)) asks for other photos by now")
       }
       if decision.grant, !ids.isEmpty { try await carryOut(ids, isUndo: false) }

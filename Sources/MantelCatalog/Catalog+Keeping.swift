@@ -188,6 +188,19 @@ extension Catalog {
     }
   }
 
+  package func undecidedContents(of library: MachineID, withTrash: Bool) throws(StoreError) -> [ContentID] {
+    try read { db in
+      try db.all(
+        """
+        SELECT DISTINCT content FROM replica_file INDEXED BY replica_file_marked
+        WHERE (mark = 0 OR mark = 2 AND ?) AND mark IS NOT NULL
+          AND library = (SELECT ref FROM machine WHERE id = ?)
+        ORDER BY content
+        """, [.int(withTrash ? 1 : 0), .id(library)]
+      ) { try $0.id(0) }
+    }
+  }
+
   package func unconfirmedDrops(of library: MachineID, since: AgentTime) throws(StoreError) -> Int {
     try read { db in
       try db.row(

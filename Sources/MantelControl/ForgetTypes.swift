@@ -6,14 +6,15 @@ package struct ForgetQuery: Codable, Hashable, Sendable {
   package var undo: Bool
   /// Only tell what it would be.
   package var dryRun: Bool
-  /// Photos that were shown to whoever consented: nothing is done when others match by now. Nil: nobody was asked.
-  package var shown: Int?
+  /// What was shown to whoever consented (`ForgetAnswer.consent`): nothing is done when other photos match by now. Nil:
+  /// nobody was asked.
+  package var consent: String?
 
-  package init(pattern: String, undo: Bool, dryRun: Bool, shown: Int? = nil) {
+  package init(pattern: String, undo: Bool, dryRun: Bool, consent: String? = nil) {
     self.pattern = pattern
     self.undo = undo
     self.dryRun = dryRun
-    self.shown = shown
+    self.consent = consent
   }
 }
 
@@ -35,12 +36,15 @@ package struct ForgetAnswer: Codable, Hashable, Sendable {
   package var asksOthers: Bool
   /// What is taken back and on no machine, as far as this one knows.
   package var unfound: FileCount
+  /// Stands for the photos that match, whatever order they come in: sent back with the consent to them.
+  package var consent: String
 
   package init(
     pattern: String, undo: Bool, dryRun: Bool, live: Int, retired: Int, contents: FileCount,
     examples: [PathText], kept: [KeptAnswer], asksOthers: Bool,
-    unfound: FileCount = FileCount(files: 0, bytes: 0)
+    unfound: FileCount = FileCount(files: 0, bytes: 0), consent: String
   ) {
+    self.consent = consent
     self.unfound = unfound
     self.pattern = pattern
     self.undo = undo
@@ -80,8 +84,11 @@ package struct ForgetRequestAnswer: Codable, Hashable, Sendable {
   package var photos: FileCount
   /// The first of them, as machine/folder/path.
   package var examples: [PathText]
+  /// Stands for all of them: sent back with the consent to them.
+  package var consent: String
 
-  package init(machine: String, id: String, photos: FileCount, examples: [PathText]) {
+  package init(machine: String, id: String, photos: FileCount, examples: [PathText], consent: String) {
+    self.consent = consent
     self.machine = machine
     self.id = id
     self.photos = photos
@@ -95,13 +102,14 @@ package struct ForgetDecision: Codable, Hashable, Sendable {
   package var machine: String
   /// Forget what it asks for; else it is not asked about again.
   package var grant: Bool
-  /// Photos that were shown to whoever consented: nothing is done when others are asked for by now. Nil: nobody was asked.
-  package var shown: Int?
+  /// What was shown to whoever consented (`ForgetRequestAnswer.consent`): nothing is done when others are asked for by now.
+  /// Nil: nobody was asked.
+  package var consent: String?
 
-  package init(machine: String, grant: Bool, shown: Int? = nil) {
+  package init(machine: String, grant: Bool, consent: String? = nil) {
     self.machine = machine
     self.grant = grant
-    self.shown = shown
+    self.consent = consent
   }
 }
 
@@ -111,8 +119,11 @@ package struct DropsAnswer: Codable, Hashable, Sendable {
   /// The machine's id.
   package var id: String
   package var copies: FileCount
+  /// Stands for their bytes: sent back with the consent to let them go.
+  package var consent: String
 
-  package init(machine: String, id: String, copies: FileCount) {
+  package init(machine: String, id: String, copies: FileCount, consent: String) {
+    self.consent = consent
     self.machine = machine
     self.id = id
     self.copies = copies
@@ -125,13 +136,14 @@ package struct DropDecision: Codable, Hashable, Sendable {
   package var machine: String
   /// Let the copies go; else they stay for good.
   package var accept: Bool
-  /// Copies that were shown to whoever consented: nothing is done when others wait by now. Nil: nobody was asked.
-  package var shown: Int?
+  /// What was shown to whoever consented (`DropsAnswer.consent`): nothing is done when others wait by now. Nil: nobody was
+  /// asked.
+  package var consent: String?
 
-  package init(machine: String, accept: Bool, shown: Int?) {
+  package init(machine: String, accept: Bool, consent: String?) {
     self.machine = machine
     self.accept = accept
-    self.shown = shown
+    self.consent = consent
   }
 }
 

@@ -29,7 +29,7 @@ import Testing
 
           """)
     }
-    #expect(fake.calls == ["forget \(pattern) - dry", "forget \(pattern) - 13"])
+    #expect(fake.calls == ["forget \(pattern) - dry", "forget \(pattern) - 13 photos"])
   }
 
   @Test func noMeansNothingHappens() async throws {
@@ -102,7 +102,7 @@ import Testing
       #expect(refused.code == 0 && refused.text == "12 files of laptop are kept for good\n")
     }
     let decisions = fake.calls.filter { $0.hasPrefix("drops ") }
-    #expect(decisions == ["drops abcdef01 true 12", "drops abcdef01 false 0"])
+    #expect(decisions == ["drops abcdef01 true 12 copies", "drops abcdef01 false -"])
   }
 
   @Test(arguments: [
@@ -136,7 +136,9 @@ import Testing
       #expect(declined.text == "kept; laptop is not asked about again\n")
     }
     #expect(
-      fake.calls.filter { $0.hasPrefix("decide") } == ["decide abcdef01 true 2", "decide abcdef01 false 0"])
+      fake.calls.filter { $0.hasPrefix("decide") } == [
+        "decide abcdef01 true 2 photos", "decide abcdef01 false -",
+      ])
   }
 
   @Test(arguments: [["forget"], ["forget", "a", "--accept", "b"], ["forget", "--accept", "b", "--undo"]])

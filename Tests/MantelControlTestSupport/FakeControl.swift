@@ -28,12 +28,12 @@ package final class FakeControl: ControlService {
       ForgetRequestAnswer(
         machine: "laptop", id: "abcdef01" + String(repeating: "0", count: 56),
         photos: FileCount(files: 2, bytes: 3_000_000),
-        examples: [PathText(path: "attic/Photos/a.jpg", pathBase64: nil)])
+        examples: [PathText(path: "attic/Photos/a.jpg", pathBase64: nil)], consent: "2 photos")
     ]
     package var drops = [
       DropsAnswer(
         machine: "laptop", id: "abcdef01" + String(repeating: "0", count: 56),
-        copies: FileCount(files: 12, bytes: 5_000_000))
+        copies: FileCount(files: 12, bytes: 5_000_000), consent: "12 copies")
     ]
     package var badFiles = [Page(items: [Samples.badFile()], next: nil)]
     /// Thrown by every call instead of an answer.
@@ -130,7 +130,7 @@ package final class FakeControl: ControlService {
     var given = try answer(
       answers.forget,
       to:
-        "forget \(query.pattern) \(query.undo ? "undo" : "-") \(query.dryRun ? "dry" : query.shown.map { "\($0)" } ?? "-")"
+        "forget \(query.pattern) \(query.undo ? "undo" : "-") \(query.dryRun ? "dry" : query.consent ?? "-")"
     )
     given.undo = query.undo
     given.dryRun = query.dryRun
@@ -142,13 +142,13 @@ package final class FakeControl: ControlService {
   package func decide(_ decision: ForgetDecision) async throws(ControlError) -> AcceptAnswer {
     try answer(
       AcceptAnswer(name: "laptop", accepted: decision.grant ? 2 : 0),
-      to: "decide \(decision.machine.prefix(8)) \(decision.grant) \(decision.shown ?? 0)")
+      to: "decide \(decision.machine.prefix(8)) \(decision.grant) \(decision.consent ?? "-")")
   }
   package func drops() async throws(ControlError) -> [DropsAnswer] { try answer(answers.drops, to: "drops") }
   package func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer {
     try answer(
       AcceptAnswer(name: "laptop", accepted: 12),
-      to: "drops \(decision.machine.prefix(8)) \(decision.accept) \(decision.shown ?? 0)")
+      to: "drops \(decision.machine.prefix(8)) \(decision.accept) \(decision.consent ?? "-")")
   }
   package func acknowledgeBadFiles() async throws(ControlError) {
     try answer((), to: "acknowledgeBadFiles")

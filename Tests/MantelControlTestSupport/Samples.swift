@@ -72,7 +72,7 @@ package enum Samples {
       examples: [PathText(path: "attic/Photos/2019/a.jpg", pathBase64: nil)],
       kept: [
         KeptAnswer(machine: "laptop", reason: "trash", files: 13, message: "on laptop: in its trash")
-      ], asksOthers: false)
+      ], asksOthers: false, consent: "13 photos")
     change(&forget)
     return forget
   }

@@ -125,6 +125,33 @@ import Testing
     #expect(try second.allSatisfy { try machine.file(of: $0)?.mark == .held })
   }
 
+  /// As many may be others.
+  @Test func aConsentIsToWhatWasShown() throws {
+    let all = SingleMachine.photos(13)
+    let (machine, link) = try SingleMachine.holding(all)
+    let library = machine.peers[0].machine
+    try machine.drop(Array(all.prefix(12)), of: all, 2, over: link)
+    let shown = try machine.replicator.undecidedDrops()[library]
+    let consent = try machine.replicator.consent(toDropsOf: library)
+    func decision(_ given: String?) throws -> Bool {
+      try machine.replicator.decision(onDropsOf: library, accepts: true, consent: given) != nil
+    }
+    #expect(try decision(consent) && decision(nil))
+    // One is taken back, and another one goes.
+    let (back, gone) = (all[0], all[12])
+    try machine.install(
+      0, 3, machine.entries([back]) + all.dropFirst().map { machine.dropped($0) },
+      removed: [machine.dropped(back)] + machine.entries([gone]),
+      added: machine.entries([back]) + [machine.dropped(gone)], over: link)
+    try machine.fileAll()
+    #expect(try machine.replicator.undecidedDrops()[library] == shown)
+    #expect(try !decision(consent) && decision(machine.replicator.consent(toDropsOf: library)))
+    try machine.send(.dropsConfirmed(library))
+    try machine.fileAll()
+    let none = try machine.replicator.consent(toDropsOf: library)
+    #expect(none == Consent.to([]))
+  }
+
   /// What goes to the trash as a second copy was counted by nobody, whatever its library says before it is there.
   @Test func aDropThatComesWhileSecondCopiesAreMovedIsJudged() throws {
     let all = SingleMachine.photos(12)

@@ -58,7 +58,7 @@ struct ForgetCommand: AsyncParsableCommand {
     }
     if let machine = grant ?? decline { return try await runDecision(machine, isGranted: grant != nil) }
     guard let pattern else { return }
-    var shown: Int?
+    var consented: String?
     if dryRun || !undo {
       let preview = try await home.asking {
         try await $0.forget(ForgetQuery(pattern: pattern, undo: undo, dryRun: true))
@@ -68,9 +68,9 @@ struct ForgetCommand: AsyncParsableCommand {
       guard try Console.current.confirm(ForgetText.question(preview), yes: consent.yes) else {
         throw CommandFailure(.notComplete, "nothing was forgotten")
       }
-      shown = preview.live + preview.retired
+      consented = preview.consent
     }
-    let query = ForgetQuery(pattern: pattern, undo: undo, dryRun: false, shown: shown)
+    let query = ForgetQuery(pattern: pattern, undo: undo, dryRun: false, consent: consented)
     let answer = try await home.asking { try await $0.forget(query) }
     try output.print(answer, ForgetText.summary(answer))
     if answer.unfound.files > 0 {
@@ -92,7 +92,7 @@ struct ForgetCommand: AsyncParsableCommand {
     }
     let answer = try await home.asking {
       try await $0.decide(
-        ForgetDecision(machine: asked.id, grant: isGranted, shown: isGranted ? asked.photos.files : nil))
+        ForgetDecision(machine: asked.id, grant: isGranted, consent: isGranted ? asked.consent : nil))
     }
     try output.print(
       answer,
@@ -116,7 +116,7 @@ struct ForgetCommand: AsyncParsableCommand {
     }
     let answer = try await home.asking {
       try await $0.decide(
-        DropDecision(machine: drops.id, accept: isAccepted, shown: isAccepted ? drops.copies.files : nil))
+        DropDecision(machine: drops.id, accept: isAccepted, consent: isAccepted ? drops.consent : nil))
     }
     try output.print(
       answer,

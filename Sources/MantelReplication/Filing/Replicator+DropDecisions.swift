@@ -29,4 +29,19 @@ extension Replicator {
     }
     return drops
   }
+
+  /// Stands for the bytes of a library that wait for a decision: for whoever is shown them.
+  package func consent(toDropsOf library: MachineID) throws(StoreError) -> String {
+    let contents = try store.undecidedContents(of: library, withTrash: !roster.isMember(library))
+    return Consent.to(contents.lazy.map(\.digest))
+  }
+
+  /// The event that a decision is, if what was consented to is what waits now; nil consent: to whatever waits. To be handled
+  /// with nothing in between.
+  package func decision(
+    onDropsOf library: MachineID, accepts: Bool, consent given: String?
+  ) throws(StoreError) -> ReplicationEvent? {
+    if let given, try given != consent(toDropsOf: library) { return nil }
+    return accepts ? .dropsConfirmed(library) : .dropsRefused(library)
+  }
 }
