@@ -247,6 +247,13 @@ struct AgentControl: ControlService {
     case .massChange(let folder, let massChange, let held):
       return Self.answer(massChange, held: held, folder: folders[folder] ?? "\(folder)")
     case .lost(let files): return Self.answer(lost: files)
+    case .orphaned(let machine, let files):
+      return ReasonAnswer(
+        code: "orphaned",
+        message:
+          "\(files) photos fell out of \(name(machine))'s library without a word (was it restored from an old backup?): their "
+          + "copies stay here; start \(name(machine)) where this machine reaches it, and it takes them back as deleted ones",
+        machine: name(machine), files: files)
     case .heldDrops(let machine, let files, let bytes):
       return Self.answer(heldDrops: name(machine), files: files, bytes: bytes)
     case .replicaOffline:

@@ -231,6 +231,14 @@ actor Engine {
       logger.warning(
         "a photo of this machine has other bytes though nobody wrote to it: it is not published",
         metadata: ["content.id": "\(content.short)"])
+    case .orphaned(let machine, let count):
+      logger.warning(
+        "photos fell out of a library without a word: their copies stay until its machine takes them back",
+        metadata: ["library.id": "\(machine.short)", "photos": "\(count)"])
+    case .orphansTakenBack(let count):
+      logger.notice(
+        "photos that this machine had published once are in its library again, as retired",
+        metadata: ["photos": "\(count)"])
     case .ownHeadAhead(let order):
       logger.error(
         "this machine has published more than its catalog knows: nothing is published before the rest was learned",

@@ -82,6 +82,7 @@ extension Catalog {
     try db.run(
       "UPDATE entry SET lacking = 0 WHERE library = ? AND until = ? AND until <> 0 AND lacking = 1",
       [.int(row.ref), .int(row.installed)])
+    try noteOrphans(row, db)
   }
 
   private func recordPublished(_ head: Head, _ row: LibraryRow, _ db: Database) throws {
@@ -145,13 +146,19 @@ extension Catalog {
   package static let purgedRows = 10_000
 
   /// Forgets rows that no head of the newest `keptGenerations` has; returns whether more are left. Rows that filing
-  /// has not looked at stay.
+  /// has not looked at stay, and so does all since the first head that named an orphan: its owner asks for a delta from
+  /// there, and checks it against that head's root.
   package func purgeSuperseded(keeping generations: Int = keptGenerations) throws(StoreError)
     -> Bool
   {
     try write { db in
-      let libraries = try db.all("SELECT machine, installed FROM library") {
-        (ref: try $0.integer(0), floor: try $0.integer(1) - Int64(max(1, generations)))
+      let libraries = try db.all(
+        """
+        SELECT machine, installed, (SELECT min(generation) FROM orphan o WHERE o.library = l.machine) FROM library l
+        """
+      ) {
+        let floor = try $0.integer(1) - Int64(max(1, generations))
+        return (ref: try $0.integer(0), floor: $0.isNull(2) ? floor : min(floor, try $0.integer(2)))
       }
       var budget = Self.purgedRows
       for (ref, floor) in libraries where floor > 0 {

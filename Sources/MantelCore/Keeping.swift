@@ -163,6 +163,17 @@ package protocol KeepingStore: AnyObject {
   func decideForgetRequest(_ requester: MachineID, number: UInt64, _ decision: StoredForgetRequest.Decision)
     throws(StoreError)
 
+  // MARK: Orphans
+
+  /// How many contents a library wanted that its newest installed head does not name in any state; open libraries only.
+  func orphans() throws(StoreError) -> [MachineID: Int]
+  /// The last head that named the newest of them.
+  func lastHead(orphanedIn library: MachineID) throws(StoreError) -> Signed<Head>?
+  /// The entries that named them.
+  func orphanedEntries(_ library: MachineID) throws(StoreError) -> [Entry]
+  /// The root that this machine published for an order, if it did.
+  func publishedRoot(_ library: MachineID, _ order: HeadOrder) throws(StoreError) -> Digest256?
+
   // MARK: The replica
 
   /// Other libraries that dropped a content which none of them names any more, closed ones and unheld entries included;

@@ -108,6 +108,10 @@ package enum ReplicationWarning: Hashable, Sendable {
   case ownHeadAhead(HeadOrder)
   /// The own library has caught up with what it once published, and goes on in this epoch.
   case ownHistoryResumed(epoch: UInt64)
+  /// A head of this library left out contents without a word.
+  case orphaned(MachineID, Int)
+  /// What this machine had published once, and did not know any more, is in its library again.
+  case orphansTakenBack(Int)
   /// Two living copies of a machine; `toldBy` when it is this one.
   case clone(of: MachineID, toldBy: MachineID?)
   /// Deletions and replacements of the folder are held from now on.

@@ -36,6 +36,7 @@ package struct Replicator: ~Copyable {
   var challenging = Challenging()
   var retention: Retention
   var absences = Absences()
+  var orphans = Orphans()
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
   var countedTime: CountedTime
@@ -88,6 +89,7 @@ package struct Replicator: ~Copyable {
     lookForUnfiled()
     try noteTrash()
     try loadAbsences()
+    try loadOrphans(now: now)
     publication.isFirst = libraries[machine]?.installed == nil
     try loadEpoch(now: now)
     try loadRecovery()
@@ -117,7 +119,7 @@ package struct Replicator: ~Copyable {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
-      absenceDeadline, recoveryDeadline,
+      absenceDeadline, recoveryDeadline, orphans.deadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
     ].compactMap(\.self).min()
@@ -149,7 +151,7 @@ package struct Replicator: ~Copyable {
     case .attestationReceived(let link, let attestation):
       try received(attestation, from: link, now: now)
     case .entriesReceived(let link, let job, let added, let removed):
-      try received(added: added, removed: removed, job: job, from: link)
+      try received(added: added, removed: removed, job: job, from: link, now: now)
     case .holdingsCompared(let link): knowHoldings(of: link)
     case .differenceFound(let link, let job, let theirs, let mine):
       try found(theirsOnly: theirs, mineOnly: mine, job: job, link: link)
@@ -224,6 +226,7 @@ package struct Replicator: ~Copyable {
     try judgeAbsences(now: now)
     try publishIfDue(now: now)
     compareAgainIfDue(now: now)
+    readAgainIfDue(now: now)
     try fetchLibraries(now: now)
     try fileIfIdle(now: now)
     try fetchContentsAndRecalls(now: now)

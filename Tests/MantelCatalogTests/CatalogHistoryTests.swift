@@ -200,6 +200,11 @@ private struct RandomHistory {
       let expected = model.closed.contains(library) ? [] : model.missing(in: library)
       #expect(missing.count == expected.count)
       #expect(missing.contents == Array(expected.prefix(2)))
+      let orphaned = try catalog.orphanedEntries(library).map(\.content)
+      #expect(Set(orphaned) == state.orphans)
+      let count = model.closed.contains(library) ? 0 : state.orphans.count
+      #expect(try catalog.orphans()[library, default: 0] == count)
+      try checkLastHead(of: library, state)
     }
     let missing = try catalog.allMissing(pageSize: Int(number(3)) + 1)
     #expect(missing.map(\.content) == model.missing.map(\.content))
@@ -220,6 +225,15 @@ private struct RandomHistory {
         #expect(try catalog.formerEntries(library, of: content).map(\.id) == former.keys.sorted())
       }
     }
+  }
+
+  /// It has an entry of an orphan, and the next one does not.
+  private func checkLastHead(of library: MachineID, _ state: CatalogModel.Library) throws {
+    let last = try catalog.lastHead(orphanedIn: library)?.record.order
+    let named = state.history.last { head in
+      head.view.values.contains { $0.state.isWanted && state.orphans.contains($0.content) }
+    }
+    #expect(last == named?.order)
   }
 
   mutating func checkDeltas(of library: MachineID) throws {

@@ -9,6 +9,8 @@ struct CatalogModel {
     var added: [EntryID: Entry] = [:]
     var removed: Set<EntryID> = []
     var changed: Set<ContentID> = []
+    /// Wanted once, and not named since.
+    var orphans: Set<ContentID> = []
 
     var staged: [EntryID: Entry] {
       installed.filter { !removed.contains($0.key) }.merging(added) { old, _ in old }
@@ -58,6 +60,8 @@ struct CatalogModel {
     // An id that went and came back within one head is a row that came and one that went.
     state.changed = Set(came + went)
     if library != own && !closed.contains(library) { unfiled.formUnion(state.changed) }
+    state.orphans.formUnion(state.installed.values.filter(\.state.isWanted).map(\.content))
+    state.orphans.subtract(view.values.map(\.content))
     state.installed = view
     state.order = order
     state.history.append((order, view))

@@ -34,6 +34,8 @@ enum Canary: String, CaseIterable, Sendable {
   case signsTwice
   /// A machine believes its own disk: it signs before anybody was heard, and goes on in the epoch that it finds.
   case signsUnheard
+  /// What an owner is shown of a history that it does not know means nothing to it.
+  case ignoresFormerHeads
   /// The attestation that came last counts, not the one with the higher number.
   case countsStaleAttestations
   /// An own file counts as a copy of itself.

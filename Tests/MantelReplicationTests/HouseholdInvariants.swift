@@ -14,6 +14,8 @@ struct HouseholdInvariants {
   private var published: [[[UInt8]: (content: ContentID, touches: Int)]]
   /// Since when contents lie in each machine's trash and nowhere else in its replica, by its agent time.
   private var trashed: [[ContentID: AgentTime]]
+  /// Contents that a machine knew another's library to have, ever: the library names them for good.
+  private var named: [[MachineID: Set<ContentID>]]
   /// The root of each head that anyone ever knew: one for each order.
   private var roots: [MachineID: [HeadOrder: Digest256]] = [:]
   /// The number of each attestation that a machine counts, by its holder.
@@ -31,6 +33,7 @@ struct HouseholdInvariants {
     published = Array(repeating: [:], count: machines)
     trashed = Array(repeating: [:], count: machines)
     statements = Array(repeating: [:], count: machines)
+    named = Array(repeating: [:], count: machines)
     warnings = Array(repeating: 0, count: machines)
   }
 
@@ -40,6 +43,7 @@ struct HouseholdInvariants {
     published[index] = [:]
     trashed[index] = [:]
     statements[index] = [:]
+    named[index] = [:]
     wentBack.insert(index)
   }
 
@@ -61,7 +65,10 @@ struct HouseholdInvariants {
     try checkReplica(machine, index, steps: household.steps)
     try checkHeld(machine, index)
     try checkSafe(household, machine, index)
-    if household.steps % 16 == 0 { try checkStatus(household, machine, index) }
+    if household.steps % 16 == 0 {
+      try checkStatus(household, machine, index)
+      noteNames(machine, index)
+    }
   }
 
   private func fail(_ index: Int, _ message: String) throws -> Never {
@@ -190,7 +197,11 @@ struct HouseholdInvariants {
     let gone = replicated[index].subtracting(present).subtracting(machine.replica.damaged)
       .subtracting(machine.replica.rotted)
     guard gone.isEmpty else { try fail(index, "\(gone.count) contents went from the replica") }
-    replicated[index].formUnion(present)
+    // What is on the disk and not synced was promised to nobody.
+    let unsynced = machine.replica.unsyncedPaths
+    for (path, file) in machine.replica.files where !unsynced.contains(path) {
+      replicated[index].insert(file.sound?.content ?? file.content)
+    }
     // Where nothing is under way, the catalog says what lies in the replica.
     let isAtRest = machine.ask { $0.filing.running == nil && $0.filing.unresolved.isEmpty }
     guard isAtRest, steps.isMultiple(of: 16) else { return }
@@ -246,6 +257,31 @@ struct HouseholdInvariants {
       }
       guard found.isEmpty else {
         try fail(index, "looks no more for \(found.count) contents that others have")
+      }
+    }
+  }
+
+  private mutating func noteNames(_ machine: SimulatedMachine, _ index: Int) {
+    machine.ask { replicator in
+      for (owner, sets) in replicator.contents.byLibrary where owner != machine.machine {
+        replicator.contents.index.forEach(in: [sets.wanted], notIn: [], from: .zero) {
+          named[index][owner, default: []].insert(ContentID($0))
+          return true
+        }
+      }
+    }
+  }
+
+  /// What a library had, and any other machine has learned, never just vanishes from it, whatever was restored: it is live,
+  /// retired, unheld or dropped.
+  func checkNamed(_ household: SimulatedHousehold) throws {
+    for (index, machine) in household.machines.enumerated() {
+      let library = Set(try machine.entries(of: machine.machine).map(\.content))
+      for other in household.machines.indices where other != index {
+        let gone = named[other][machine.machine, default: []].subtracting(library)
+        guard gone.isEmpty else {
+          try fail(index, "lost \(gone.count) contents that m\(other) knew it to have")
+        }
       }
     }
   }

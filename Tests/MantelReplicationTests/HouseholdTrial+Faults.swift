@@ -9,7 +9,7 @@ extension HouseholdTrial {
 
   func meddle() throws {
     let index = below(count)
-    switch below(29) {
+    switch below(30) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -32,6 +32,7 @@ extension HouseholdTrial {
     case 23: try undo(index)
     case 24, 25: try household.machines[index].keepImage()
     case 26: try restoreHome(index)
+    case 27: try forkHistory(index)
     default: try household.scan(index)
     }
   }

@@ -39,6 +39,7 @@ final class HouseholdTrial {
     settings.trashLife = .seconds(25)
     settings.deletionGrace = .seconds(2)
     settings.trashRetry = .seconds(5)
+    settings.recoveryPatience = .seconds(6)
     var random = SeededGenerator(seed: seed)
     if random.oneIn(2) { settings.dropLimit = DropLimit(least: 2, most: 2, share: 1) }
     // So few that a household of a dozen photos can pass it.
@@ -124,6 +125,7 @@ final class HouseholdTrial {
     }
     if let unrest = try unrest() { throw SimulationError.broken("did not come to rest: \(unrest)") }
     try invariants.checkRetired(household)
+    try invariants.checkNamed(household)
   }
 
   /// Somebody decides on what is held; returns whether anything was. Until then status asks for it.
@@ -171,6 +173,8 @@ final class HouseholdTrial {
       if let path = machine.own.keys.first(where: { machine.isForgottenByNobody($0) }) {
         return "m\(index) skips \(String(decoding: path, as: UTF8.self)), which nobody forgets any more"
       }
+      let orphans = machine.ask { $0.orphans.counts }
+      if !orphans.isEmpty { return "m\(index) keeps orphans \(orphans.values.sorted())" }
       if !machine.recalls.isEmpty { return "m\(index) has \(machine.recalls.count) recalls without an end" }
       // Parts of what nobody has may be completed one day.
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }

@@ -25,6 +25,9 @@ extension SimulatedMachine {
         replicator.libraries[owner]?.installed = head
       }
       return nil
+    case (.ignoresFormerHeads, .headReceived(_, let head)):
+      guard head.record.library == machine else { return nil }
+      return ask { head.record.order < $0.libraries[machine]?.order ?? .none } ? [] : nil
     case (.countsStaleAttestations, .attestationReceived(_, let attestation)):
       let holder = attestation.record.holder
       guard holder != machine else { return nil }

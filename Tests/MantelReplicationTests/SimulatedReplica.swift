@@ -45,6 +45,9 @@ struct SimulatedReplica {
     case directories
   }
 
+  /// Names that a power cut may take back, or give back.
+  var unsyncedPaths: Set<[UInt8]> { Set(unsynced.flatMap { $0.files.map(\.path) }) }
+
   func has(_ content: ContentID) -> Bool { files.values.contains { $0.content == content } }
 
   /// Somebody removes a file of the replica by hand.

@@ -34,6 +34,8 @@ struct Link: Sendable {
     case holdings
     case pull
     case challenge(ContentID, answer: Digest256)
+    /// Reads what a former head of the own library had.
+    case orphans
   }
 }
 

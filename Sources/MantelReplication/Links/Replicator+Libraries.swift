@@ -175,8 +175,11 @@ extension Replicator {
   }
 
   mutating func received(
-    added: [Entry], removed: [EntryID], job: LinkJob, from link: LinkID
+    added: [Entry], removed: [EntryID], job: LinkJob, from link: LinkID, now: Now
   ) throws(StoreError) {
+    if case .orphans = links[link]?.jobs[job] {
+      return try receivedFormer(added: added, removed: removed, over: link, now: now)
+    }
     // Also what a fetch that was given up still brings must not get into the next one.
     guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch,
       fetch.openJobs.contains(job)
@@ -239,6 +242,7 @@ extension Replicator {
     case .pull: pullEnded(outcome, link: link, now: now)
     case .challenge(let content, let answer):
       try challengeEnded(content, answer: answer, outcome, link: link, now: now)
+    case .orphans: endedFormer(outcome, over: link, now: now)
     case nil: break
     }
   }
@@ -339,6 +343,7 @@ extension Replicator {
     attesting.isChanged = true
     actions.append(.installed(owner, head.record.order))
     sendToAll(.announceHead(head))
+    try noteOrphans(in: owner, now: now)
   }
 
   private mutating func replace(_ content: ContentID, in owner: MachineID) throws(StoreError) {

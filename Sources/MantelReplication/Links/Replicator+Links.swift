@@ -28,6 +28,7 @@ extension Replicator {
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
     try askAgain(over: id)
+    try showOrphaned(over: id)
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.
     let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.available)
@@ -43,6 +44,7 @@ extension Replicator {
   mutating func closed(_ id: LinkID) throws(StoreError) {
     opening[id] = nil
     guests[id] = nil
+    orphans.readings[id] = nil
     guard let link = links.removeValue(forKey: id) else { return }
     rememberSeen(on: link)
     contents.index.removeSet(link.contents)

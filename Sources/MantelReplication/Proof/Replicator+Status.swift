@@ -53,6 +53,8 @@ package enum StatusReason: Hashable, Sendable {
   case heldDrops(MachineID, files: Int, bytes: UInt64)
   /// Own photos that were deleted or replaced, and that no machine has any more; nobody has acknowledged that.
   case lost(files: Int)
+  /// So many contents fell out of this machine's library without a word; their copies stay until it takes them back.
+  case orphaned(MachineID, files: Int)
   /// This machine was removed from the household.
   case removed
 }
@@ -61,7 +63,7 @@ extension StatusReason {
   /// Nothing but a person's word ends it.
   var needsDecision: Bool {
     switch self {
-    case .massChange, .suspectedRot, .refuted, .heldDrops, .lost: true
+    case .massChange, .suspectedRot, .refuted, .heldDrops, .lost, .orphaned: true
     default: false
     }
   }
@@ -69,7 +71,7 @@ extension StatusReason {
   /// Nobody owes anything of it: this machine has all that it owes, or more.
   var leavesComplete: Bool {
     switch self {
-    case .heldDrops, .lost: true
+    case .heldDrops, .lost, .orphaned: true
     default: false
     }
   }
@@ -171,6 +173,11 @@ extension Replicator {
     if fullMachines < 2 { reasons.append(.noSecondMachine) }
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
+    }
+    // What a removed machine left out nobody takes back: its copies stay, as all of its photos do.
+    for (library, files) in orphans.counts.sorted(by: { $0.key < $1.key })
+    where library != machine && roster.isMember(library) {
+      reasons.append(.orphaned(library, files: files))
     }
     let lost = try store.lostCounts().open
     if lost > 0 { reasons.append(.lost(files: lost)) }

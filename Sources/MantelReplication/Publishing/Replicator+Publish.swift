@@ -34,6 +34,8 @@ struct Publication: Sendable {
   var returning: [EntryID: ForgottenEntry] = [:]
   /// Replaced entries whose time is over.
   var expiring: [EntryID: Entry] = [:]
+  /// Entries that fell out of the library, and come back as retired.
+  var orphans: [EntryID: Entry] = [:]
   /// Ledger rows to be written: with the head for changed files, by themselves for pending ones.
   var ledgerRows = LedgerRows()
   var changesDue: Instant?
@@ -59,6 +61,7 @@ struct Publication: Sendable {
   var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
   var isIdle: Bool {
     changes.isEmpty && deletions.isEmpty && forgetting.isEmpty && returning.isEmpty && expiring.isEmpty
+      && orphans.isEmpty
   }
 
   /// Files were hashed. A head costs much more than an entry of it: while `isMoreComing`, it waits for the others, but no
@@ -205,6 +208,7 @@ extension Replicator {
     where publication.changes[key] == nil {
       try update.delete(key, deletion, store: store, library: machine)
     }
+    try draftOrphans(&update)
     return update
   }
 
@@ -271,6 +275,10 @@ extension Replicator {
     publication.firstChange = nil
     for content in update.vanishedContents.union(publication.doubtful).sorted() { try releaseIfGone(content) }
     publication.doubtful.removeAll()
+    if !publication.orphans.isEmpty {
+      actions.append(.warn(.orphansTakenBack(publication.orphans.count)))
+      publication.orphans.removeAll()
+    }
     try settleForgetting(update, now: now)
     for folder in Set(update.files.map(\.folder) + update.gone.map(\.folder)).sorted() {
       try endMassChange(of: folder)

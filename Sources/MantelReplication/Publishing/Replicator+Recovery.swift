@@ -66,6 +66,7 @@ extension Replicator {
     }
     chooseNewest()
     for link in links.keys.sorted() { hear(link) }
+    try readFormer(head, from: link)
   }
 
   /// The catalog is behind what this machine has published.
