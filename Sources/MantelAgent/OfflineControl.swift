@@ -182,6 +182,12 @@ package struct OfflineControl: ControlService {
   package func decide(_ decision: DropDecision) async throws(ControlError) -> AcceptAnswer {
     throw .notRunning
   }
+  package func changeRole(_ query: RoleQuery) async throws(ControlError) -> RoleAnswer { throw .notRunning }
+  package func leave(_ query: LeaveQuery) async throws(ControlError) -> LeaveAnswer { throw .notRunning }
+  package func releasePreview() async throws(ControlError) -> ReleasePreviewAnswer { throw .notRunning }
+  package func startRelease() async throws(ControlError) -> ReleaseAnswer { throw .notRunning }
+  package func releaseProgress() async throws(ControlError) -> ReleaseAnswer { throw .notRunning }
+  package func stopRelease() async throws(ControlError) -> ReleaseAnswer { throw .notRunning }
   package func acknowledgeBadFiles() async throws(ControlError) { throw .notRunning }
 
   // MARK: Errors

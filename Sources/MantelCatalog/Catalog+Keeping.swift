@@ -131,6 +131,32 @@ extension Catalog {
   }
 }
 
+// MARK: - Roles and releases
+
+extension Catalog {
+  package func markUnfiled() throws(StoreError) {
+    try write { db in
+      let others = try db.all(
+        "SELECT machine FROM library WHERE machine <> ? AND is_closed = 0", [.int(ownRef)]
+      ) {
+        try $0.integer(0)
+      }
+      for library in others { try Self.setMarks(library: library, db) }
+    }
+  }
+
+  package func replicaContents(after: ContentID?, limit: Int) throws(StoreError) -> [ReplicaContent] {
+    try read { db in
+      try db.all(
+        """
+        SELECT content, count(*), max(size) FROM replica_file INDEXED BY replica_file_by_content
+        WHERE content > coalesce(?, x'') AND mark IS NULL GROUP BY content ORDER BY content LIMIT ?
+        """, [.digest(after?.digest), .int(limit)]
+      ) { ReplicaContent(content: try $0.id(0), files: Int(try $0.integer(1)), bytes: try $0.bits(2)) }
+    }
+  }
+}
+
 // MARK: - The replica
 
 extension Catalog {

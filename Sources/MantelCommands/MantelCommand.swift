@@ -20,14 +20,17 @@ struct MantelCommand: AsyncParsableCommand {
       CommandGroup(name: "The agent:", subcommands: [RunCommand.self, ServiceCommand.self]),
       CommandGroup(
         name: "Household:",
-        subcommands: [FolderCommand.self, PeersCommand.self, ReplicaCommand.self, RekeyCommand.self]),
+        subcommands: [
+          FolderCommand.self, PeersCommand.self, RoleCommand.self, ReplicaCommand.self, RekeyCommand.self,
+          LeaveCommand.self,
+        ]),
       CommandGroup(
         name: "Looking:",
         subcommands: [
           StatusCommand.self, ListCommand.self, WhereCommand.self, SkippedCommand.self,
           SumsCommand.self, AtRiskCommand.self, CheckCommand.self, VerifyCommand.self,
         ]),
-      CommandGroup(name: "Letting go:", subcommands: [ForgetCommand.self]),
+      CommandGroup(name: "Letting go:", subcommands: [ForgetCommand.self, ReleaseCommand.self]),
       CommandGroup(name: "Getting back:", subcommands: [RestoreCommand.self, DrillCommand.self]),
       CommandGroup(name: "More:", subcommands: [DemoCommand.self, VersionCommand.self]),
     ])

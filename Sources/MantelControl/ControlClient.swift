@@ -29,6 +29,12 @@ import NIOHTTP1
 /// | `GET /v1/verify` | | `VerifyAnswer`; a verification that nobody asks about for a minute ends |
 /// | `DELETE /v1/verify` | | `VerifyAnswer`: ended |
 /// | `GET /v1/verify/bad?after=` | | page of `BadFileAnswer` |
+/// | `POST /v1/role` | `RoleQuery` | `RoleAnswer`; with `dryRun` nothing is changed |
+/// | `POST /v1/leave` | `LeaveQuery` | `LeaveAnswer`; with `dryRun` nothing is changed |
+/// | `GET /v1/release/preview` | | `ReleasePreviewAnswer` |
+/// | `POST /v1/release` | | `ReleaseAnswer`: begun, or how far the one is that runs |
+/// | `GET /v1/release` | | `ReleaseAnswer`; a release that nobody asks about for a minute ends |
+/// | `DELETE /v1/release` | | `ReleaseAnswer`: ended |
 /// | `POST /v1/verify/acknowledge` | | 204: healed files are not mentioned any more |
 ///
 /// Names and values are percent-encoded. A page's `next` is the `after` of the following one; the last page has none. A
@@ -138,6 +144,30 @@ package struct ControlClient: ControlService {
 
   package func stopVerify() async throws(ControlError) -> VerifyAnswer {
     try await answer(.DELETE, ["verify"])
+  }
+
+  package func changeRole(_ query: RoleQuery) async throws(ControlError) -> RoleAnswer {
+    try await answer(.POST, ["role"], body: query)
+  }
+
+  package func leave(_ query: LeaveQuery) async throws(ControlError) -> LeaveAnswer {
+    try await answer(.POST, ["leave"], body: query)
+  }
+
+  package func releasePreview() async throws(ControlError) -> ReleasePreviewAnswer {
+    try await answer(.GET, ["release", "preview"])
+  }
+
+  package func startRelease() async throws(ControlError) -> ReleaseAnswer {
+    try await answer(.POST, ["release"])
+  }
+
+  package func releaseProgress() async throws(ControlError) -> ReleaseAnswer {
+    try await answer(.GET, ["release"])
+  }
+
+  package func stopRelease() async throws(ControlError) -> ReleaseAnswer {
+    try await answer(.DELETE, ["release"])
   }
 
   package func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {

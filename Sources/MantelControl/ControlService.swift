@@ -52,6 +52,16 @@ package protocol ControlService: Sendable {
   func verifyProgress() async throws(ControlError) -> VerifyAnswer
   func stopVerify() async throws(ControlError) -> VerifyAnswer
   func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer>
+  /// Changes what this machine keeps for the others, or tells what that would mean.
+  func changeRole(_ query: RoleQuery) async throws(ControlError) -> RoleAnswer
+  /// Leaves the household for ever, or tells what that would mean.
+  func leave(_ query: LeaveQuery) async throws(ControlError) -> LeaveAnswer
+  func releasePreview() async throws(ControlError) -> ReleasePreviewAnswer
+  /// Begins to let go of copies that are not owed; while one release runs, answers how far that one is.
+  func startRelease() async throws(ControlError) -> ReleaseAnswer
+  /// Also tells the agent that somebody still wants it.
+  func releaseProgress() async throws(ControlError) -> ReleaseAnswer
+  func stopRelease() async throws(ControlError) -> ReleaseAnswer
   /// Drops photos of the own library, takes that back, or tells what it would be.
   func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer
   /// What other machines' users ask this one's to forget.

@@ -174,6 +174,13 @@ package protocol KeepingStore: AnyObject {
   /// The root that this machine published for an order, if it did.
   func publishedRoot(_ library: MachineID, _ order: HeadOrder) throws(StoreError) -> Digest256?
 
+  // MARK: Roles and releases
+
+  /// All of the other open libraries is looked at by filing again; what has no replica file is missing.
+  func markUnfiled() throws(StoreError)
+  /// Contents with replica files that no drop has marked, ascending, above `after` (nil: from the start).
+  func replicaContents(after: ContentID?, limit: Int) throws(StoreError) -> [ReplicaContent]
+
   // MARK: The replica
 
   /// Other libraries that dropped a content which none of them names any more, closed ones and unheld entries included;

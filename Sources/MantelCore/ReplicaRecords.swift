@@ -27,6 +27,20 @@ package struct ReplicaFile: Hashable, Sendable {
   }
 }
 
+/// The replica files of one content.
+package struct ReplicaContent: Hashable, Sendable {
+  package var content: ContentID
+  package var files: Int
+  /// Of one of them: most others are hard links.
+  package var bytes: UInt64
+
+  package init(content: ContentID, files: Int, bytes: UInt64) {
+    self.content = content
+    self.files = files
+    self.bytes = bytes
+  }
+}
+
 /// An entry of an installed library, with its id and owner.
 package struct InstalledEntry: Hashable, Sendable {
   package var library: MachineID

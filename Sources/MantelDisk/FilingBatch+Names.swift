@@ -20,11 +20,14 @@ extension FilingBatch {
     case .link(let from, let path, let content, let mtime):
       outcome = try link(from: actual[from] ?? from, to: path, content: content, mtime: mtime)
     case .remove(let path, let content):
-      if isRepeat {
-        outcome = try removed(path, content: content)
-      } else {
+      // Outside of the trash a user may have put another file there: its bytes are looked at first.
+      let isKnown = !isRepeat && path.starts(with: Replica.trashPath)
+      let found = isKnown ? .adopted(path: path) : try removed(path, content: content)
+      if !isRepeat, case .adopted = found {
         try remove(path)
         outcome = .removed(path: path)
+      } else {
+        outcome = found
       }
     }
     switch outcome {

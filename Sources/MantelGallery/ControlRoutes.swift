@@ -71,6 +71,20 @@ struct ControlRoutes: Sendable {
       return try await Response.json(service.decide(decision))
     }
     addVerify(to: group)
+    addMembership(to: group)
+  }
+
+  private func addMembership(to group: RouterGroup<ControlContext>) {
+    group.post("role") { request, _ in
+      try await Response.json(service.changeRole(Self.body(request)))
+    }
+    group.post("leave") { request, _ in
+      try await Response.json(service.leave(Self.body(request)))
+    }
+    group.get("release/preview") { _, _ in try await Response.json(service.releasePreview()) }
+    group.post("release") { _, _ in try await Response.json(service.startRelease()) }
+    group.get("release") { _, _ in try await Response.json(service.releaseProgress()) }
+    group.delete("release") { _, _ in try await Response.json(service.stopRelease()) }
   }
 
   private func addVerify(to group: RouterGroup<ControlContext>) {

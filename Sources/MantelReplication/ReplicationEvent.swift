@@ -242,6 +242,11 @@ package enum ReplicationEvent: Sendable {
   case verifyStopped
 
   case recordChanged(MachineRecord)
+  /// The user's decision on what this machine keeps for others.
+  case roleChanged(Role)
+  /// The user wants room: what this machine does not owe any more goes, as far as the others show that they have it.
+  case releaseWanted
+  case releaseStopped
   case tick
 }
 

@@ -149,6 +149,11 @@ package struct ReplicationSettings: Sendable {
   package var challengeInterval: Duration = .seconds(600)
   /// Largest content that is asked for: the right answer costs a pass over all of it here.
   package var challengedBytes: UInt64 = 256 << 20
+  /// How old a statement may be on whose word copies are released.
+  package var releaseAttested: Duration = .seconds(7 * 86_400)
+  /// Contents that are challenged and removed together, and pages of which nothing can be asked that one event passes.
+  package var releasePage = 64
+  package var releasePages = 64
   /// Contents whose sizes are looked up to tell how many bytes a peer lacks.
   package var sizeSample = 2_000
   /// Contents that a peer lacks whose sizes are looked up one by one; of more the mean size is taken.

@@ -37,6 +37,9 @@ package struct Replicator: ~Copyable {
   var retention: Retention
   var absences = Absences()
   var orphans = Orphans()
+  /// The one that runs, or the last one.
+  var release: Release?
+  var lastRelease: UInt64 = 0
   /// Peers of which two living copies were met since the start.
   var clonedPeers: Set<MachineID> = []
   var countedTime: CountedTime
@@ -119,7 +122,7 @@ package struct Replicator: ~Copyable {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
-      absenceDeadline, recoveryDeadline, orphans.deadline,
+      absenceDeadline, recoveryDeadline, orphans.deadline, releaseDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
     ].compactMap(\.self).min()
@@ -169,6 +172,9 @@ package struct Replicator: ~Copyable {
       try askToForget(contents, isWithdrawn: isWithdrawn, now: now)
     case .forgetRequestReceived(let link, let request): try received(request, from: link)
     case .recordChanged(let record): try changed(record)
+    case .roleChanged(let role): try change(role: role)
+    case .releaseWanted: beginRelease(now: now)
+    case .releaseStopped: endRelease(.stopped)
     case .tick: break
     default: try takeTransfer(event, now: now)
     }
@@ -234,6 +240,7 @@ package struct Replicator: ~Copyable {
     try recountIfExpired()
     try scrubIfDue(now: now)
     try attestIfDue(now: now)
+    try releaseIfDue(now: now)
     challengeIfDue(now: now)
   }
 

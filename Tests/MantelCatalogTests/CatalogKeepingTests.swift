@@ -217,4 +217,33 @@ import Testing
     #expect(try !fixture.catalog.isLost(a) && fixture.catalog.isLost(b))
     #expect(try fixture.catalog.lostContents(limit: 9) == [b])
   }
+
+  @Test func copiesAreListedByContentWithoutTheTrash() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    var trashed = Fixture.replicaFile(".mantel/trash/x", 3)
+    trashed.mark = .trashed(since: .zero, isConfirmed: false)
+    try catalog.commitFiling(
+      put: [
+        Fixture.replicaFile("anna/a", 1), Fixture.replicaFile("anna/b", 1), Fixture.replicaFile("anna/c", 2),
+        trashed,
+      ], removed: [], filed: [])
+    let all = try catalog.replicaContents(after: nil, limit: 9)
+    #expect(all.map(\.content) == [1, 2].map(Fixture.content).sorted())
+    #expect(
+      all.first { $0.content == Fixture.content(1) }
+        == ReplicaContent(
+          content: Fixture.content(1), files: 2, bytes: 101))
+    #expect(try catalog.replicaContents(after: nil, limit: 1) == Array(all.prefix(1)))
+    #expect(try catalog.replicaContents(after: all[0].content, limit: 9) == [all[1]])
+  }
+
+  @Test func othersLibrariesAreUnfiledAsAWhole() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.follow(Fixture.anna, 1, add: [Fixture.entry("p", 1)])
+    try catalog.commitFiling(put: [], removed: [], filed: [Fixture.content(1)])
+    #expect(try catalog.unfiled(limit: 9) == [])
+    try catalog.markUnfiled()
+    #expect(try catalog.unfiled(limit: 9) == [Fixture.content(1)])
+    #expect(try catalog.allMissing(pageSize: 5).map(\.content) == [Fixture.content(1)])
+  }
 }

@@ -35,6 +35,11 @@ package final class FakeControl: ControlService {
         machine: "laptop", id: "abcdef01" + String(repeating: "0", count: 56),
         copies: FileCount(files: 12, bytes: 5_000_000), consent: "12 copies")
     ]
+    package var role = Samples.role()
+    package var leave = Samples.leave()
+    package var releasePreview = Samples.releasePreview()
+    /// The last one is given again and again.
+    package var release = [Samples.release()]
     package var badFiles = [Page(items: [Samples.badFile()], next: nil)]
     /// Thrown by every call instead of an answer.
     package var error: ControlError?
@@ -125,6 +130,30 @@ package final class FakeControl: ControlService {
   }
   package func badFiles(after: String?) async throws(ControlError) -> Page<BadFileAnswer> {
     try answer(page(answers.badFiles, after: after), to: "badFiles \(after ?? "-")")
+  }
+  package func changeRole(_ query: RoleQuery) async throws(ControlError) -> RoleAnswer {
+    var given = try answer(answers.role, to: "role \(query.role) \(query.dryRun ? "dry" : "-")")
+    given.role = query.role
+    given.dryRun = query.dryRun
+    return given
+  }
+  package func leave(_ query: LeaveQuery) async throws(ControlError) -> LeaveAnswer {
+    var given = try answer(answers.leave, to: "leave \(query.dryRun ? "dry" : "-")")
+    given.dryRun = query.dryRun
+    return given
+  }
+  package func releasePreview() async throws(ControlError) -> ReleasePreviewAnswer {
+    try answer(answers.releasePreview, to: "releasePreview")
+  }
+  package func startRelease() async throws(ControlError) -> ReleaseAnswer {
+    try answer(answers.release[0], to: "startRelease")
+  }
+  package func releaseProgress() async throws(ControlError) -> ReleaseAnswer {
+    let asked = calls.count { $0 == "releaseProgress" } + 1
+    return try answer(answers.release[min(asked, answers.release.count - 1)], to: "releaseProgress")
+  }
+  package func stopRelease() async throws(ControlError) -> ReleaseAnswer {
+    try answer(answers.release[answers.release.count - 1], to: "stopRelease")
   }
   package func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
     var given = try answer(

@@ -77,6 +77,41 @@ package enum Samples {
     return forget
   }
 
+  package static func role(_ change: (inout RoleAnswer) -> Void = { _ in }) -> RoleAnswer {
+    var role = RoleAnswer(
+      role: "source", former: "full", dryRun: false, copies: FileCount(files: 1_200, bytes: 3_600_000_000),
+      missing: FileCount(files: 0, bytes: 0), freeBytes: 90_000_000_000, fullMachines: ["attic", "studio"])
+    change(&role)
+    return role
+  }
+
+  package static func leave(_ change: (inout LeaveAnswer) -> Void = { _ in }) -> LeaveAnswer {
+    var leave = LeaveAnswer(
+      household: "home", dryRun: false, unsafe: 0, pending: 0, onlyHere: 0,
+      copies: FileCount(files: 1_200, bytes: 3_600_000_000), replica: "/home/anna/Mantel", told: ["attic"],
+      fullMachines: ["attic"])
+    change(&leave)
+    return leave
+  }
+
+  package static func releasePreview(
+    _ change: (inout ReleasePreviewAnswer) -> Void = { _ in }
+  ) -> ReleasePreviewAnswer {
+    var preview = ReleasePreviewAnswer(
+      refusal: nil, copies: FileCount(files: 1_200, bytes: 3_600_000_000), contents: 1_100, attested: 1_090,
+      single: 0, fullMachines: ["attic", "studio"])
+    change(&preview)
+    return preview
+  }
+
+  package static func release(_ change: (inout ReleaseAnswer) -> Void = { _ in }) -> ReleaseAnswer {
+    var release = ReleaseAnswer(
+      number: 1, state: "done", refusal: nil, looked: FileCount(files: 1_200, bytes: 3_600_000_000),
+      released: FileCount(files: 1_200, bytes: 3_600_000_000), kept: [])
+    change(&release)
+    return release
+  }
+
   package static func badFile() -> BadFileAnswer {
     BadFileAnswer(
       machine: "laptop", path: PathText(path: "/r/laptop/Photos/a.jpg", pathBase64: nil), sha256: sha256,

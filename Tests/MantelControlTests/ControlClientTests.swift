@@ -34,6 +34,12 @@ import Testing
       #expect(try await client.startJob(JobRequest(check: check)).id == "7")
       #expect(try await client.job(id: "7", after: 3, wait: 1) == fake.answers.job[0])
       #expect(try await client.cancelJob(id: "..") == fake.answers.job[0])
+      #expect(try await client.changeRole(RoleQuery(role: "source", dryRun: true)).dryRun)
+      #expect(try await client.leave(LeaveQuery(dryRun: false)) == fake.answers.leave)
+      #expect(try await client.releasePreview() == fake.answers.releasePreview)
+      #expect(try await client.startRelease() == fake.answers.release[0])
+      #expect(try await client.releaseProgress() == fake.answers.release[0])
+      #expect(try await client.stopRelease() == fake.answers.release[0])
     }
     #expect(
       fake.calls == [
@@ -42,6 +48,8 @@ import Testing
         "acceptFolder \(name)",
         "files */\(name) attic true x=/y", "locate - L2E+Yi8=", "skipped -", "sums - -", "atRisk \(name) a.b",
         "restore */\(name) - L2E= false \(Samples.now) true false", "check L2E=", "job 7 3", "cancelJob ..",
+        "role source dry",
+        "leave -", "releasePreview", "startRelease", "releaseProgress", "stopRelease",
       ])
   }
 

@@ -62,7 +62,7 @@ struct HouseholdInvariants {
     if household.steps % 16 == 0 { try checkHeldChanges(machine, index) }
     try checkTrash(household, machine, index)
     try checkShared(machine, index)
-    try checkReplica(machine, index, steps: household.steps)
+    try checkReplica(household, machine, index)
     try checkHeld(machine, index)
     try checkSafe(household, machine, index)
     if household.steps % 16 == 0 {
@@ -192,8 +192,11 @@ struct HouseholdInvariants {
   }
 
   /// What was copied stays, and every file that the catalog names has its bytes.
-  private mutating func checkReplica(_ machine: SimulatedMachine, _ index: Int, steps: Int) throws {
+  private mutating func checkReplica(
+    _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
+  ) throws {
     let present = Set(machine.replica.files.values.map { $0.sound?.content ?? $0.content })
+    replicated[index].subtract(household.released.removeValue(forKey: index) ?? [])
     let gone = replicated[index].subtracting(present).subtracting(machine.replica.damaged)
       .subtracting(machine.replica.rotted)
     guard gone.isEmpty else { try fail(index, "\(gone.count) contents went from the replica") }
@@ -204,7 +207,7 @@ struct HouseholdInvariants {
     }
     // Where nothing is under way, the catalog says what lies in the replica.
     let isAtRest = machine.ask { $0.filing.running == nil && $0.filing.unresolved.isEmpty }
-    guard isAtRest, steps.isMultiple(of: 16) else { return }
+    guard isAtRest, household.steps.isMultiple(of: 16) else { return }
     for row in try machine.catalog.replicaFiles(of: nil, after: nil, limit: 100_000) {
       guard let file = machine.replica.files[row.path], (file.sound ?? file.payload).content != row.content
       else { continue }
@@ -319,6 +322,7 @@ struct HouseholdInvariants {
     }
     for (owner, library) in machine.ask({ $0.libraries }) where owner != machine.machine {
       guard library.installed != nil else { try fail(index, "is complete without a library") }
+      guard machine.ask({ $0.role == .full }) else { continue }
       var lacking = 0
       machine.ask { replicator in
         guard let wanted = replicator.contents.byLibrary[owner]?.wanted else { return }

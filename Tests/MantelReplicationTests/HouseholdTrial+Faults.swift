@@ -9,7 +9,7 @@ extension HouseholdTrial {
 
   func meddle() throws {
     let index = below(count)
-    switch below(30) {
+    switch below(32) {
     case 0, 1: try write(index)
     case 2: try edit(index)
     case 3: try delete(index)
@@ -33,6 +33,8 @@ extension HouseholdTrial {
     case 24, 25: try household.machines[index].keepImage()
     case 26: try restoreHome(index)
     case 27: try forkHistory(index)
+    case 28: try changeRole(index)
+    case 29: try release(index)
     default: try household.scan(index)
     }
   }

@@ -108,7 +108,9 @@ final class HouseholdTrial {
     for right in 0..<count {
       for left in 0..<right where cables.insert([left, right]).inserted { keepConnected([left, right]) }
     }
+    let isFullAgain = oneIn(2)
     for index in 0..<count {
+      if isFullAgain { try household.handle(.roleChanged(.full), at: index) }
       household.machines[index].replica.isMounted = true
       try household.handle(.replicaMounted, at: index)
       try household.scan(index)
@@ -161,6 +163,7 @@ final class HouseholdTrial {
             "m\(index) has head \(here?.order.sequence ?? 0) of m\(owner), which has \(there?.order.sequence ?? 0)"
         }
         let roots = machine.ask { $0.roots(of: other.machine) }
+        if owner != index, isSource(index) { continue }
         if roots.held != roots.wanted, !lacked(other.machine, at: index).isSubset(of: lost) {
           return "m\(index) lacks contents of m\(owner): \(lacking(other.machine, at: index))"
         }
@@ -211,7 +214,8 @@ final class HouseholdTrial {
   }
 
   private func lacked(_ owner: MachineID, at index: Int) -> Set<ContentID> {
-    household.machines[index].ask { replicator in
+    if isSource(index), household.machines[index].machine != owner { return [] }
+    return household.machines[index].ask { replicator in
       let sets = replicator.contents.sets(of: owner)
       let isOwn = owner == replicator.machine
       var lacked: Set<ContentID> = []

@@ -122,6 +122,7 @@ extension SimulatedHousehold {
     {
       fault = (kind, random.below(operations.count))
     }
+    try noteReleases(operations, at: index)
     let results = machine.replica.commit(
       operations, own: machine.present, isRepeat: isRepeat, fault: fault, limit: operations.count)
     machine.lastBatchOnDisk = batch
@@ -129,6 +130,22 @@ extension SimulatedHousehold {
     work(at: index) { [self] in
       if canary != .reportsBeforeSync { machine.replica.sync() }
       try handle(.filed(batch, results), at: index)
+    }
+  }
+}
+
+extension SimulatedHousehold {
+  /// Invariant 5: what goes from anywhere but the trash was released, and every machine that keeps copies has it.
+  func noteReleases(_ operations: [FilingOperation], at index: Int) throws {
+    for case .remove(let path, let content) in operations where !FilingPlan.isInTrash(path) {
+      released[index, default: []].insert(content)
+      for (other, keeper) in machines.enumerated()
+      where other != index && keeper.ask({ $0.role == .full }) {
+        let isThere =
+          keeper.has(content) || keeper.changed.contains(content) || keeper.rotted.contains(content)
+          || keeper.replica.damaged.contains(content) || keeper.replica.rotted.contains(content)
+        guard isThere else { throw SimulationError.broken("m\(index) releases what m\(other) does not have") }
+      }
     }
   }
 }
@@ -177,6 +194,8 @@ extension ReplicationEvent {
     case .guardFound(let head): "guard \(head.record.order)"
     case .recall(let id, let order): "recall \(id.number) \(order.content.content.digest.word0)"
     case .recallReleased(let id): "released \(id.number)"
+    case .roleChanged(let role): "role \(role)"
+    case .releaseWanted: "release"
     case .tick: "tick"
     default: "other"
     }

@@ -42,6 +42,9 @@ final class SimulatedHousehold {
   /// Contents that any user ever forgot.
   var forgotten: Set<ContentID> = []
 
+  /// Contents that each machine has let go of since it was looked at last.
+  var released: [Int: Set<ContentID>] = [:]
+
   /// Somebody forgets it now: it was not taken back.
   func isForgotten(_ content: ContentID) -> Bool {
     machines.contains { (try? $0.catalog.isForgotten(content)) ?? true }
@@ -209,6 +212,7 @@ final class SimulatedHousehold {
     machine.replica.isMounted = true
     if let running = machine.ask({ $0.filing.running }), running.id != machine.lastBatchOnDisk {
       let done = random.below(running.steps.count + 1)
+      try noteReleases(Array(running.steps.map(\.operation).prefix(done)), at: index)
       _ = machine.replica.commit(
         running.steps.map(\.operation), own: machine.present, isRepeat: running.isRepeat,
         fault: nil, limit: done)

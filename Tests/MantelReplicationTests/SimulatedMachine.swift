@@ -83,8 +83,9 @@ final class SimulatedMachine {
     _ key: DeviceKey, _ statements: [SignedStatement], _ catalog: Catalog, _ settings: ReplicationSettings,
     _ now: Now, guarded: Signed<Head>? = nil
   ) throws -> Replicator {
-    try Replicator(
-      machine: key.machine, roster: Roster(statements), role: .full,
+    let isSource = try catalog.value(.role) == Array("source".utf8)
+    return try Replicator(
+      machine: key.machine, roster: Roster(statements), role: isSource ? .source : .full,
       filesystem: FolderID(high: key.machine.digest.word0, low: 0), guarded: guarded, store: catalog,
       key: key, settings: settings, now: now)
   }

@@ -216,7 +216,7 @@ struct SimulatedReplica {
         guard let there = files[path], there.content == content else { return .done(path: path, nil) }
         return .adopted(path: path, there.stamp)
       }
-      set(path, nil)
+      if FilingPlan.isInTrash(path) || files[path]?.content == content { set(path, nil) }
       return .done(path: path, nil)
     }
   }

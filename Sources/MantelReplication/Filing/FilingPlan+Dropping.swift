@@ -64,12 +64,12 @@ extension FilingPlan {
     }
   }
 
-  /// Whether a step deletes what was dropped.
+  /// Whether a step deletes what was dropped, or released.
   static func isDeletion(_ operation: FilingOperation) -> Bool {
-    if case .remove(let path, _) = operation { isDiscarded(path) } else { false }
+    if case .remove = operation { true } else { false }
   }
 
-  private mutating func remove(_ file: ReplicaFile) {
+  mutating func remove(_ file: ReplicaFile) {
     leave(Step(operation: .remove(path: file.path, content: file.content), place: nil, former: file.path))
   }
 

@@ -51,7 +51,9 @@ extension Replicator {
     // Nor what is bad here: then it is healed, and no plan is made of what is absent.
     let owners = contents.byLibrary.keys.filter { $0 != machine }
     filing.ready.formUnion(
-      scrub.unhealed.filter { content in !owners.contains { contents.isWanted(content, in: $0) } })
+      scrub.unhealed.filter { content in
+        role == .source || !owners.contains { contents.isWanted(content, in: $0) }
+      })
   }
 
   /// Starts the next batch as soon as the one before it has ended: group commit.
@@ -76,6 +78,7 @@ extension Replicator {
       if filing.hasAbsent { return filing.turn = now.instant }
     }
     try collectTrash(now: now)
+    if let released = try releasePlans() { return try run(released, now: now) }
     guard let batch = try nextBatch(now: now) else { return }
     try start(batch, now: now)
     // A batch without an operation has ended at once; the next one gets its turn after whoever waits.
@@ -161,6 +164,7 @@ extension Replicator {
       contents.setHeld(content, true)
     }
     try judgeDeleted(batch)
+    try judgeReleased()
     try noteTrash()
     try judgeAwaiting(now: now)
     // Where bytes should have been taken from and were not: their bytes decide, before the batch is tried again.

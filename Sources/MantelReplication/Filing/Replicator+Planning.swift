@@ -70,7 +70,7 @@ extension Replicator {
     return silent
   }
 
-  private mutating func run(_ plans: [ContentID: FilingPlan], now: Now) throws(StoreError) {
+  mutating func run(_ plans: [ContentID: FilingPlan], now: Now) throws(StoreError) {
     let contents = plans.keys.sorted()
     var steps = contents.flatMap { plans[$0]?.leaving ?? [] }
     steps = steps.filter(\.onlyFrees) + steps.filter { !$0.onlyFrees }

@@ -18,7 +18,8 @@ extension Replicator {
   mutating func drawn(_ draw: ChallengeDraw, for id: LinkID, now: Now) throws(StoreError) {
     guard let link = links[id] else { return }
     try forgetUnprovable(link)
-    guard let content = chosen(draw.position, link), let size = try size(of: content),
+    guard let content = releaseContent(for: link) ?? chosen(draw.position, link),
+      let size = try size(of: content),
       size > 0, size <= settings.challengedBytes
     else { return nextChallenge(of: id, now: now) }
     let offset = draw.part % size
@@ -76,7 +77,10 @@ extension Replicator {
   /// The right answer; nil when no file here could give it.
   mutating func proved(_ challenge: Challenge, _ answer: Digest256?, for id: LinkID, now: Now) {
     guard links[id] != nil else { return }
-    guard let answer else { return nextChallenge(of: id, now: now) }
+    guard let answer else {
+      releaseUnreadable(challenge.content)
+      return nextChallenge(of: id, now: now)
+    }
     let job = nextJob()
     links[id]?.jobs[job] = .challenge(challenge.content, answer: answer)
     links[id]?.challenges.answer = nil
@@ -93,6 +97,8 @@ extension Replicator {
   ) throws(StoreError) {
     guard let link = links[id] else { return }
     nextChallenge(of: id, now: now)
+    let isShown = outcome == .complete && link.challenges.answer == answer
+    releaseChallenged(content, of: link.machine, isShown: isShown)
     switch outcome {
     case .complete where link.challenges.answer == answer:
       if challenging.show(link.machine, content) { try recountSafe() }

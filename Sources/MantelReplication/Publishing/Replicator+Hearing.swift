@@ -40,9 +40,7 @@ extension Replicator {
   var others: [MachineID] { roster.members.map(\.machine).filter { $0 != machine } }
 
   /// Members that take in what this machine publishes, and keep it.
-  private var witnesses: [MachineID] {
-    others.filter { (records[$0]?.record.role ?? .full) == .full }
-  }
+  private var witnesses: [MachineID] { otherFullMachines }
 
   /// A peer has been heard when it has shown the head that its hello claimed, or claimed none that is newer.
   mutating func hear(_ link: LinkID) {

@@ -90,9 +90,11 @@ extension Replicator {
     var healed: [ContentID] = []
     var unwanted: [ContentID] = []
     for content in filed where scrub.unhealed.contains(content) {
-      guard try store.missingContent(content) == nil else { continue }
-      // Of what lay in the trash nothing is made again.
-      if try store.replicaFiles(of: content).isEmpty, !contents.isWantedByOther(than: machine, content) {
+      guard try missing(content) == nil else { continue }
+      // Of what lay in the trash, or is not owed here, nothing is made again.
+      if try store.replicaFiles(of: content).isEmpty,
+        role == .source || !contents.isWantedByOther(than: machine, content)
+      {
         unwanted.append(content)
       } else {
         healed.append(content)
