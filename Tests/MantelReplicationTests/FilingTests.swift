@@ -296,4 +296,21 @@ import Testing
     #expect(machine.isAvailable(a))
     #expect(machine.take().told(link, of: a) == true)
   }
+
+  /// Bytes that have come and are not at their place yet do not take the place of an own file that goes.
+  @Test func whatIsStagedIsNotHeldBecauseAnOwnFileWas() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    try machine.install(0, 1, [machine.entry("1.jpg", a)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    try machine.publish("own.jpg", a, machine.stamp(10))
+    #expect(machine.isHeld(a))
+    try machine.sight("own.jpg", .gone)
+    try machine.pass(.seconds(5))
+    #expect(try machine.status("own.jpg") == nil)
+    #expect(!machine.isHeld(a))
+    try machine.fileAll()
+    #expect(machine.isHeld(a))
+  }
 }

@@ -287,11 +287,10 @@ extension Replicator {
 
   /// A file went: its content may have no other here any more.
   mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
-    guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty,
-      try store.replicaFiles(of: content).isEmpty
-    else { return }
+    guard try publishedFiles(of: content).isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
     contents.setHeld(content, false)
-    makeUnavailable(content)
+    // What is staged can be served, and is not held before it is filed.
+    if !transfers.staged.contains(content) { makeUnavailable(content) }
   }
 }
 
