@@ -3,9 +3,11 @@ import MantelTestSupport
 import Testing
 
 extension LabTests {
-  /// What several machines lack goes over the source's link about once.
+  /// What several machines lack, by way of each other too. How little the source sends depends on moments: that is measured
+  /// by `mantel-swarm`, and decided by `SwarmTests`.
   @Suite struct SwarmLabTests {
-    @Test(.lab(needs: [.shaping])) func theSourceSendsWhatTwoLackAboutOnce() async throws {
+    @Test(.lab(needs: [.shaping])) func twoThatLackTheSameEndWithAllAndNothingIsSentTwiceToOne() async throws
+    {
       var swarm = LabSwarm()
       swarm.receivers = 2
       swarm.photos = LabScale.of(40, long: 300)
@@ -17,7 +19,7 @@ extension LabTests {
         try household.expectReplicated()
       }
       print(outcome.text)
-      #expect(outcome.sentRatio <= 1.3)
+      #expect(outcome.sentRatio < 1.1 * Double(swarm.receivers))
     }
   }
 }
