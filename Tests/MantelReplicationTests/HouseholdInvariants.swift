@@ -12,6 +12,8 @@ struct HouseholdInvariants {
   private var wasSafe: [Set<ContentID>]
   /// Own files that the last own head named, and how often their paths had been touched by then.
   private var published: [[[UInt8]: (content: ContentID, touches: Int)]]
+  /// Machines that were catching up with their own history after the last event.
+  private var wasCatchingUp: Set<Int> = []
   /// Since when contents lie in each machine's trash and nowhere else in its replica, by its agent time.
   private var trashed: [[ContentID: AgentTime]]
   /// Contents that a machine knew another's library to have, ever: the library names them for good.
@@ -123,6 +125,10 @@ struct HouseholdInvariants {
 
   /// What the user did not touch stays in the library, whatever mounts came and went.
   private mutating func checkPublished(_ machine: SimulatedMachine, _ index: Int) throws {
+    // A history that is caught up with says what was there when it was published; the scan that follows says what is there.
+    let isCatchingUp = machine.replicator.isRecovering
+    if isCatchingUp || wasCatchingUp.contains(index) { published[index] = [:] }
+    if isCatchingUp { wasCatchingUp.insert(index) } else { wasCatchingUp.remove(index) }
     var live: [[UInt8]: (content: ContentID, touches: Int)] = [:]
     for (path, file) in machine.own {
       let entry = try machine.catalog.liveEntry(machine.machine, machine.folder.id, path)?.entry
