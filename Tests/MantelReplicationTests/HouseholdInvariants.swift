@@ -60,6 +60,7 @@ struct HouseholdInvariants {
     try checkForks(machine, index)
     try checkStatements(machine, index)
     try checkCondemned(machine, index)
+    noteCatchingUp(machine, index)
     if isPublished { try checkPublished(machine, index) }
     if household.steps % 16 == 0 { try checkHeldChanges(machine, index) }
     try checkTrash(household, machine, index)
@@ -123,12 +124,15 @@ struct HouseholdInvariants {
     warnings[index] = machine.warnings.count
   }
 
-  /// What the user did not touch stays in the library, whatever mounts came and went.
-  private mutating func checkPublished(_ machine: SimulatedMachine, _ index: Int) throws {
-    // A history that is caught up with says what was there when it was published; the scan that follows says what is there.
+  /// A history that is caught up with says what was there when it was published; the scan that follows says what is there.
+  private mutating func noteCatchingUp(_ machine: SimulatedMachine, _ index: Int) {
     let isCatchingUp = machine.replicator.isRecovering
     if isCatchingUp || wasCatchingUp.contains(index) { published[index] = [:] }
     if isCatchingUp { wasCatchingUp.insert(index) } else { wasCatchingUp.remove(index) }
+  }
+
+  /// What the user did not touch stays in the library, whatever mounts came and went.
+  private mutating func checkPublished(_ machine: SimulatedMachine, _ index: Int) throws {
     var live: [[UInt8]: (content: ContentID, touches: Int)] = [:]
     for (path, file) in machine.own {
       let entry = try machine.catalog.liveEntry(machine.machine, machine.folder.id, path)?.entry
