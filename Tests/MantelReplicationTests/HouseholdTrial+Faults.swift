@@ -105,6 +105,7 @@ extension HouseholdTrial {
     _ index: Int, _ paths: [String], _ body: (SimulatedMachine, [String]) -> Void
   ) throws {
     guard !household.machines[index].isOffline else { return }
+    household.note("user: \(paths.joined(separator: " "))", at: index)
     body(household.machines[index], paths)
     guard !oneIn(4) else { return }
     for path in paths {
@@ -147,10 +148,11 @@ extension HouseholdTrial {
     let paths = (oneIn(3) ? Array(machine.own.keys) : Array(machine.replica.files.keys))
     let sorted = paths.sorted { $0.lexicographicallyPrecedes($1) }
     guard let path = household.random.element(of: sorted) else { return }
+    household.note("rots \(String(decoding: path, as: UTF8.self))", at: index)
     if machine.own[path] != nil { machine.rot(path) } else { machine.replica.rot(path) }
   }
 
-  /// The user brings back what was found rotten in the own folder.
+  /// The user brings back what was found rotten in the own folder, and touches what is right as it is.
   func restoreSuspected() throws {
     for index in 0..<count {
       let machine = household.machines[index]
@@ -158,6 +160,12 @@ extension HouseholdTrial {
         guard let file = machine.own[path], let sound = file.sound else { continue }
         machine.write(
           String(decoding: path, as: UTF8.self), sound.bytes, size: sound.size, mtime: file.mtime)
+      }
+      for path in machine.wronglySuspected {
+        guard let file = machine.own[path] else { continue }
+        household.note("touches \(String(decoding: path, as: UTF8.self))", at: index)
+        machine.write(
+          String(decoding: path, as: UTF8.self), file.bytes, size: file.payload.size, mtime: file.mtime + 1)
       }
       try household.scan(index)
     }

@@ -281,7 +281,11 @@ final class HouseholdTrial {
       let copies = keeper.replica.files.filter { $0.value.payload == file.payload }.map {
         "\(String(decoding: $0.key, as: UTF8.self)) of \($0.value.mtime)"
       }
-      return "\(String(decoding: path, as: UTF8.self)) of \(file.mtime), but \(copies.sorted())"
+      let row = try? owner.catalog.file(owner.folder.id, path)
+      return """
+        \(String(decoding: path, as: UTF8.self)) of \(file.mtime), but \(copies.sorted()); there it is \
+        \(row.map { "\($0.status)" } ?? "unknown")
+        """
     }
   }
 }

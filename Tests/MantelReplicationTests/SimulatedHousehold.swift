@@ -100,6 +100,9 @@ final class SimulatedHousehold {
 
   func beVerbose(_ isVerbose: Bool) { trace.isVerbose = isVerbose }
 
+  /// Puts what the user or the disk does to a machine into the trace.
+  func note(_ what: String, at index: Int) { trace.add(what, at: index, now.instant) }
+
   // MARK: Time
 
   /// Something happens after a while that the seed chooses, of at most `milliseconds`.
@@ -247,7 +250,12 @@ struct Trace: Equatable {
   var isVerbose = false
 
   mutating func add(_ event: ReplicationEvent, at index: Int, _ instant: Instant) {
-    let line = "\(instant.nanoseconds / 1_000) m\(index) \(event.traced)"
+    add(event.traced, at: index, instant)
+  }
+
+  /// What happens to a machine without being told to its decisions.
+  mutating func add(_ what: String, at index: Int, _ instant: Instant) {
+    let line = "\(instant.nanoseconds / 1_000) m\(index) \(what)"
     for byte in line.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     if isVerbose { lines.append(line) }
   }

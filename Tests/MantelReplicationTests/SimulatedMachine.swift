@@ -241,6 +241,14 @@ final class SimulatedMachine {
     }.sorted { $0.lexicographicallyPrecedes($1) }
   }
 
+  /// Own files that look rotten to the agent and are as their user wants them: who edits a file without changing its size
+  /// and time, and then loses the catalog, leaves nothing that tells the two apart.
+  var wronglySuspected: [[UInt8]] {
+    own.keys.filter { path in
+      own[path]?.sound == nil && (try? catalog.file(folder.id, path))?.status == .pending(.suspectedRot)
+    }.sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
   /// The agent was told what a file has, if the file is still what the catalog means.
   func notice(_ file: SimulatedFile, _ target: RereadTarget) {
     guard let sound = file.sound else { return }
