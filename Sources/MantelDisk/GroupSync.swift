@@ -11,9 +11,19 @@ struct SyncMoment: Hashable, Sendable {
 
   /// A wall clock that was set by more than this in between makes times of change worthless.
   private static let tolerance: Int64 = 1_000_000_000
-  /// The kernel sets a file's time of change when a write begins, and one call may write 2 GiB, to a slow disk: a sync that
-  /// came in its middle has not seen its end. Also as old as a tick of the kernel's clock, and the tolerance.
-  private static let margin: Int64 = 300_000_000_000
+  /// As old as a tick of the kernel's clock and the tolerance, several times over.
+  private static let margin: Int64 = 5_000_000_000
+  /// The longest that one page of a write is held back while too much is unwritten (MAX_PAUSE in Linux's mm/page-writeback.c).
+  private static let pagePause: Int64 = 200_000_000
+  /// One call writes 2 GiB at most: however slow the disk, it is over by then.
+  private static let longestWrite: Int64 = 300_000_000_000
+
+  /// When a write that set a file's time of change has surely ended. The kernel sets it as the write begins, and a sync that
+  /// comes in its middle has not seen its end: so many bytes as the file has may have followed, a page at a time.
+  static func end(ofWriteAt change: Int64, size: UInt64) -> Int64 {
+    let pages = Int64(min(size / 4_096, UInt64(longestWrite / pagePause))) + 1
+    return change + margin + min(pages * pagePause, longestWrite)
+  }
 
   static func now() -> SyncMoment {
     var wall = timespec()
@@ -22,9 +32,9 @@ struct SyncMoment: Hashable, Sendable {
       wall: Int64(wall.tv_sec) * 1_000_000_000 + Int64(wall.tv_nsec), boot: Syncer.bootNanoseconds())
   }
 
-  /// Whether a file that was changed last at `change`, as told `now`, was changed before this moment.
-  func isAfter(_ change: Int64, now: SyncMoment) -> Bool {
-    abs((now.wall - now.boot) - (wall - boot)) <= Self.tolerance && change < wall - Self.margin
+  /// Whether what was written until `end` (see `end(ofWriteAt:size:)`), as told `now`, was written before this moment.
+  func isAfter(_ end: Int64, now: SyncMoment) -> Bool {
+    abs((now.wall - now.boot) - (wall - boot)) <= Self.tolerance && end < wall
   }
 }
 
@@ -70,19 +80,19 @@ final class GroupSync: Sendable {
     return filesystems.withLock { $0[device].map { Syncer.bootNanoseconds() < $0.restsUntil } ?? false }
   }
 
-  /// Whether what changed last at `change` (its ctime) was made durable by a sync since.
-  func covers(_ device: UInt64, changed change: Int64) -> Bool {
+  /// Whether what was written until `end` (of `SyncMoment.end(ofWriteAt:size:)`) was made durable by a sync since.
+  func covers(_ device: UInt64, writtenUntil end: Int64) -> Bool {
     let now = clock()
-    return filesystems.withLock { $0[device]?.last?.isAfter(change, now: now) ?? false }
+    return filesystems.withLock { $0[device]?.last?.isAfter(end, now: now) ?? false }
   }
 
-  /// Returns once a syncfs that began after the last change (`.max`: after this call) has ended: true if it reported no
+  /// Returns once a syncfs that began after the last write (`.max`: after this call) has ended: true if it reported no
   /// error. `file` lies on the filesystem.
-  func sync(_ device: UInt64, through file: OpenFile, changed change: Int64 = .max) async -> Bool {
+  func sync(_ device: UInt64, through file: OpenFile, writtenUntil end: Int64 = .max) async -> Bool {
     let now = clock()
     let turn = await withCheckedContinuation { continuation in
       let mayLead = filesystems.withLock { filesystems in
-        if filesystems[device]?.running?.isAfter(change, now: now) == true {
+        if filesystems[device]?.running?.isAfter(end, now: now) == true {
           filesystems[device]?.joined.append(continuation)
           return false
         }

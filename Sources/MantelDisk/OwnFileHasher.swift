@@ -35,11 +35,11 @@ package final class OwnFileHasher: Sendable {
     let isFew = paths.count <= Self.fewFiles
     var batch = try await hashing.run { [self] in
       HashBatch(root: root, calls: calls).hash(
-        paths, shouldContinue, isSynced: { groups.covers($0, changed: $1) },
+        paths, shouldContinue, isSynced: { groups.covers($0, writtenUntil: $1) },
         syncsEach: { isFew || groups.rests($0) })
     }
     for (device, witness) in batch.unsynced.sorted(by: { $0.key < $1.key }) {
-      if await groups.sync(device, through: witness.file, changed: witness.lastChange) {
+      if await groups.sync(device, through: witness.file, writtenUntil: witness.lastWrite) {
         batch.settle(device)
       } else {
         let unsettled = batch
@@ -55,10 +55,11 @@ package final class OwnFileHasher: Sendable {
 /// What one pass over some files told, and which of them are still to be made durable.
 struct HashedBatch: Sendable {
   var files: [Result<HashedFile, DiskError>] = []
-  /// A file of a filesystem that is to be synced, and when any of them was changed last (ctime; `.max`: not to be told).
+  /// A file of a filesystem that is to be synced, and by when all of them were written (`SyncMoment.end(ofWriteAt:size:)`;
+  /// `.max`: not to be told).
   struct Witness {
     var file: OpenFile
-    var lastChange: Int64
+    var lastWrite: Int64
   }
   private(set) var unsynced: [UInt64: Witness] = [:]
   /// Places of the files whose filesystem is still to be synced.
@@ -67,8 +68,8 @@ struct HashedBatch: Sendable {
   mutating func add(_ file: HashedFile, waitingFor witness: Witness?) {
     if let witness {
       let device = file.stampAfter.device
-      let lastChange = max(unsynced[device]?.lastChange ?? .min, witness.lastChange)
-      unsynced[device] = Witness(file: unsynced[device]?.file ?? witness.file, lastChange: lastChange)
+      let lastWrite = max(unsynced[device]?.lastWrite ?? .min, witness.lastWrite)
+      unsynced[device] = Witness(file: unsynced[device]?.file ?? witness.file, lastWrite: lastWrite)
       waiting[device, default: []].append(files.count)
     }
     files.append(.success(file))
@@ -114,11 +115,11 @@ private struct HashBatch {
   let root: [UInt8]
   let calls: DiskCalls
 
-  /// `isSynced`: whether what changed last at a time is durable by a sync since; `syncsEach`: whether files of a filesystem
+  /// `isSynced`: whether what was written until a time is durable by a sync since; `syncsEach`: whether files of a filesystem
   /// are to be synced here, each by itself.
   func hash(
     _ paths: [[UInt8]], _ shouldContinue: () -> Bool,
-    isSynced: (_ device: UInt64, _ change: Int64) -> Bool, syncsEach: (_ device: UInt64) -> Bool
+    isSynced: (_ device: UInt64, _ end: Int64) -> Bool, syncsEach: (_ device: UInt64) -> Bool
   ) -> HashedBatch {
     var batch = HashedBatch()
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FileReader.bufferBytes, alignment: 64)
@@ -141,8 +142,10 @@ private struct HashBatch {
         let filesystem = filesystems[device] ?? FilesystemFacts.traits(of: file)
         filesystems[device] = filesystem
         let isLocal = filesystem.isLocal
-        let change = filesystem.tellsChanges ? before.stamp.ctime : .max
-        let wasSynced = isLocal && filesystem.tellsChanges && isSynced(device, change)
+        let end =
+          filesystem.tellsChanges
+          ? SyncMoment.end(ofWriteAt: before.stamp.ctime, size: before.stamp.size) : .max
+        let wasSynced = isLocal && filesystem.tellsChanges && isSynced(device, end)
         let isEach = !isLocal || !wasSynced && syncsEach(device)
         // Before its bytes are read: a page that is written out is protected again, so that a later store through a mapping
         // shows in the file's times.
@@ -154,7 +157,7 @@ private struct HashBatch {
           shouldContinue: shouldContinue)
         batch.add(
           hashed,
-          waitingFor: isDurable || !isOut ? nil : HashedBatch.Witness(file: file, lastChange: change))
+          waitingFor: isDurable || !isOut ? nil : HashedBatch.Witness(file: file, lastWrite: end))
       } catch {
         batch.files.append(.failure(error))
       }

@@ -179,8 +179,16 @@ import Testing
   /// A file's time of change is that of a write's beginning: its end may have come after the sync.
   @Test func aWriteMayTakeLong() {
     let sync = SyncMoment(wall: 10_000_000_000_000, boot: 0)
-    #expect(!sync.isAfter(sync.wall - 30_000_000_000, now: sync))
-    #expect(sync.isAfter(sync.wall - 3_600_000_000_000, now: sync))
+    func isCovered(size: UInt64, secondsOld: Int64) -> Bool {
+      sync.isAfter(
+        SyncMoment.end(ofWriteAt: sync.wall - secondsOld * 1_000_000_000, size: size), now: sync)
+    }
+    #expect(!isCovered(size: 30_000, secondsOld: 5))
+    #expect(isCovered(size: 30_000, secondsOld: 7), "eight pages, of which each may wait for 0.2 s")
+    #expect(!isCovered(size: 1 << 20, secondsOld: 50))
+    #expect(isCovered(size: 1 << 20, secondsOld: 60))
+    #expect(!isCovered(size: .max, secondsOld: 300))
+    #expect(isCovered(size: .max, secondsOld: 310), "no single write takes longer")
   }
 
   @Test func aSyncThatFailedCoversNothing() async throws {
@@ -210,13 +218,13 @@ import Testing
     await withTaskGroup(of: Bool.self) { tasks in
       tasks.addTask { await groups.sync(1, through: file) }
       await eventuallyTrue { syncs.count == 1 }
-      for _ in 0..<3 { tasks.addTask { await groups.sync(1, through: file, changed: old) } }
+      for _ in 0..<3 { tasks.addTask { await groups.sync(1, through: file, writtenUntil: old) } }
       await eventuallyTrue { groups.joined(1) == 3 }
       gate.open()
       for await isDurable in tasks { #expect(isDurable == isWell) }
     }
     #expect(syncs.count == 1)
-    #expect(groups.covers(1, changed: old) == isWell)
+    #expect(groups.covers(1, writtenUntil: old) == isWell)
     try await desk.close()
   }
 
