@@ -67,6 +67,33 @@ import Testing
     #expect(try folder.live() == 121)
   }
 
+  /// A laptop that is alone: nothing is published, what is too much is told all the same, and does not pile up in memory.
+  @Test func aFolderEmptiedWhileNobodyIsHeardIsHeldAtOnce() throws {
+    let folder = try FullFolder(files: 120)
+    let order = folder.desk.head?.order
+    try folder.desk.restart(hasHeard: false)
+    try folder.deleteAll(byEvents: true)
+    #expect(folder.desk.replicator.publication.deletions.count == 0)
+    #expect(try folder.desk.status(folder.path(7)) == .pending(.massChange))
+    #expect(try folder.desk.report().state == .attention)
+    try folder.desk.connect()
+    try folder.desk.pass(.seconds(120))
+    #expect(folder.desk.head?.order == order)
+    #expect(try folder.live() == 120)
+  }
+
+  @Test func fewDeletionsWaitUntilSomebodyIsHeard() throws {
+    let folder = try FullFolder(files: 120)
+    try folder.desk.restart(hasHeard: false)
+    try folder.delete(0..<40)
+    try folder.desk.pass(.seconds(300))
+    #expect(folder.desk.replicator.publication.deletions.count == 40)
+    #expect(try folder.live() == 120)
+    try folder.desk.connect()
+    try folder.desk.pass(.seconds(3))
+    #expect(try folder.live() == 80)
+  }
+
   @Test func fiftyAreNotTooManyAndTheNextOneIs() throws {
     let folder = try FullFolder(files: 120)
     try folder.delete(0..<50)

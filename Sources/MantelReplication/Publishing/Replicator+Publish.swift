@@ -41,6 +41,8 @@ struct Publication: Sendable {
   var changesDue: Instant?
   var firstChange: Instant?
   var deletionsDue: Instant?
+  /// While nothing may be published: when the deletions that wait are judged next.
+  var judgementDue: Instant?
   /// The heads of the last few intervals, newest last: tells load from a single change. Those that were full are not among
   /// them: such a head costs what its entries cost, and waiting would not make it cheaper.
   var recent: [Instant] = []
@@ -58,7 +60,10 @@ struct Publication: Sendable {
 
   /// Nothing may be published now.
   var isStopped: Bool { recovery != nil || cloneToldBy != nil || !hearing.isOver }
-  var due: Instant? { isStopped ? nil : [changesDue, deletionsDue].compactMap(\.self).min() }
+  var due: Instant? {
+    guard isStopped else { return [changesDue, deletionsDue].compactMap(\.self).min() }
+    return recovery == nil ? deletionsDue.map { max($0, judgementDue ?? $0) } : nil
+  }
   var isIdle: Bool {
     changes.isEmpty && deletions.isEmpty && forgetting.isEmpty && returning.isEmpty && expiring.isEmpty
       && orphans.isEmpty
@@ -127,7 +132,8 @@ extension Replicator {
   }
 
   mutating func publishIfDue(now: Now) throws(StoreError) {
-    guard !publication.isStopped else { return }
+    guard !publication.isStopped else { return try judgeDeletions(now: now) }
+    publication.judgementDue = nil
     if publication.isFirst, absences.changing.isEmpty, ledger.isIdle, publication.isIdle,
       ledger.folders.keys.allSatisfy({ ledger.scanned.contains($0) || isOffline($0) })
     {
@@ -174,6 +180,19 @@ extension Replicator {
   private mutating func ownUpdate(
     deleting deletions: [FileKey: OwnDeletion], now: Now
   ) throws(StoreError) -> OwnUpdate {
+    var (update, lost) = try judged(deletions, now: now)
+    try countLosses(lost)
+    let copies = knownCopies
+    try update.settleRetired(lost, now: now) { content throws(StoreError) in
+      try copies.mayExist(of: content)
+    }
+    return update
+  }
+
+  /// Everything that waits and is due, but for what a mass change holds, and what the library loses by it.
+  private mutating func judged(
+    _ deletions: [FileKey: OwnDeletion], now: Now
+  ) throws(StoreError) -> (OwnUpdate, lost: [OwnUpdate.Leaving]) {
     var update = try draft(deleting: deletions, now: now)
     var lost = try update.losses(store: store, library: machine)
     // Again until nothing more is held: without a held change, what was a move may be a loss.
@@ -181,12 +200,18 @@ extension Replicator {
       update = try draft(deleting: deletions.filter { publication.deletions[$0.key] != nil }, now: now)
       lost = try update.losses(store: store, library: machine)
     }
-    try countLosses(lost)
-    let copies = knownCopies
-    try update.settleRetired(lost, now: now) { content throws(StoreError) in
-      try copies.mayExist(of: content)
-    }
-    return update
+    return (update, lost)
+  }
+
+  /// Also while nothing may be published, too much at once is held and told: there is no other bound to the deletions that
+  /// wait in memory. Not by a library that is behind what was published.
+  private mutating func judgeDeletions(now: Now) throws(StoreError) {
+    guard let due = publication.due, due <= now.instant else { return }
+    let deletions = confirmed(try gathered(ripeDeletions(now: now), now: now), now: now)
+    guard !deletions.isEmpty else { return scheduleDeletions(now: now) }
+    _ = try judged(deletions, now: now)
+    publication.judgementDue = now.instant + settings.deletionPatience
+    if publication.deletions.isEmpty { publication.deletionsDue = nil }
   }
 
   /// Everything that waits and is due, without a word on what becomes of the entries that leave.
