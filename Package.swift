@@ -148,9 +148,8 @@ let package = Package(
     .testTarget(
       name: "MantelAgentTests",
       dependencies: [
-        "MantelAgent", "MantelHousehold", "MantelReplication", "MantelSession", "MantelTransport",
-        "MantelCore",
-        "MantelTestSupport", logging, nioCore,
+        "MantelAgent", "MantelCatalog", "MantelDisk", "MantelHousehold", "MantelReplication", "MantelSession",
+        "MantelTransport", "MantelCore", "MantelTestSupport", logging, nioCore,
       ]),
     .testTarget(
       name: "MantelCommandsTests",

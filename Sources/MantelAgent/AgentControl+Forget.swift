@@ -105,6 +105,7 @@ extension AgentControl {
         try $0.decision(onDropsOf: machine, accepts: decision.accept, consent: decision.consent)
       }
       guard isDone else { throw Self.changed("\(names.name(machine)) dropped other photos since") }
+      if !decision.accept { await effects.keepHousehold(from: catalog, engine: engine) }
       return AcceptAnswer(name: names.name(machine), accepted: waiting)
     }
   }

@@ -300,4 +300,27 @@ extension Catalog {
       return db.changesCount
     }
   }
+
+  /// How many contents the user of this machine keeps although their library dropped them.
+  package func refusedDropCount() throws(StoreError) -> Int {
+    try read { db in Int(try db.row("SELECT count(*) FROM kept_drop")?.integer(0) ?? 0) }
+  }
+
+  /// The same contents, ascending.
+  package func refusedDrops() throws(StoreError) -> [ContentID] {
+    try read { db in try db.all("SELECT content FROM kept_drop ORDER BY content") { try $0.id(0) } }
+  }
+
+  package func isRefusedDrop(_ content: ContentID) throws(StoreError) -> Bool {
+    try read { db in try db.exists("SELECT 1 FROM kept_drop WHERE content = ?", [.id(content)]) }
+  }
+
+  /// What was refused before the catalog was lost.
+  package func addRefusedDrops(_ contents: [ContentID]) throws(StoreError) {
+    try write { db in
+      for content in contents {
+        try db.run("INSERT INTO kept_drop (content) VALUES (?) ON CONFLICT DO NOTHING", [.id(content)])
+      }
+    }
+  }
 }

@@ -7,12 +7,14 @@ package enum KeptFile: String, Sendable, CaseIterable {
   case `guard`
   /// Who belongs to the household, and which folders this machine has: what a lost catalog begins with.
   case household
+  /// Contents that other libraries dropped, and that the user of this machine keeps all the same.
+  case refused
 
   /// Bytes; a larger file is not read.
   package var limit: Int {
     switch self {
     case .guard: 64 << 10
-    case .household: 16 << 20
+    case .household, .refused: 16 << 20
     }
   }
 

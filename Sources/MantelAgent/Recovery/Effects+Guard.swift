@@ -52,13 +52,22 @@ extension Effects {
 }
 
 extension Effects {
-  /// Keeps what a lost catalog would begin with, when it is not what is kept already. Nothing of this fails loudly: it is
-  /// tried again soon.
-  /// Not while the catalog is behind what is kept: that is what it may be rebuilt from.
+  /// Keeps what a lost catalog would begin with, and what its user refused to let go, when it is not what is kept already.
+  /// Nothing of this fails loudly: it is tried again soon. Not while the catalog is behind what is kept: that is what it may be
+  /// rebuilt from.
   func keepHousehold(from catalog: Catalog, engine: Engine) async {
     guard await engine.ask({ !$0.isRecovering }) else { return }
     do {
-      try await walk { [replica] in
+      try await walk { [self] in
+        let refused = try catalog.refusedDropCount()
+        // Refusals are never taken back: another number is another list.
+        if refused != refusedKept.withLock({ $0 }) {
+          let bytes = RefusedDrops(try catalog.refusedDrops()).bytes
+          if try replica.kept(.refused) ?? RefusedDrops([]).bytes != bytes {
+            try replica.keep(.refused, bytes)
+          }
+          refusedKept.withLock { $0 = refused }
+        }
         let bytes = try HouseholdCopy(catalog).bytes
         guard bytes.count <= KeptFile.household.limit, try replica.kept(.household) != bytes else { return }
         try replica.keep(.household, bytes)

@@ -112,6 +112,16 @@ package struct ReplicaAdoption: Sendable {
     }
   }
 
+  /// What cannot be read of it is told and stops nothing: what lies in the trash stays there for its time once more.
+  private func keptRefusals(_ summary: inout Summary) -> [ContentID] {
+    do {
+      return try Replica.kept(.refused, in: root).map { try RefusedDrops(bytes: $0).contents } ?? []
+    } catch {
+      summary.unreadable.append((Array(".mantel/\(KeptFile.refused.rawValue)".utf8), "\(error)"))
+      return []
+    }
+  }
+
   private func openOrRebuild(_ summary: inout Summary) throws -> Catalog {
     let draft = CatalogDraft(home: home, machine: key.machine)
     if FileManager.default.fileExists(atPath: home.catalogPath) {
@@ -129,7 +139,11 @@ package struct ReplicaAdoption: Sendable {
     // Read only now: a sound catalog needs nothing of it.
     guard let copy = try keptHousehold() else { throw AgentError.nothingKept(summary.root) }
     summary.setAside = try draft.setAside()
-    try draft.make { try copy.restore(to: $0) }
+    let refused = keptRefusals(&summary)
+    try draft.make {
+      try copy.restore(to: $0)
+      try $0.addRefusedDrops(refused)
+    }
     summary.isRebuilt = true
     return try Catalog(path: home.catalogPath, machine: key.machine)
   }
@@ -209,14 +223,15 @@ package struct ReplicaAdoption: Sendable {
     return ReplicaFile(
       library: known?.library ?? key.machine, entry: isSame ? known?.entry ?? EntryID(.zero) : EntryID(.zero),
       content: file.content, path: seen.path, stamp: file.stampAfter, verified: AgentClock.wall,
-      mark: isSame ? known?.mark : try trashMark(seen.path, catalog))
+      mark: isSame ? known?.mark : try trashMark(seen.path, file.content, catalog))
   }
 
-  /// What lies in the trash came there now, as far as anybody knows; what was only parked there has no mark.
-  private func trashMark(_ path: [UInt8], _ catalog: Catalog) throws -> DropMark? {
-    guard path.starts(with: Replica.trashPath + [UInt8(ascii: "/")]), !Replica.isParked(path) else {
-      return nil
-    }
+  /// What lies in the trash came there now, as far as anybody knows; what was only parked there, and what is kept for good,
+  /// has no mark.
+  private func trashMark(_ path: [UInt8], _ content: ContentID, _ catalog: Catalog) throws -> DropMark? {
+    guard path.starts(with: Replica.trashPath + [UInt8(ascii: "/")]), !Replica.isParked(path),
+      try !catalog.isRefusedDrop(content)
+    else { return nil }
     let counted = try catalog.value(.agentDay) ?? []
     let time = counted.reduce(Int64(0)) { $0 << 8 | Int64($1) }
     return .trashed(since: AgentTime(nanoseconds: time), isConfirmed: false)
