@@ -149,15 +149,19 @@ final class Effects: Sendable {
   }
 
   /// Always answers: what cannot be looked at is not there.
-  func inspect(_ folder: FolderID, _ places: [[UInt8]], root: [UInt8]?, engine: Engine) {
+  func inspect(
+    _ folder: FolderID, _ places: [[UInt8]], missed: [[UInt8]], root: [UInt8]?, engine: Engine
+  ) {
     start { [disk] in
       guard let root else { return }
       let found = try? await disk.run {
         var found: [[UInt8]: [UInt8]] = [:]
         for place in places { found[place] = try? FilesystemFacts.identity(of: place, below: root) }
-        return found
+        // After the places: what comes back in between is seen.
+        let isBack = missed.contains { (try? FileReader.stat(root: root, path: $0).type) == .regular }
+        return (places: found, isBack: isBack)
       }
-      await engine.handle(.inspected(folder, found ?? [:]))
+      await engine.handle(.inspected(folder, found?.places ?? [:], isBack: found?.isBack ?? false))
     }
   }
 

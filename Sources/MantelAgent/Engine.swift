@@ -158,8 +158,8 @@ actor Engine {
     case .link(let link, let command): send(command, to: link)
     case .look(let folder, let path): effects.look(folder, path, root: root(of: folder), engine: self)
     case .hash(let folder, let paths): effects.hash(folder, paths, root: root(of: folder), engine: self)
-    case .inspect(let folder, let places):
-      effects.inspect(folder, places, root: root(of: folder), engine: self)
+    case .inspect(let folder, let places, let missed):
+      effects.inspect(folder, places, missed: missed, root: root(of: folder), engine: self)
     case .assemble(let content, let manifest): effects.assemble(content, manifest, engine: self)
     case .expect(let link, let order): effects.sink.expect([order], on: link)
     case .discardStaged(let content): effects.discard(content)

@@ -140,28 +140,33 @@ extension Catalog {
     }
   }
 
-  /// Heads below the installed one that stay readable, and so can be the start of a delta.
-  package static let keptGenerations = 1_000
   /// Rows that one call of `purgeSuperseded` takes away, so that each is a short transaction.
   package static let purgedRows = 10_000
 
-  /// Forgets rows that no head of the newest `keptGenerations` has; returns whether more are left. Rows that filing
-  /// has not looked at stay, and so does all since the first head that named an orphan: its owner asks for a delta from
-  /// there, and checks it against that head's root.
-  package func purgeSuperseded(keeping generations: Int = keptGenerations) throws(StoreError)
-    -> Bool
-  {
+  package func purgeSuperseded(
+    keeping generations: Int, since needed: [MachineID: HeadOrder], limit: Int
+  ) throws(StoreError) -> Bool {
     try write { db in
       let libraries = try db.all(
         """
-        SELECT machine, installed, (SELECT min(generation) FROM orphan o WHERE o.library = l.machine) FROM library l
+        SELECT l.machine, l.installed, m.id, (SELECT min(generation) FROM orphan o WHERE o.library = l.machine)
+        FROM library l JOIN machine m ON m.ref = l.machine
         """
       ) {
-        let floor = try $0.integer(1) - Int64(max(1, generations))
-        return (ref: try $0.integer(0), floor: $0.isNull(2) ? floor : min(floor, try $0.integer(2)))
+        (
+          ref: try $0.integer(0), installed: try $0.integer(1), machine: try $0.id(2) as MachineID,
+          orphan: $0.isNull(3) ? nil : try $0.integer(3)
+        )
       }
       var budget = Self.purgedRows
-      for (ref, floor) in libraries where floor > 0 {
+      for library in libraries {
+        var floor = library.installed - Int64(max(1, generations))
+        if let order = needed[library.machine], let first = try generation(since: order, library.ref, db) {
+          floor = min(floor, max(first, library.installed - Int64(limit)))
+        }
+        floor = min(floor, library.orphan ?? floor)
+        guard floor > 0 else { continue }
+        let ref = library.ref
         // The heads first: a delta from a head whose rows are half gone must not be answered.
         try db.run(
           "DELETE FROM head WHERE library = ? AND generation < ?", [.int(ref), .int(floor)])
@@ -176,5 +181,15 @@ extension Catalog {
       }
       return false
     }
+  }
+
+  /// The first head that is not older than an order.
+  private func generation(since order: HeadOrder, _ library: Int64, _ db: Database) throws -> Int64? {
+    try db.row(
+      """
+      SELECT generation FROM head WHERE library = ? AND (epoch, sequence) >= (?, ?)
+      ORDER BY epoch, sequence LIMIT 1
+      """, [.int(library), .bits(order.epoch), .bits(order.sequence)]
+    ).map { try $0.integer(0) }
   }
 }

@@ -198,6 +198,12 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func isWanted(_ content: ContentID) throws(StoreError) -> Bool
   /// Contents of the entries that came or went with the last install of the library, without repeats.
   func changedContents(_ library: MachineID) throws(StoreError) -> [ContentID]
+  /// Forgets some of the rows that no kept head has; returns whether more are left. Kept are the newest `generations` heads of
+  /// each library, and all since the one that `needed` names, but at most `limit`; rows that filing has not looked at; and
+  /// all since the first head that named an orphan: its owner asks for a delta from there, and checks it against that
+  /// head's root.
+  func purgeSuperseded(keeping generations: Int, since needed: [MachineID: HeadOrder], limit: Int)
+    throws(StoreError) -> Bool
   /// Contents that are wanted at the installed head and were not at an earlier one (`came`), and the other way round
   /// (`went`); nil when that head is not known here (any more). `.none` stands for the empty library.
   func wantedChanges(_ library: MachineID, since order: HeadOrder) throws(StoreError)

@@ -61,8 +61,9 @@ package enum ReplicationAction: Sendable {
   case look(FolderID, [UInt8])
   /// Hash these files of a folder, make them durable, and report all of them in one `hashed`.
   case hash(FolderID, [[UInt8]])
-  /// Look whether a folder's root (the empty path) and these directories are there; report `inspected` in any case.
-  case inspect(FolderID, [[UInt8]])
+  /// Look whether a folder's root (the empty path) and these directories are there, and then whether any of the files is that
+  /// was missed; report `inspected` in any case.
+  case inspect(FolderID, [[UInt8]], missed: [[UInt8]])
   /// Hash the staging file of a large content as a whole and report `contentAssembled`.
   case assemble(ContentID, Manifest)
   case discardStaged(ContentID)

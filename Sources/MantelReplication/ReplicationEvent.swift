@@ -147,7 +147,8 @@ package enum ReplicationEvent: Sendable {
   /// A directory is there, or may be, and its disk does not let anybody look into it.
   case directoryAway(FolderID, [UInt8])
   /// The filesystems found at the places that `inspect` named; what is missing, or cannot be opened, is left out.
-  case inspected(FolderID, [[UInt8]: [UInt8]])
+  /// `isBack`: one of the missed files is there.
+  case inspected(FolderID, [[UInt8]: [UInt8]], isBack: Bool)
   case scanBegan(FolderID)
   case directoryScanned(FolderID, DirectorySight)
   /// A directory is there, and permissions keep this agent from looking into it.

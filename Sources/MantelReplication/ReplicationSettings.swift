@@ -67,6 +67,11 @@ package struct ReplicationSettings: Sendable {
   package var retentionInterval: Duration = .seconds(6 * 3_600)
   /// Replaced entries that are looked at in one event.
   package var retentionPage = 2_000
+  /// Of each library the newest heads stay, with what they replaced, and all since the oldest that anybody's attestation
+  /// speaks of, but not more than `historyLimit`: whoever is behind them compares anew.
+  package var historyKept = 1_000
+  package var historyLimit = 100_000
+  package var historyInterval: Duration = .seconds(86_400)
   /// How long all full machines must report a content missing before it is given up, and how long ago the last word of
   /// a machine may be that is still asked; agent time.
   package var absencePatience: Duration = .seconds(7 * 86_400)

@@ -35,6 +35,8 @@ package struct Replicator: ~Copyable {
   var attesting = Attesting()
   var challenging = Challenging()
   var retention: Retention
+  /// When superseded history is forgotten next.
+  var historyDue: Instant
   var absences = Absences()
   var orphans = Orphans()
   /// The one that runs, or the last one.
@@ -72,6 +74,7 @@ package struct Replicator: ~Copyable {
     self.recalls = Recalls(now: now)
     self.scrub = Scrub(now: now.instant, settings)
     self.retention = Retention(due: now.instant + settings.retentionDelay)
+    historyDue = now.instant + settings.retentionDelay
     try loadAgentTime(now: now)
     for record in try store.records() where roster.isListed(record.record.machine) {
       records[record.record.machine] = record
@@ -122,6 +125,7 @@ package struct Replicator: ~Copyable {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
+      historyDue,
       absenceDeadline, recoveryDeadline, orphans.deadline, releaseDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
@@ -135,7 +139,7 @@ package struct Replicator: ~Copyable {
     case .folderAccepted(let id): try acceptHeldChanges(of: id)
     case .folderOffline(let id): wentAway(id, [])
     case .directoryAway(let id, let path): wentAway(id, path)
-    case .inspected(let id, let found): inspected(id, found, now: now)
+    case .inspected(let id, let found, let isBack): inspected(id, found, isBack: isBack, now: now)
     case .scanBegan(let id):
       ledger.scans[id] = FolderScan()
       ledger.places[id]?.away.remove([])
@@ -229,6 +233,7 @@ package struct Replicator: ~Copyable {
     try advanceLedger(now: now)
     try endRecoveryIfDone(now: now)
     try expireIfDue(now: now)
+    try purgeHistoryIfDue(now: now)
     try judgeAbsences(now: now)
     try publishIfDue(now: now)
     compareAgainIfDue(now: now)

@@ -287,16 +287,37 @@ import Testing
     #expect(try delta(6, 6)?.added == [])
 
     // Rows that filing has not looked at must outlive the purge.
-    #expect(try catalog.purgeSuperseded(keeping: 2) == false)
+    #expect(try catalog.purgeSuperseded(keeping: 2, since: [:], limit: 100) == false)
     #expect(Set(try catalog.unfiled(limit: 9)) == Set(entries.map(\.content)))
     try catalog.commitFiling(put: [], removed: [], filed: entries.map(\.content))
-    #expect(try catalog.purgeSuperseded(keeping: 2) == false)
+    #expect(try catalog.purgeSuperseded(keeping: 2, since: [:], limit: 100) == false)
     #expect(try catalog.entryBytes(Fixture.anna, entries.map(Fixture.id)).count == 3)
     #expect(try delta(3, 6) == nil)
     #expect(try delta(4, 6)?.removed == [Fixture.id(entries[3])])
     #expect(
       try catalog.wholeDelta(Fixture.anna, .none, Fixture.order(5), maximumBytes: 1)?.added
         == [entries[4].canonicalBytes])
+  }
+
+  /// What somebody's word is about stays readable, but not without end.
+  @Test(arguments: [(100, 3), (4, 5), (2, 7)]) func keepsHeadsThatAreNeeded(limit: Int, first: UInt64) throws
+  {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    // One photo under ever new names.
+    let entries = (0..<9).map { Fixture.entry("p\($0)", 7) }
+    for index in 0..<9 {
+      try catalog.follow(
+        Fixture.anna, UInt64(index) + 1, add: [entries[index]], remove: index == 0 ? [] : [entries[index - 1]]
+      )
+    }
+    try catalog.commitFiling(put: [], removed: [], filed: entries.map(\.content))
+    let needed = [Fixture.anna: Fixture.order(3), Fixture.own: Fixture.order(1)]
+    while try catalog.purgeSuperseded(keeping: 1, since: needed, limit: limit) {}
+    let known = try (1..<9).filter {
+      try catalog.wantedChanges(Fixture.anna, since: Fixture.order($0)) != nil
+    }
+    #expect(known.first == first)
+    #expect(known == Array(first..<9))
   }
 
   /// What was wanted at a purged head is told only where the kept rows prove it.
@@ -307,7 +328,7 @@ import Testing
       try catalog.follow(Fixture.anna, UInt64(index) + 1, add: [entry])
     }
     try catalog.commitFiling(put: [], removed: [], filed: entries.map(\.content))
-    _ = try catalog.purgeSuperseded(keeping: 1)
+    _ = try catalog.purgeSuperseded(keeping: 1, since: [:], limit: 100)
     func wasWanted(_ number: UInt64, _ order: HeadOrder) throws -> Bool? {
       try catalog.wasWanted(Fixture.content(number), in: Fixture.anna, at: order)
     }

@@ -73,14 +73,14 @@ import Testing
         remove: sequence == 4 ? [] : [Fixture.entry("q\(sequence - 1)", 9)])
     }
     try catalog.commitFiling(put: [], removed: [], filed: [0, 1, 9].map(Fixture.content))
-    while try catalog.purgeSuperseded(keeping: 1) {}
+    while try catalog.purgeSuperseded(keeping: 1, since: [:], limit: 100) {}
     let delta = try catalog.wholeDelta(Fixture.anna, Fixture.order(2), Fixture.order(8), maximumBytes: 1)
     #expect(delta?.removed == [Fixture.id(live[0])])
     #expect(delta?.added == [Fixture.entry("q8", 9).canonicalBytes])
     #expect(try catalog.wholeDelta(Fixture.anna, Fixture.order(1), Fixture.order(8), maximumBytes: 1) == nil)
 
     try catalog.follow(Fixture.anna, 9, add: [retired(live[0])])
-    while try catalog.purgeSuperseded(keeping: 1) {}
+    while try catalog.purgeSuperseded(keeping: 1, since: [:], limit: 100) {}
     #expect(try catalog.wholeDelta(Fixture.anna, Fixture.order(2), Fixture.order(9), maximumBytes: 1) == nil)
   }
 

@@ -221,6 +221,8 @@ struct HouseholdInvariants {
     for row in try machine.catalog.replicaFiles(of: nil, after: nil, limit: 100_000) {
       guard let file = machine.replica.files[row.path], (file.sound ?? file.payload).content != row.content
       else { continue }
+      // A catalog of before names what lay there then; it is in doubt by its times, and read before it is used.
+      if wentBack.contains(index), !row.stamp.isSame(as: file.stamp) { continue }
       try fail(index, "takes a file for another: \(String(decoding: row.path, as: UTF8.self))")
     }
   }

@@ -175,6 +175,7 @@ extension HouseholdTrial {
   private func loseCatalog(_ index: Int) throws {
     guard oneIn(2), household.machines[index].isGuarded else { return }
     let isLost = oneIn(2)
+    household.note(isLost ? "loses its catalog" : "gets an old catalog", at: index)
     try household.crash(index) { [self] machine in
       invariants.forgive(index)
       if isLost {
@@ -189,6 +190,7 @@ extension HouseholdTrial {
   private func restoreHome(_ index: Int) throws {
     guard household.machines[index].image != nil else { return }
     isolated[index] = household.now.instant + .milliseconds(Int64(below(5_000)))
+    household.note("gets an old home", at: index)
     try household.crash(index) { [self] machine in
       invariants.forgive(index)
       _ = try machine.restoreImage()

@@ -22,6 +22,7 @@ extension HouseholdTrial {
       household.machines[index].remove(String(decoding: path, as: UTF8.self))
     }
     isolate(witness, for: .seconds(8))
+    household.note("forks its history, witnessed by m\(witness)", at: index)
     try household.crash(index) { [self] machine in
       invariants.forgive(index)
       _ = try machine.restoreImage()

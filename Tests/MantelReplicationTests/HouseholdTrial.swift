@@ -40,6 +40,9 @@ final class HouseholdTrial {
     settings.deletionGrace = .seconds(2)
     settings.trashRetry = .seconds(5)
     settings.recoveryPatience = .seconds(6)
+    settings.retentionDelay = .seconds(1)
+    settings.historyInterval = .seconds(2)
+    settings.historyKept = 1
     var random = SeededGenerator(seed: seed)
     if random.oneIn(2) { settings.dropLimit = DropLimit(least: 2, most: 2, share: 1) }
     // So few that a household of a dozen photos can pass it.
@@ -177,7 +180,10 @@ final class HouseholdTrial {
         return "m\(index) skips \(String(decoding: path, as: UTF8.self)), which nobody forgets any more"
       }
       let orphans = machine.ask { $0.orphans.counts }
-      if !orphans.isEmpty { return "m\(index) keeps orphans \(orphans.values.sorted())" }
+      if !orphans.isEmpty {
+        let owners = household.machines.indices.filter { orphans[household.machines[$0].machine] != nil }
+        return "m\(index) keeps orphans \(orphans.values.sorted()) of \(owners)"
+      }
       if !machine.recalls.isEmpty { return "m\(index) has \(machine.recalls.count) recalls without an end" }
       // Parts of what nobody has may be completed one day.
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }
@@ -192,7 +198,7 @@ final class HouseholdTrial {
           default: false
           }
         }
-      if !report.isComplete, !isOnlyLost { return "m\(index) says \(report.reasons)" }
+      if !report.isComplete, !isOnlyLost { return "m\(index) says \(report.reasons); \(badFiles(index))" }
       guard lost.isEmpty else { continue }
       if let peer = report.peers.first(where: { !$0.isComplete }) {
         return
@@ -253,6 +259,23 @@ final class HouseholdTrial {
           """
       }.joined(separator: "\n")
     }
+  }
+
+  /// Reports of bad files that have no end, for a failure's message.
+  private func badFiles(_ index: Int) -> String {
+    let catalog = household.machines[index].catalog
+    let open = (try? catalog.badFiles(after: nil, limit: 9)) ?? []
+    return open.map { report in
+      let content = report.file.content
+      let entries = (try? catalog.entries(of: content)) ?? []
+      let rows = (try? catalog.replicaFiles(of: content)) ?? []
+      return """
+        \(report.file.fault) \(content.digest.word0), entries \(entries.map { "\($0.entry.state)" }), \
+        rows \(rows.map { String(decoding: $0.path, as: UTF8.self) }), \
+        missing \((try? catalog.missingContent(content)) != .some(nil)), \
+        unhealed \(household.machines[index].ask { $0.scrub.unhealed.contains(content) })
+        """
+    }.joined(separator: "\n")
   }
 
   /// The newest attestation of a machine here, for a failure's message.

@@ -29,8 +29,36 @@ import Testing
     try desk.pass(.seconds(100))
     #expect(try isLive(desk, a))
     #expect(desk.take().inspections == [[[]]], "asked once")
-    try desk.send(.inspected(SingleMachine.folderID, [[]: []]))
+    try desk.send(.inspected(SingleMachine.folderID, [[]: []], isBack: false))
     #expect(try !isLive(desk, a))
+  }
+
+  /// A mount that vanished and came back before anybody looked: its files were missed, and are there.
+  @Test func whatIsBackWasNeverGone() throws {
+    let desk = try SingleMachine()
+    let stamp = fresh(desk)
+    for name in ["a", "b"] { try desk.publish(name, content(name), stamp) }
+    let order = desk.head?.order
+    desk.looksAtPlaces = false
+    for name in ["a", "b"] { try desk.sight(name, .gone) }
+    try desk.pass(.seconds(100))
+    guard
+      case .inspect(_, _, let missed)? = desk.take().first(where: {
+        if case .inspect = $0 { true } else { false }
+      })
+    else {
+      Issue.record("nobody looks")
+      return
+    }
+    #expect(missed == [bytes("a"), bytes("b")])
+    let actions = try desk.send(.inspected(SingleMachine.folderID, [[]: []], isBack: true))
+    #expect(actions.contains { if case .rescan = $0 { true } else { false } })
+    try desk.scan(["a": stamp])
+    desk.looksAtPlaces = true
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, content("a")))
+    #expect(try !isLive(desk, content("b")), "the scan says so")
+    #expect(desk.head?.order != order)
   }
 
   /// The look began before this file was missed: it proves nothing of it.
@@ -42,11 +70,11 @@ import Testing
     try desk.delete("a")
     try desk.sight("b", .gone)
     try desk.pass(.milliseconds(1))
-    try desk.send(.inspected(SingleMachine.folderID, [[]: []]))
+    try desk.send(.inspected(SingleMachine.folderID, [[]: []], isBack: false))
     try desk.pass(.seconds(5))
     #expect(try !isLive(desk, a))
     #expect(try isLive(desk, b))
-    try desk.send(.inspected(SingleMachine.folderID, [[]: []]))
+    try desk.send(.inspected(SingleMachine.folderID, [[]: []], isBack: false))
     #expect(try !isLive(desk, b))
   }
 
@@ -211,6 +239,6 @@ import Testing
 extension [ReplicationAction] {
   /// Places that were to be looked at.
   fileprivate var inspections: [[[UInt8]]] {
-    compactMap { if case .inspect(_, let places) = $0 { places } else { nil } }
+    compactMap { if case .inspect(_, let places, _) = $0 { places } else { nil } }
   }
 }

@@ -270,6 +270,17 @@ import Testing
     #expect(source == bytes("mine.jpg"))
   }
 
+  /// By hand, or since an old catalog: both photos are whole, and may be the only ones. They stay where they can be found.
+  @Test func exchangedNamesAreNothingBad() throws {
+    let (machine, _, files) = try machine([a, b])
+    for file in files { try machine.send(.replicaFileDoubted(file.path)) }
+    for (place, other) in zip(files, files.reversed()) {
+      try machine.send(.reread(.replica(place.path), .read(other.content, other.stamp)))
+      #expect(!machine.isHeld(place.content))
+    }
+    #expect(machine.take().asideOrders.isEmpty)
+  }
+
   @Test func theRightBytesUnderAnotherTimeAreNoLoss() throws {
     let (machine, _, files) = try machine([a])
     var stamp = files[0].stamp

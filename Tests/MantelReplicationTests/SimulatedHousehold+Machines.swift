@@ -14,8 +14,11 @@ extension SimulatedHousehold {
     case .expect(let link, let order): machine.links[link]?.units[order.unit] = order
     case .look(_, let path): work(at: index) { [self] in try handle(machine.look(path), at: index) }
     case .hash(_, let paths): work(at: index) { [self] in try handle(machine.hash(paths), at: index) }
-    case .inspect(let folder, let places):
-      work(at: index) { [self] in try handle(.inspected(folder, machine.found(places)), at: index) }
+    case .inspect(let folder, let places, let missed):
+      work(at: index) { [self] in
+        let isBack = missed.contains { machine.present[$0] != nil }
+        try handle(.inspected(folder, machine.found(places), isBack: isBack), at: index)
+      }
     case .assemble(let content, let manifest):
       work(at: index) { [self] in try assemble(content, manifest, at: index) }
     case .discardStaged(let content): work(at: index) { machine.replica.staged[content] = nil }
@@ -197,7 +200,7 @@ extension ReplicationEvent {
     case .roleChanged(let role): "role \(role)"
     case .releaseWanted: "release"
     case .tick: "tick"
-    default: "other"
+    default: Mirror(reflecting: self).children.first?.label ?? "\(self)"
     }
   }
 }

@@ -210,6 +210,7 @@ final class SimulatedHousehold {
     _ index: Int, isPowerCut: Bool = false, loss: (SimulatedMachine) throws -> Void = { _ in }
   ) throws {
     let machine = machines[index]
+    note(isPowerCut ? "loses power" : "dies", at: index)
     for link in machine.links.keys.sorted() { cut(link) }
     // An agent does not start without its replica.
     machine.replica.isMounted = true

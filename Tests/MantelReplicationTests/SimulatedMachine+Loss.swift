@@ -20,6 +20,8 @@ extension SimulatedMachine {
   func restoreBackup() throws -> Bool {
     guard let copy = try backup?.copied() else { return false }
     catalog = copy
+    replica.loseQuarantine()
+    noticed.removeAll()
     return true
   }
 
@@ -30,6 +32,7 @@ extension SimulatedMachine {
     guard let image else { return false }
     catalog = try image.catalog.copied()
     replica.goBack(to: image.replica)
+    noticed.removeAll()
     return true
   }
 

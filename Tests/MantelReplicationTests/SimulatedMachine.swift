@@ -34,7 +34,7 @@ final class SimulatedMachine {
   /// Contents of own files that have rotted, ever.
   private(set) var rotted: Set<ContentID> = []
   /// Rotten files that the agent has read since, by their numbers: no claim may rest on them any more.
-  private var noticed: Set<UInt64> = []
+  var noticed: Set<UInt64> = []
   /// Links that are open or opening here.
   var links: [LinkID: LinkEnd] = [:]
   /// Contents received over the network, with repeats: what the transfer cost.
@@ -395,7 +395,9 @@ final class SimulatedMachine {
 
   /// Whether a content lies on the machine's disks, whatever its catalog says.
   func has(_ content: ContentID) -> Bool {
-    own.values.contains { $0.content == content } || replica.staged[content].map { $0.blocks == nil } == true
+    // What its user forgot is nobody's to read.
+    own.contains { $0.value.content == content && !isForgotten($0.key) }
+      || replica.staged[content].map { $0.blocks == nil } == true
       || replica.files.contains { path, file in file.content == content && isKnown(path) }
   }
 }

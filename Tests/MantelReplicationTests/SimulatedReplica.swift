@@ -81,6 +81,11 @@ struct SimulatedReplica {
     isMounted = true
   }
 
+  /// A catalog of before may name what has been set aside since: it finds out by a comparison.
+  mutating func loseQuarantine() {
+    damaged.formUnion(quarantine.values.map { $0.sound?.content ?? $0.content })
+  }
+
   /// Somebody puts a file of their own into the replica, where none is.
   mutating func intrude(_ path: [UInt8], _ payload: Payload) {
     guard files[path] == nil else { return }

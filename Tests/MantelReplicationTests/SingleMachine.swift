@@ -91,8 +91,8 @@ final class SingleMachine {
   @discardableResult func send(_ event: ReplicationEvent) throws -> [ReplicationAction] {
     var actions = try replicator.handle(event, now: now)
     asked += actions
-    for case .inspect(let folder, let places) in actions where looksAtPlaces {
-      actions += try send(.inspected(folder, found(places)))
+    for case .inspect(let folder, let places, _) in actions where looksAtPlaces {
+      actions += try send(.inspected(folder, found(places), isBack: false))
     }
     return actions
   }

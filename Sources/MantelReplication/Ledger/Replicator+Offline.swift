@@ -89,23 +89,40 @@ extension Replicator {
       if proven.count == ripe.count || inspection.isFresh {
         for (key, deletion) in proven { confirmed[key] = deletion }
       } else if inspection.asked == nil {
-        inspect(folder, now: now)
+        inspect(folder, missed: ripe, now: now)
       }
       ledger.inspections[folder]?.isFresh = false
     }
     return confirmed
   }
 
-  private mutating func inspect(_ folder: FolderID, now: Now) {
+  private mutating func inspect(
+    _ folder: FolderID, missed: [Dictionary<FileKey, OwnDeletion>.Element], now: Now
+  ) {
     guard let places = ledger.places[folder] else { return }
+    let paths = missed.filter { $0.value.becoming == nil }.map(\.key.path)
+      .sorted { $0.lexicographicallyPrecedes($1) }
+    let stride = max(1, paths.count / Self.missedSample)
+    let sample = (0..<min(Self.missedSample, paths.count)).map { paths[$0 * stride] }
     ledger.inspections[folder, default: FolderInspection()].asked = now.instant
-    actions.append(.inspect(folder, places.recorded.keys.sorted { $0.lexicographicallyPrecedes($1) }))
+    actions.append(
+      .inspect(
+        folder, places.recorded.keys.sorted { $0.lexicographicallyPrecedes($1) }, missed: sample))
   }
 
-  /// What a look found at a folder's places; a place that is missing there is away.
-  mutating func inspected(_ id: FolderID, _ found: [[UInt8]: [UInt8]], now: Now) {
+  /// A mount that comes back brings all its files back: a few of them tell.
+  private static let missedSample = 8
+
+  /// What a look found at a folder's places; a place that is missing there is away. `isBack`: the folder was away when its files
+  /// were missed, and is there again; a scan tells which of them have gone.
+  mutating func inspected(_ id: FolderID, _ found: [[UInt8]: [UInt8]], isBack: Bool, now: Now) {
     guard let places = ledger.places[id], let asked = ledger.inspections[id]?.asked else { return }
     for place in places.missing(found) { wentAway(id, place) }
+    guard !isBack else {
+      ledger.inspections[id] = nil
+      for key in publication.deletions.keys where key.folder == id { publication.deletions[key] = nil }
+      return actions.append(.rescan)
+    }
     ledger.inspections[id] = FolderInspection(confirmed: asked, isFresh: true)
     if !publication.deletions.isEmpty { publication.deletionsDue = now.instant }
   }

@@ -115,8 +115,8 @@ extension Replicator {
   mutating func endedFormer(_ outcome: LinkOutcome, over link: LinkID, now: Now) {
     guard let reading = orphans.readings[link] else { return }
     let isFetching = !reading.asked.isEmpty
-    guard outcome == .complete || (isFetching && outcome == .notHeld) else {
-      // The peer may not have the newest head yet.
+    guard outcome == .complete else {
+      // The peer may not have the newest head yet, or not all of the entries now.
       let wait = min(settings.retry * (1 << min(reading.attempts, 10)), settings.longestRetry)
       return putOff(reading, over: link, until: now.instant + wait)
     }

@@ -90,7 +90,8 @@ extension Replicator {
     var healed: [ContentID] = []
     var unwanted: [ContentID] = []
     for content in filed where scrub.unhealed.contains(content) {
-      guard try missing(content) == nil else { continue }
+      // Whoever recalls it waits for bytes, not for a copy.
+      if role == .full, try store.missingContent(content) != nil { continue }
       // Of what lay in the trash, or is not owed here, nothing is made again.
       if try store.replicaFiles(of: content).isEmpty,
         role == .source || !contents.isWantedByOther(than: machine, content)

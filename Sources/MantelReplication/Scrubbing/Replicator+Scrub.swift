@@ -147,10 +147,13 @@ extension Replicator {
         try touched(file, stamp, now: now)
       }
       return stamp.size
-    case .read(_, let stamp):
+    case .read(let found, let stamp):
       let isTouched = stamp.mtime != file.stamp.mtime || stamp.size != file.stamp.size
       if isMoving, stamp.inode != file.stamp.inode {
         lookAgainAfterFiling(file)
+      } else if stamp.inode != file.stamp.inode, try isOnlyCopy(found) {
+        // Names were exchanged, or the catalog is an old one: nothing is bad, and the file stays to be found.
+        try condemn(path, .vanished, now: now)
       } else {
         try condemn(path, isTouched ? .changed : .rotten, found: stamp, now: now)
       }
@@ -162,6 +165,12 @@ extension Replicator {
     case .unsettled, .unavailable: return 0
     }
     return file.stamp.size
+  }
+
+  /// A library names the bytes, and the catalog knows of no other file here that has them and is not in doubt itself.
+  private func isOnlyCopy(_ content: ContentID) throws(StoreError) -> Bool {
+    guard try store.isWanted(content) else { return false }
+    return try !store.replicaFiles(of: content).contains { !scrub.isDoubted.contains(.replica($0.path)) }
   }
 
   /// The right bytes, whatever was done to the file (a filesystem may show all times anew after a mount): it is held as

@@ -5,7 +5,7 @@ import MantelCore
 struct Scrub: Sendable {
   /// Files that are not what they were taken for, it seems: read before all others.
   var doubted: Deque<RereadTarget> = []
-  private var isDoubted: Set<RereadTarget> = []
+  private(set) var isDoubted: Set<RereadTarget> = []
   /// More were doubted than are kept in mind: another comparison finds them.
   var hasForgottenDoubts = false
   /// The file whose bytes are on their way; one at a time, for one disk is kinder to one reader.
