@@ -270,15 +270,26 @@ import Testing
     #expect(source == bytes("mine.jpg"))
   }
 
-  /// By hand, or since an old catalog: both photos are whole, and may be the only ones. They stay where they can be found.
+  /// By hand, or since an old catalog: both photos are whole, and may be the only ones.
   @Test func exchangedNamesAreNothingBad() throws {
     let (machine, _, files) = try machine([a, b])
     for file in files { try machine.send(.replicaFileDoubted(file.path)) }
     for (place, other) in zip(files, files.reversed()) {
       try machine.send(.reread(.replica(place.path), .read(other.content, other.stamp)))
-      #expect(!machine.isHeld(place.content))
     }
     #expect(machine.take().asideOrders.isEmpty)
+  }
+
+  /// A move would make it look as though it had been.
+  @Test func aFileInDoubtIsNotMovedBeforeItWasRead() throws {
+    let (machine, link, files) = try machine([a])
+    try machine.send(.replicaFileDoubted(files[0].path))
+    let (old, new) = (machine.entry("0.jpg", a), machine.entry("new name.jpg", a))
+    try machine.install(0, 2, [new], removed: [old], over: link)
+    try machine.pass(.seconds(5))
+    #expect(machine.take().batches.isEmpty)
+    try machine.send(good(files[0]))
+    #expect(machine.take().batches.count == 1)
   }
 
   @Test func theRightBytesUnderAnotherTimeAreNoLoss() throws {

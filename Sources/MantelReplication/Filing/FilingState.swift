@@ -22,6 +22,8 @@ struct FilingState: Sendable {
   var repeatDelay: Duration = .zero
   /// Contents with files here that are not planned before less is unresolved: they might only add to it.
   var blocked: Set<ContentID> = []
+  /// Contents that wait until a file in their way, or of their own, that may be another than the catalog says has been read.
+  var doubted: Set<ContentID> = []
   var running: FilingBatch?
   /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
   var resting: Set<ContentID> = []

@@ -4,7 +4,8 @@ import MantelHousehold
 /// From contents whose files may not match their entries to a batch that lets them.
 extension Replicator {
   mutating func start(_ wanted: Set<ContentID>, now: Now) throws(StoreError) {
-    let sites = try sites(of: wanted)
+    var sites = try sites(of: wanted)
+    try leaveOutDoubted(&sites)
     var plans = try droppingPlans(of: Set(sites.keys), now: now)
     for (content, site) in sites where plans[content] == nil {
       plans[content] = try plan(of: content, at: site, now: now)
@@ -45,6 +46,42 @@ extension Replicator {
       sites[content] = site
     }
     return sites
+  }
+
+  /// A file that may be another than the catalog says (an old catalog, names exchanged by hand) is read before it is moved, and
+  /// so long nothing takes its name: a move would make it look as though it had been looked at.
+  private mutating func leaveOutDoubted(_ sites: inout [ContentID: Site]) throws(StoreError) {
+    guard scrub.hasDoubts else { return }
+    var doubted: Set<ContentID> = []
+    for content in sites.keys where contents.isHeld(content) {
+      let isDoubted = try store.replicaFiles(of: content).contains { scrub.doubts(.replica($0.path)) }
+      if isDoubted { doubted.insert(content) }
+    }
+    var isMore = !doubted.isEmpty
+    while isMore {
+      isMore = false
+      for (content, site) in sites where !doubted.contains(content) {
+        for place in site.occupied where !doubted.contains(content) {
+          guard let owner = try store.replicaFile(at: place)?.content, doubted.contains(owner) else {
+            continue
+          }
+          doubted.insert(content)
+          isMore = true
+        }
+      }
+    }
+    for content in doubted { sites[content] = nil }
+    filing.doubted.formUnion(doubted)
+  }
+
+  /// A file that was in doubt has been read: what waited for it is planned again.
+  mutating func planDoubted(_ content: ContentID?) {
+    if !scrub.hasDoubts {
+      filing.ready.formUnion(filing.doubted)
+      filing.doubted.removeAll()
+    } else if let content, filing.doubted.remove(content) != nil {
+      filing.ready.insert(content)
+    }
   }
 
   private func plan(of content: ContentID, at site: Site, now: Now) throws(StoreError) -> FilingPlan {

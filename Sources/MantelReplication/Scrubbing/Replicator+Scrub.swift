@@ -116,6 +116,7 @@ extension Replicator {
       if running.isDoubted { doubt(target) }
       return rest(now: now)
     }
+    if running.isDoubted { planDoubted(running.content) }
     if let pace = scrub.pace {
       scrub.readDue = max(now.instant, running.began + pace.time(for: size))
     }
@@ -170,7 +171,7 @@ extension Replicator {
   /// A library names the bytes, and the catalog knows of no other file here that has them and is not in doubt itself.
   private func isOnlyCopy(_ content: ContentID) throws(StoreError) -> Bool {
     guard try store.isWanted(content) else { return false }
-    return try !store.replicaFiles(of: content).contains { !scrub.isDoubted.contains(.replica($0.path)) }
+    return try !store.replicaFiles(of: content).contains { !scrub.doubts(.replica($0.path)) }
   }
 
   /// The right bytes, whatever was done to the file (a filesystem may show all times anew after a mount): it is held as

@@ -5,7 +5,7 @@ import MantelCore
 struct Scrub: Sendable {
   /// Files that are not what they were taken for, it seems: read before all others.
   var doubted: Deque<RereadTarget> = []
-  private(set) var isDoubted: Set<RereadTarget> = []
+  private var isDoubted: Set<RereadTarget> = []
   /// More were doubted than are kept in mind: another comparison finds them.
   var hasForgottenDoubts = false
   /// The file whose bytes are on their way; one at a time, for one disk is kinder to one reader.
@@ -71,6 +71,13 @@ struct Scrub: Sendable {
     isDoubted.remove(target)
     return target
   }
+
+  /// Nobody knows whether the file is still what the catalog says: it waits to be read, or is being read.
+  func doubts(_ target: RereadTarget) -> Bool {
+    isDoubted.contains(target) || running.map { $0.isDoubted && $0.target == target } ?? false
+  }
+
+  var hasDoubts: Bool { !isDoubted.isEmpty || running?.isDoubted == true }
 
   var hasMarks: Bool { !verified.isEmpty || !verifiedOwn.isEmpty }
 
