@@ -54,7 +54,9 @@ extension AgentControl {
       }
       guard isMember else {
         throw ControlError(
-          code: .conflict, message: "this machine is no member of \(answer.household) any more")
+          code: .conflict,
+          message: "this machine is no member of \(answer.household) any more; where it is still listed, say "
+            + "`mantel peers remove \(try machineName())` there")
       }
       // The others would go on to wait for a machine that is gone.
       guard !answer.told.isEmpty else {

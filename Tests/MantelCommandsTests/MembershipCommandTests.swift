@@ -53,7 +53,7 @@ import Testing
       #expect(result.messages.contains("3 files of this machine are not known to be on another one"))
       #expect(result.messages.contains("2 files of other machines are, as far as is known, nowhere but here"))
       #expect(result.messages.contains("stay in /home/anna/Mantel"))
-      #expect(result.text.hasPrefix("left home; attic heard of it"))
+      #expect(result.text.hasPrefix("left home; whoever is connected is told, and tells the others: attic"))
     }
     #expect(fake.calls == ["leave dry", "leave -"])
   }

@@ -60,8 +60,9 @@ enum MembershipText {
   }
 
   static func summary(_ answer: LeaveAnswer) -> String {
-    "left \(Printable.text(answer.household)); \(names(answer.told)) heard of it, and tells the others\n"
-      + "the agent can be stopped now (`mantel service remove`)\n"
+    "left \(Printable.text(answer.household)); whoever is connected is told, and tells the others: \(names(answer.told))\n"
+      + "once `mantel peers` there does not list this machine any more, the agent can be stopped here "
+      + "(`mantel service remove`)\n"
   }
 
   // MARK: Release
