@@ -54,6 +54,24 @@ extension Catalog {
     }
   }
 
+  package func claims(of content: ContentID) throws(StoreError) -> [MissingContent] {
+    // One row of each library: it may name a content a million times.
+    try read { db in
+      try db.all(
+        """
+        SELECT \(Self.missingColumns)
+        FROM library l CROSS JOIN entry e ON e.ref = (
+            SELECT c.ref FROM entry c INDEXED BY entry_by_content
+            WHERE c.library = l.machine AND c.content = ?1 AND c.state <= 2
+              AND c.since <= l.installed AND (c.until = 0 OR c.until > l.installed)
+            LIMIT 1)
+          CROSS JOIN machine m ON m.ref = l.machine
+        ORDER BY l.machine <> ?2, l.machine
+        """, [.id(content), .int(ownRef)]
+      ) { try $0.missingContent() }
+    }
+  }
+
   /// Of the own library the live contents without a held file. A content of another library that only an own folder has
   /// is held, though `missing(after:limit:)` lists it until the replica has it too.
   package func missing(in library: MachineID, limit: Int) throws(StoreError) -> (

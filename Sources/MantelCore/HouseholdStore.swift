@@ -232,6 +232,9 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   /// an earlier page returned.
   func missing(after: MissingContent?, limit: Int) throws(StoreError) -> [MissingContent]
   func missingContent(_ content: ContentID) throws(StoreError) -> MissingContent?
+  /// What each library says of a content that it names, also as deleted or lost: once a library, whatever else it says.
+  /// The own one first, then those that were known first.
+  func claims(of content: ContentID) throws(StoreError) -> [MissingContent]
   /// Wanted contents of one library that are not held, and their bytes; up to `limit` of them listed, ascending.
   func missing(in library: MachineID, limit: Int) throws(StoreError)
     -> (count: Int, bytes: UInt64, contents: [ContentID])

@@ -110,6 +110,8 @@ package struct ReplicationSettings: Sendable {
   package var reconsidered = 4_096
   /// Large contents begun, and not yet asked for to the end, of one peer: a manifest costs it a pass over the file.
   package var largeAtOnce = 8
+  /// Contents of which it is remembered by whose word they could not be had.
+  package var doubtedClaims = 65_536
   /// How long a unit may be on its way from one peer before a link that has nothing else to do gets it instead; each time
   /// that happens to a unit, twice as long.
   package var takeOverAfter: Duration = .seconds(60)

@@ -190,9 +190,9 @@ package struct Replicator: ~Copyable {
     case .manifestVerified(let link, let content, let manifest):
       try verified(manifest, of: content, link: link, now: now)
     case .unitChosen(let link, let job, let unit): chosen(unit, job: job, link: link, now: now)
-    case .unitCorrupt(let link, let unit): corrupt(unit, link: link, now: now)
+    case .unitCorrupt(let link, let unit): try corrupt(unit, link: link, now: now)
     case .unitEnded(let link, let unit, let outcome):
-      unitEnded(unit, outcome, link: link, now: now)
+      try unitEnded(unit, outcome, link: link, now: now)
     case .contentAssembled(let content, let isIntact):
       try assembled(content, isIntact: isIntact, now: now)
     case .assemblyFailed(let content): assemblyFailed(content, now: now)

@@ -143,16 +143,21 @@ struct Fetching {
     return (job, unit)
   }
 
-  mutating func began(_ id: RequestID, place: Int, bytes: UInt64) throws(UnitFault) -> Reported {
-    try change(id) { get throws(UnitFault) in
-      let unit = try get.expect(place, hasBegun: false)
-      guard bytes == unit.bytes else {
-        throw UnitFault(unit: get.reported(place), "a unit of another length")
-      }
+  /// `isAsAsked`: it has the length that was asked for. Else the caller has to take it back: what comes is another file,
+  /// or who named the content was wrong about it, and that is not for this connection to judge.
+  mutating func began(
+    _ id: RequestID, place: Int, bytes: UInt64
+  ) throws(UnitFault) -> (unit: Reported, isAsAsked: Bool) {
+    var expected = bytes
+    let reported = try change(id) { get throws(UnitFault) in
+      expected = try get.expect(place, hasBegun: false).bytes
       get.received = 0
+      get.units[place].bytes = bytes
       get.pull?.began(bytes)
       return get.reported(place)
     }
+    outstandingBytes = outstandingBytes - expected + bytes
+    return (reported, bytes == expected)
   }
 
   mutating func received(_ id: RequestID, place: Int, count: Int) throws(UnitFault) -> Reported {

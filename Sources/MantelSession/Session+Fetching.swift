@@ -60,9 +60,9 @@ extension Session {
   mutating func receivedUnitBegin(_ id: RequestID, index: UInt16, bytes: UInt64) throws(PeerFault) {
     _ = try ownRequests.expect(id, among: .get, .pull)
     do {
-      if let unit = try fetching.began(id, place: Int(index), bytes: bytes) {
-        deliver(.unitBegan(unit, bytes: bytes))
-      }
+      let (unit, isAsAsked) = try fetching.began(id, place: Int(index), bytes: bytes)
+      guard let unit else { return }
+      if isAsAsked { deliver(.unitBegan(unit, bytes: bytes)) } else { takeAsNotHeld(unit) }
     } catch { throw blame(error) }
   }
 
@@ -91,6 +91,13 @@ extension Session {
     for unit in wanted { deliver(.unitEnded(unit, isBroken ? .failed : outcome)) }
     if let job { deliver(.jobEnded(job, isBroken ? .failed : outcome)) }
     if isBroken { throw .broke("a GET that is complete without all of its units") }
+  }
+
+  /// The peer has another unit under that name. Its bytes are passed over.
+  private mutating func takeAsNotHeld(_ unit: UnitID) {
+    let (_, gets) = fetching.cancel([unit])
+    deliver(.unitEnded(unit, .notHeld))
+    for get in gets { send(.cancel(get)) }
   }
 
   /// The unit that the peer got wrong ends as failed; all others end with the connection.

@@ -161,6 +161,19 @@ import Testing
     #expect(Set(try catalog.unfiled(limit: 9)) == [entries[0].content, entries[1].content])
   }
 
+  @Test func whatEachLibrarySaysOfAContentIsToldOnce() throws {
+    let names = (1...3).map { Fixture.entry("x/\($0)", 7) }
+    try catalog.follow(Fixture.anna, 1, add: names)
+    var lie = names[0]
+    lie.size += 1
+    try catalog.follow(Fixture.bert, 1, add: [lie, Fixture.entry("other", 8)])
+    let claims = try catalog.claims(of: names[0].content)
+    #expect(claims.map(\.library) == [Fixture.anna, Fixture.bert])
+    #expect(claims.map(\.size) == [names[0].size, lie.size])
+    try catalog.follow(Fixture.bert, 2, remove: [lie])
+    #expect(try catalog.claims(of: names[0].content).map(\.library) == [Fixture.anna])
+  }
+
   @Test func theJournalEndsWithTheBatch() throws {
     let copy = Fixture.replicaFile("anna/x/y", 1)
     try catalog.setValue(.filingJournal, [1, 2])

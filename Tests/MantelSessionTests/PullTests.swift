@@ -167,7 +167,6 @@ import Testing
         ]
       },
       { [.unitBegin($0, index: 0, bytes: 10)] },
-      { [.chosenUnit($0, index: 0, first), .unitBegin($0, index: 0, bytes: 11)] },
       { [.chosenUnit($0, index: 0, first), .done($0, .complete)] },
       {
         [

@@ -48,7 +48,6 @@ import Testing
     },
     Rule("removals where entries were asked for") { [.removedEntries($0.entries, [])] },
 
-    Rule("a unit of another length") { [.unitBegin($0.get, index: 0, bytes: 11)] },
     Rule("a unit out of order") { [.unitBegin($0.get, index: 1, bytes: 5)] },
     Rule("a unit that was not asked for") {
       [
@@ -181,9 +180,10 @@ import Testing
     #expect(side.closing?.0 == .protocolError)
   }
 
-  @Test func aWrongLengthFailsItsUnitAndNoOther() throws {
+  @Test func tooMuchDataFailsItsUnitAndNoOther() throws {
     let (side, requests) = try Self.busySide()
-    side.session.received(.unitBegin(requests.get, index: 0, bytes: 11), now: Fixture.start)
+    side.session.received(.unitBegin(requests.get, index: 0, bytes: 10), now: Fixture.start)
+    side.session.received(.data(requests.get, index: 0, Self.data(11)), now: Fixture.start)
     side.drain()
     #expect(side.tally.ends == [Fixture.unit(1): .failed, Fixture.unit(2): .cancelled])
   }

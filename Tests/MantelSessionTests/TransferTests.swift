@@ -69,6 +69,29 @@ import Testing
     #expect(pair.alice.closing == nil)
   }
 
+  /// What an entry says of a content's length may be a lie of whoever named it: the rest of the request comes all the same.
+  @Test(arguments: [999, 1_001]) func aUnitOfAnotherLengthIsAsIfItWereNotHeld(asked: UInt64) throws {
+    let pair = SessionPair()
+    for number in 1...3 as ClosedRange<UInt64> {
+      pair.bob.store.units[Fixture.unit(number)] = ByteBuffer(repeating: 7, count: 1_000)
+    }
+    pair.alice.command(
+      .fetch([(1, 1_000), (2, asked), (3, 1_000)].map { UnitFetch(unit: Fixture.unit($0), bytes: $1) }),
+      now: pair.now)
+    try pair.run()
+    let tally = pair.alice.tally
+    #expect(
+      tally.ends == [
+        Fixture.unit(1): .complete, Fixture.unit(2): .notHeld, Fixture.unit(3): .complete,
+      ])
+    #expect(tally.received[Fixture.unit(2)] == nil)
+    #expect(pair.alice.closing == nil && pair.alice.session.snapshot.bytesInFlight == 0)
+    pair.alice.events = []
+    pair.alice.command(.fetch([UnitFetch(unit: Fixture.unit(2), bytes: 1_000)]), now: pair.now)
+    try pair.run()
+    #expect(pair.alice.tally.ends == [Fixture.unit(2): .complete])
+  }
+
   @Test func aFileThatGrowsWhileItIsReadHasChanged() throws {
     let pair = SessionPair()
     pair.bob.store.units[Self.whole] = ByteBuffer(repeating: 1, count: 600_000)

@@ -120,8 +120,9 @@ extension Replicator {
 
   private mutating func nextOrder(for id: LinkID) throws(StoreError) -> UnitOrder? {
     if let order = nextBlockOrder(for: id) { return order }
-    while let candidate = try nextCandidate(for: id) {
-      guard isFetchable(candidate.content, from: id) else { continue }
+    while let next = try nextCandidate(for: id) {
+      guard isFetchable(next.content, from: id) else { continue }
+      let candidate = try believed(next)
       let layout = UnitLayout(size: candidate.size)
       if layout.isWhole {
         let unit = UnitID(content: candidate.content, part: .whole)
@@ -144,7 +145,7 @@ extension Replicator {
         continue
       }
       guard hasRoom(for: candidate.size) else {
-        leaveForRoom(candidate, id)
+        if try !doubt(candidate.claim, of: candidate.content) { leaveForRoom(candidate, id) }
         continue
       }
       if let partial = try store.partial(candidate.content) {
@@ -283,6 +284,7 @@ extension Replicator {
     fulfil(unit, link: link)
     guard let transfer = transfers.large[content] else { return }
     guard transfer.missing.size == manifest.size else {
+      if try doubt(transfer.missing.claim, of: content) { return }
       // The owner's own entry contradicts its manifest: nobody can serve this content.
       putOff(content, until: now.instant + settings.contradiction)
       return endLarge(content)
@@ -304,10 +306,14 @@ extension Replicator {
   mutating func assembled(
     _ content: ContentID, isIntact: Bool, now: Now
   ) throws(StoreError) {
+    let claim = transfers.large[content]?.claim
     endLarge(content)
     if isIntact {
       transfers.stagedLarge.insert(content)
       becameAvailable(content)
+    } else if let claim, try doubt(claim, of: content) {
+      try store.removePartial(content)
+      actions.append(.discardStaged(content))
     } else {
       try store.removePartial(content)
       // Every block matched the manifest that its owner signed, and the whole does not match the content id.
@@ -347,6 +353,7 @@ extension Replicator {
   }
 
   private mutating func becameAvailable(_ content: ContentID) {
+    transfers.doubtedClaims[content] = nil
     transfers.staged.insert(content)
     filing.ready.insert(content)
     makeAvailable(content)
@@ -381,10 +388,14 @@ extension Replicator {
 
   // MARK: What did not come
 
-  mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) {
-    putOff(unit.content, of: link, until: now.instant + settings.distrust)
+  mutating func corrupt(_ unit: UnitID, link: LinkID, now: Now) throws(StoreError) {
+    let claim = transfers.large[unit.content]?.claim
     recalls.failed(unit.content, .damaged, now: now)
     giveBack(unit, link: link)
+    // The hash of a manifest is no more than what an entry says.
+    if unit.part == .manifest, let claim, try doubt(claim, of: unit.content) { return }
+    putOff(unit.content, of: link, until: now.instant + settings.distrust)
+    if case .block = unit.part, try blockFailed(unit.content) { return }
     guard let peer = links[link] else { return }
     links[link]?.fetching.corruptUnits += 1
     actions.append(.warn(.corruptUnit(peer: peer.machine, unit.content)))
@@ -393,9 +404,11 @@ extension Replicator {
     }
   }
 
-  mutating func unitEnded(_ unit: UnitID, _ outcome: LinkOutcome, link: LinkID, now: Now) {
+  mutating func unitEnded(
+    _ unit: UnitID, _ outcome: LinkOutcome, link: LinkID, now: Now
+  ) throws(StoreError) {
     // A unit that was verified, or found corrupt, is settled already.
-    guard links[link]?.fetching.orders[unit] != nil else { return }
+    guard let order = links[link]?.fetching.orders[unit] else { return }
     switch outcome {
     case .complete: break
     case .cancelled:
@@ -403,13 +416,29 @@ extension Replicator {
       links[link]?.fetching.pausedUntil = now.instant + settings.retry
     case .notHeld, .unsupported, .unknownHead:
       // What is gone for good its peer announces; else it was just on its way from one file to another.
-      let waiting = links[link]?.fetching.putOff.count ?? 0
-      putOff(unit.content, of: link, until: now.instant + settings.retry(waiting: waiting))
+      if try !isClaimsFault(order) {
+        let waiting = links[link]?.fetching.putOff.count ?? 0
+        putOff(unit.content, of: link, until: now.instant + settings.retry(waiting: waiting))
+      }
     case .changed, .busy, .failed:
       let delay = settings.retry(waiting: transfers.notBefore.count)
       putOff(unit.content, until: now.instant + delay)
     }
     recalls.failed(unit.content, outcome == .cancelled ? nil : .refused, now: now)
     giveBack(unit, link: link)
+    if outcome == .notHeld, case .block = unit.part { _ = try blockFailed(unit.content) }
+  }
+
+  /// A content under another name than its peer has it: its length, or whether it comes in blocks, is what libraries
+  /// disagree about.
+  private mutating func isClaimsFault(_ order: UnitOrder) throws(StoreError) -> Bool {
+    let content = order.unit.content
+    switch order.unit.part {
+    case .whole: return try doubt(ContentClaim(size: order.contentBytes, manifest: nil), of: content)
+    case .manifest:
+      guard let claim = transfers.large[content]?.claim else { return false }
+      return try doubt(claim, of: content)
+    case .block: return false
+    }
   }
 }

@@ -17,6 +17,8 @@ struct Transfers: Sendable {
   var stagedLarge: Set<ContentID> = []
   /// Contents not to be asked for before a moment: a peer was busy, or the file was changing.
   var notBefore = Delays<ContentID>()
+  /// What was said of missing contents and got nothing, while others say otherwise; at most `doubtedClaims` contents.
+  var doubtedClaims: [ContentID: Set<ContentClaim>] = [:]
   /// What an earlier run had staged is known: before that it would be fetched again.
   var isRecovered = false
   /// Something changed since all links were found to have nothing to ask for.
