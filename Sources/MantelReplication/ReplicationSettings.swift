@@ -50,6 +50,9 @@ package struct ReplicationSettings: Sendable {
   /// Files that wait to settle or to be hashed before scans pause.
   package var filesWaiting = 16_384
   package var batchFiles = 4_096
+  /// Bytes of one batch's steps in the catalog's journal, and a quarter of what nobody knows the end of. A step has up to
+  /// five paths, a content any number of steps, and SQLite takes no value of a billion bytes.
+  package var journalBytes = 8 << 20
   /// After a replica file vanished, before its bytes are looked for elsewhere in the replica: others vanish with it.
   package var strayDelay: Duration = .seconds(2)
   /// How long dropped files stay in the replica's trash, in agent time; also the window of `dropLimit`.

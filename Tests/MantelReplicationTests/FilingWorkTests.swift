@@ -43,6 +43,41 @@ import Testing
     return (machine, link, names)
   }
 
+  /// Photos that are all renamed to one another are one batch, whose journal the catalog has to take. Long names, so that a
+  /// few of them are many bytes.
+  @Test func aBatchIsNoLargerThanItsJournalMayBe() throws {
+    var settings = ReplicationSettings()
+    settings.journalBytes = 40_000
+    let machine = try SingleMachine(settings: settings)
+    try machine.send(.recovered)
+    let photos = (0..<60).map { content("photo \($0)") }
+    let link = try machine.connect(has: photos)
+    func name(_ index: Int) -> String { "\(index)/" + String(repeating: "long/", count: 400) + "x.jpg" }
+    func entries(shift: Int) -> [Entry] {
+      photos.indices.map { machine.entry(name(($0 + shift) % photos.count), photos[$0]) }
+    }
+    let (old, new) = (entries(shift: 0), entries(shift: 1))
+    try machine.install(0, 1, old, over: link)
+    for content in photos { try machine.send(.unitVerified(link, UnitID(content: content, part: .whole))) }
+    var (batches, longest) = (0, 0)
+    func measure() throws {
+      batches += 1
+      longest = max(longest, try machine.catalog.value(.filingJournal)?.count ?? 0)
+    }
+    try machine.fileAll(before: measure)
+    var homes: [ContentID: [UInt8]] = [:]
+    for content in photos { homes[content] = try machine.catalog.replicaFiles(of: content).first?.path }
+    try machine.install(0, 2, new, removed: old, over: link)
+    repeat { try machine.fileAll(before: measure) } while try machine.pass(.seconds(1)) > 0
+    for (index, content) in photos.enumerated() {
+      let files = try machine.catalog.replicaFiles(of: content)
+      #expect(files.map(\.path) == [homes[photos[(index + 1) % photos.count]]])
+      #expect(machine.isHeld(content))
+    }
+    #expect(longest > 0 && longest <= settings.journalBytes && batches > 10)
+    #expect(try machine.catalog.unfiled(limit: 1).isEmpty)
+  }
+
   @Test func contentsThatLieUnderEachOthersNames() throws {
     let new = content("new")
     try expectLinear { count in

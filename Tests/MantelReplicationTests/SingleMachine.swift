@@ -344,10 +344,11 @@ final class SingleMachine {
   }
 
   /// Answers every batch that was asked for as a disk without faults would; returns the operations.
-  @discardableResult func fileAll() throws -> [FilingOperation] {
+  @discardableResult func fileAll(before: () throws -> Void = {}) throws -> [FilingOperation] {
     var done: [FilingOperation] = []
     var batches = take().batches
     while let (id, operations) = batches.first {
+      try before()
       batches.removeFirst()
       done += operations
       var freed: Set<[UInt8]> = []

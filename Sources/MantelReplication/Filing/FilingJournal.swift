@@ -23,6 +23,27 @@ enum FilingJournal {
     return writer.bytes
   }
 
+  /// How many of the first steps have no more than `limit` bytes; at least one, if there is any.
+  static func count(of steps: [FilingPlan.Step], within limit: Int) -> Int {
+    var bytes = 0
+    return steps.firstIndex { step in
+      let isFirst = bytes == 0
+      bytes += size(of: step)
+      return !isFirst && bytes > limit
+    } ?? steps.count
+  }
+
+  /// No less than the bytes of one step.
+  static func size(of step: FilingPlan.Step) -> Int {
+    var bytes = 256 + step.operation.path.count + (step.former?.count ?? 0) + (step.place?.path.count ?? 0)
+    switch step.operation {
+    case .move(let from, _, _, _), .link(let from, _, _, _), .copy(let from, _, _, _): bytes += from.count
+    case .copyOwn(let root, let source, _, _, _): bytes += root.count + source.count
+    case .land, .remove: break
+    }
+    return bytes
+  }
+
   static func steps(from bytes: [UInt8]) throws(RecordError) -> [FilingPlan.Step] {
     var reader = CanonicalReader(bytes)
     let found: UInt8 = try reader.readInteger()

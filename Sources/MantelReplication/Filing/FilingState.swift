@@ -12,8 +12,12 @@ struct FilingState: Sendable {
   var turn: Instant?
   /// Steps of which it is not known what they did to the replica; they are in the catalog's journal too.
   var unresolved: [FilingPlan.Step] = [] {
-    didSet { unresolvedContents = Set(unresolved.lazy.map(\.operation.content)) }
+    didSet {
+      unresolvedContents = Set(unresolved.lazy.map(\.operation.content))
+      unresolvedBytes = unresolved.reduce(0) { $0 + FilingJournal.size(of: $1) }
+    }
   }
+  private(set) var unresolvedBytes = 0
   /// Of these nothing is planned.
   private(set) var unresolvedContents: Set<ContentID> = []
   /// They are to be repeated now, or at that moment: later each time that fails.

@@ -86,7 +86,9 @@ extension Replicator {
   }
 
   private mutating func nextBatch(now: Now) throws(StoreError) -> Set<ContentID>? {
-    guard filing.unresolved.count < 2 * settings.unresolvedSteps else { return nil }
+    guard filing.unresolved.count < 2 * settings.unresolvedSteps,
+      filing.unresolvedBytes < 4 * settings.journalBytes
+    else { return nil }
     let waiting = filing.resting.union(filing.unresolvedContents).union(filing.blocked)
     var batch = Set<ContentID>()
     var bytes: UInt64 = 0

@@ -115,12 +115,16 @@ extension Replicator {
     // Files are made in directory order: kinder to the disk, and to whoever lists the directory.
     arriving.sort { Self.isSourceFirst($0, $1) }
     steps += arriving
+    // What is left over is planned again: whatever was done by then has its rows, and lies out of the way of the rest.
+    let later = steps[FilingJournal.count(of: steps, within: settings.journalBytes)...]
+    let outdated = Set(later.lazy.map(\.operation.content))
+    steps.removeLast(later.count)
     lastBatch += 1
     let batch = FilingBatch(
       id: BatchID(lastBatch), steps: steps, contents: contents,
       staying: contents.flatMap { content in
         (plans[content]?.staying ?? []).compactMap(Self.renamed) + (plans[content]?.marked ?? [])
-      })
+      }, outdated: outdated)
     filing.running = batch
     if steps.isEmpty {
       try finish(batch, results: [], now: now)
