@@ -86,6 +86,13 @@ import Testing
     return done
   }
 
+  /// The batch that the last answer has led to.
+  private func carryOut(_ machine: SingleMachine) throws {
+    let running = try running(machine)
+    try machine.send(.filed(running.id, running.steps.map { .done(path: $0.operation.path, nil) }))
+    try machine.send(.tick)
+  }
+
   @Test func whatAllHaveShownGoes() throws {
     let (machine, _) = try machine()
     #expect(
@@ -194,6 +201,39 @@ import Testing
     try machine.pass(machine.settings.verifyLease)
     #expect(try report(machine).phase == .stopped)
     #expect(machine.isHeld(a) && machine.isHeld(b))
+  }
+
+  /// It has been forgotten since its page was turned, or its owner's entry is gone.
+  @Test func whatNobodyNamesAnyMoreStaysAndHoldsUpNothing() throws {
+    let (machine, links) = try machine()
+    try machine.send(.releaseWanted)
+    try machine.install(
+      0, 2, [machine.entry("a.jpg", a)], removed: [machine.entry("b.jpg", b)], added: [], over: links[0])
+    let statement = machine.statement(machine.peers[0].machine, HeadOrder(epoch: 1, sequence: 2), held: [a])
+    for peer in [0, 1] {
+      try machine.send(
+        .attestationReceived(links[peer], try machine.attestation(peer, number: 2, [statement])))
+    }
+    let right = right
+    try answerAll(machine) { _, _ in (right, .complete) }
+    try carryOut(machine)
+    let report = try report(machine)
+    #expect(report.phase == .done && report.released.files == 1)
+    #expect(report.kept == [.unnamed: ReleaseReport.Tally(files: 1, bytes: 10)])
+    #expect(try machine.catalog.replicaFiles(of: b).count == 1)
+  }
+
+  /// What somebody else says of their sizes: nobody would be asked for anything then.
+  @Test func aLieAboutASizeHoldsNothingUp() throws {
+    let (machine, links) = try machine()
+    let lies = [a, b].enumerated().map { machine.entry("lie \($0)", $1, size: $0 == 0 ? 0 : 1 << 20) }
+    try machine.install(1, 1, lies, over: links[1])
+    try machine.send(.releaseWanted)
+    let right = right
+    try answerAll(machine) { _, _ in (right, .complete) }
+    try carryOut(machine)
+    #expect(try report(machine).phase == .done)
+    #expect(try report(machine).released.files == 2)
   }
 
   /// Only one machine will be left with it: told before it is done.

@@ -18,10 +18,16 @@ extension Replicator {
   mutating func drawn(_ draw: ChallengeDraw, for id: LinkID, now: Now) throws(StoreError) {
     guard let link = links[id] else { return }
     try forgetUnprovable(link)
-    guard let content = releaseContent(for: link) ?? chosen(draw.position, link),
-      let size = try size(of: content),
-      size > 0, size <= settings.challengedBytes
-    else { return nextChallenge(of: id, now: now) }
+    let releasing = releaseContent(for: link)
+    guard let content = releasing ?? chosen(draw.position, link) else {
+      return nextChallenge(of: id, now: now)
+    }
+    let found = try size(of: content)
+    guard let size = found, size > 0, size <= settings.challengedBytes else {
+      // Nobody can be asked for it, now or later.
+      if releasing != nil { release?.keep(content, found == nil ? .unreadable : .tooLarge) }
+      return nextChallenge(of: id, now: now)
+    }
     let offset = draw.part % size
     actions.append(
       .prove(
@@ -70,8 +76,10 @@ extension Replicator {
     return nil
   }
 
+  /// Of a file here: what an entry says is the word of whoever signed it.
   private func size(of content: ContentID) throws(StoreError) -> UInt64? {
-    try store.entries(of: content).first?.entry.size
+    if let copy = try store.replicaFiles(of: content).first { return copy.stamp.size }
+    return try publishedFiles(of: content).first?.stamp.size
   }
 
   /// The right answer; nil when no file here could give it.
