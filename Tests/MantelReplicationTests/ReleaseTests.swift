@@ -236,6 +236,16 @@ import Testing
     #expect(try report(machine).released.files == 2)
   }
 
+  @Test func copiesThatStayArePassedWithoutWaitingForAnything() throws {
+    var settings = ReplicationSettings()
+    settings.releasePage = 1
+    settings.releasePages = 1
+    let (machine, _) = try machine(settings: settings, held: [])
+    try machine.send(.releaseWanted)
+    try machine.pass(.milliseconds(1), limit: 10)
+    #expect(try report(machine).phase == .done && report(machine).looked.files == 2)
+  }
+
   /// Only one machine will be left with it: told before it is done.
   @Test func thePreviewCountsWhatIsThenOnOneMachine() throws {
     let (machine, _) = try machine()

@@ -16,6 +16,8 @@ struct Release: Sendable {
   var lease: Instant
   /// The last content of the page that is under way.
   var position: ContentID?
+  /// The last pages had nothing to ask for: the next ones are looked at in an event of their own.
+  var turn: Instant?
   var open: [ContentID: Item] = [:]
   /// Shown by all of them.
   var shown: [ContentID: Item] = [:]

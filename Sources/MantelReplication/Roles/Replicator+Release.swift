@@ -30,6 +30,7 @@ extension Replicator {
     guard isReleasing else { return }
     release?.report.phase = phase
     release?.report.refusal = refusal
+    release?.turn = nil
     release?.open = [:]
     release?.shown = [:]
   }
@@ -80,7 +81,7 @@ extension Replicator {
     case let refusal?: return endRelease(.stopped, refusal)
     case nil: break
     }
-    if release.isBetweenPages, filing.running == nil { try turnReleasePage() }
+    if release.isBetweenPages, filing.running == nil { try turnReleasePages(now: now) }
     for id in links.keys.sorted() {
       guard let link = links[id], link.challenges.due != nil, self.release?.next(for: link.machine) != nil
       else {
@@ -90,9 +91,12 @@ extension Replicator {
     }
   }
 
-  var releaseDeadline: Instant? { isReleasing ? release?.lease : nil }
+  var releaseDeadline: Instant? {
+    isReleasing ? [release?.lease, release?.turn].compactMap(\.self).min() : nil
+  }
 
-  private mutating func turnReleasePage() throws(StoreError) {
+  private mutating func turnReleasePages(now: Now) throws(StoreError) {
+    release?.turn = nil
     let machines = otherFullMachines
     let attested = try attested(by: machines)
     // Pages of which nothing is to be asked are passed over within one event, up to a bound.
@@ -111,6 +115,7 @@ extension Replicator {
       }
       if release?.open.isEmpty == false { return }
     }
+    release?.turn = now.instant
   }
 
   private func reasonToKeep(
