@@ -246,6 +246,18 @@ import Testing
     #expect(try report(machine).phase == .done && report(machine).looked.files == 2)
   }
 
+  /// Its bytes are fetched afresh while the old ones go.
+  @Test func nothingIsHeldWhileItIsDeletedThoughItIsStaged() throws {
+    let (machine, _) = try machine()
+    try machine.send(.releaseWanted)
+    machine.replicator.transfers.staged.insert(a)
+    let right = right
+    try answerAll(machine) { _, _ in (right, .complete) }
+    #expect(try running(machine).contents == [a, b].sorted())
+    #expect(!machine.isHeld(a) && machine.isAvailable(a))
+    #expect(!machine.isHeld(b) && !machine.isAvailable(b))
+  }
+
   /// Only one machine will be left with it: told before it is done.
   @Test func thePreviewCountsWhatIsThenOnOneMachine() throws {
     let (machine, _) = try machine()

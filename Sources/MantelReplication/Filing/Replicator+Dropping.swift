@@ -179,11 +179,10 @@ extension Replicator {
     let deletions = steps.filter { FilingPlan.isDeletion($0.operation) }
     let gone = Set(deletions.map(\.operation.path))
     for content in Set(deletions.map(\.operation.content)).sorted() {
-      guard !transfers.staged.contains(content), try publishedFiles(of: content).isEmpty,
+      guard try publishedFiles(of: content).isEmpty,
         try store.replicaFiles(of: content).allSatisfy({ gone.contains($0.path) })
       else { continue }
-      contents.setHeld(content, false)
-      makeUnavailable(content)
+      unhold(content)
     }
   }
 

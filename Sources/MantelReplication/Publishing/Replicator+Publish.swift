@@ -313,8 +313,12 @@ extension Replicator {
   /// A file went: its content may have no other here any more.
   mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
     guard try publishedFiles(of: content).isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
+    unhold(content)
+  }
+
+  /// No file here counts for a content any more. What is staged can be served, and is not held before it is filed.
+  mutating func unhold(_ content: ContentID) {
     contents.setHeld(content, false)
-    // What is staged can be served, and is not held before it is filed.
     if !transfers.staged.contains(content) { makeUnavailable(content) }
   }
 }
