@@ -3,12 +3,16 @@ import MantelCore
 import MantelWire
 
 /// What the peer does not know yet and nobody waits for: sent while the channel takes it, each kind of news once in
-/// its newest form. Bounded by the machines of a household, the two lists of requests and ids by limits.
+/// its newest form; of a library's heads also the last one that is older. Bounded by the machines of a household, the
+/// two lists of requests and ids by limits.
 struct NewsQueue {
   private let limits: SessionLimits
   private var roster: [[UInt8]] = []
   private var records = LatestQueue<MachineID, Signed<MachineRecord>>()
   private var heads = LatestQueue<MachineID, Signed<Head>>()
+  /// Older than a head of the same library that was announced before: shown to its owner, after that one.
+  private var formerHeads = LatestQueue<MachineID, Signed<Head>>()
+  private var newestHeads: [MachineID: HeadOrder] = [:]
   private var attestations = LatestQueue<MachineID, Signed<Attestation>>()
   private var forgetRequests: Deque<Signed<ForgetRequest>> = []
   private var availability: Deque<(frame: Frame, ids: Int)> = []
@@ -27,7 +31,12 @@ struct NewsQueue {
 
   // What is announced takes the place of what was not sent yet.
   mutating func add(_ record: Signed<MachineRecord>) { records.set(record, for: record.record.machine) }
-  mutating func add(_ head: Signed<Head>) { heads.set(head, for: head.record.library) }
+  mutating func add(_ head: Signed<Head>) {
+    let (library, order) = (head.record.library, head.record.order)
+    guard order >= newestHeads[library] ?? .none else { return formerHeads.set(head, for: library) }
+    newestHeads[library] = order
+    heads.set(head, for: library)
+  }
   mutating func add(_ attestation: Signed<Attestation>) {
     attestations.set(attestation, for: attestation.record.holder)
   }
@@ -36,7 +45,15 @@ struct NewsQueue {
   mutating func offer(_ record: Signed<MachineRecord>) {
     if !records.contains(record.record.machine) { add(record) }
   }
-  mutating func offer(_ head: Signed<Head>) { if !heads.contains(head.record.library) { add(head) } }
+  mutating func offer(_ head: Signed<Head>) {
+    let library = head.record.library
+    if let announced = heads[library] {
+      guard announced.record.order < head.record.order else { return }
+      // What was announced is a former one.
+      formerHeads.set(announced, for: library)
+    }
+    add(head)
+  }
   mutating func offer(_ attestation: Signed<Attestation>) {
     if !attestations.contains(attestation.record.holder) { add(attestation) }
   }
@@ -75,7 +92,7 @@ struct NewsQueue {
       if let frame = current.popFirst() { return frame }
     }
     if let record = records.popFirst() { return .record(record) }
-    if let head = heads.popFirst() { return .head(head) }
+    if let head = heads.popFirst() ?? formerHeads.popFirst() { return .head(head) }
     if let (frame, ids) = availability.popFirst() {
       announcedIDs -= ids
       return frame
@@ -92,6 +109,8 @@ struct NewsQueue {
 struct LatestQueue<Key: Hashable, Value> {
   private var order: Deque<Key> = []
   private var values: [Key: Value] = [:]
+
+  subscript(key: Key) -> Value? { values[key] }
 
   func contains(_ key: Key) -> Bool { values[key] != nil }
 

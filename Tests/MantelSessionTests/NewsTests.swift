@@ -54,6 +54,32 @@ import Testing
       ], "the older of two heads of a library gives way")
   }
 
+  /// An owner is shown what it once had, and its newest head first: else it would go on from where it is.
+  @Test func aFormerHeadTakesNoNewestOnesPlace() throws {
+    let pair = SessionPair()
+    for sequence in [4, 5, 2, 3] as [UInt64] {
+      pair.alice.command(.announceHead(Fixture.head(Fixture.bob, sequence)), now: pair.now)
+    }
+    try pair.run()
+    #expect(
+      pair.bob.events.dropFirst() == [
+        .head(Fixture.head(Fixture.bob, 5)), .head(Fixture.head(Fixture.bob, 3)),
+      ])
+  }
+
+  /// The newest one was known before the hello.
+  @Test func aFormerHeadThatIsAnnouncedBeforeTheHelloFollowsTheNewestOne() throws {
+    var alice = Fixture.configuration(Fixture.alice, peer: Fixture.bob)
+    alice.heads = [Fixture.head(Fixture.bob, 5)]
+    let pair = SessionPair(alice, Fixture.configuration(Fixture.bob, peer: Fixture.alice))
+    pair.alice.command(.announceHead(Fixture.head(Fixture.bob, 3)), now: pair.now)
+    try pair.run()
+    #expect(
+      pair.bob.events.dropFirst() == [
+        .head(Fixture.head(Fixture.bob, 5)), .head(Fixture.head(Fixture.bob, 3)),
+      ])
+  }
+
   @Test func manyIdsAreCut() throws {
     var random = SeededRandom(seed: 3)
     let ids = (0..<2_500).map { _ in ContentID(random.digest()) }
