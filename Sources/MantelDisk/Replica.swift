@@ -133,6 +133,28 @@ package final class Replica: Sendable {
       in: directory, path: path, fsync: false, calls: calls, shouldContinue: shouldContinue)
   }
 
+  /// Hashes a file that somebody else has put here, as the disk has it: it is synced first, for what was copied lately may be
+  /// in memory only. Throws `.sync` if that fails.
+  package func hashDurable(
+    path: [UInt8], shouldContinue: () -> Bool = { true }
+  ) throws(DiskError) -> HashedFile {
+    let file = try mounted().openRegular(path).file
+    let outcome = calls.fsync(file.descriptor)
+    guard outcome >= 0 else { throw DiskError(call: outcome, path: path, operation: "fsync") }
+    return try hash(path: path, fromDisk: true, shouldContinue: shouldContinue)
+  }
+
+  /// Makes durable what names lie in a directory, and its own and those above it: somebody else may have made them.
+  package func syncNames(in directory: [UInt8]) throws(DiskError) {
+    let root = try mounted()
+    var path = directory
+    while !path.isEmpty {
+      try Self.sync(try root.directory(path), path: path, calls: calls)
+      path = FilingBatch.parentPath(path)
+    }
+    try Self.sync(root, path: [], calls: calls)
+  }
+
   /// Only on its way from one name to another.
   package static func isParked(_ path: [UInt8]) -> Bool { path.starts(with: parked) }
 

@@ -61,6 +61,23 @@ import Testing
     #expect(code(fixture, file) == .notFound)
   }
 
+  /// Bytes that somebody has just copied into the replica are on no disk yet.
+  @Test func whatSomebodyPutThereCountsOnlyWhenItIsDurable() throws {
+    let fixture = try ReplicaFixture()
+    let faulty = fixture.faults
+    try fixture.scratch.write(Array("replica/moved/2019/a.jpg".utf8), photo)
+    let path = Array("moved/2019/a.jpg".utf8)
+    faulty.fail { _, _ in nil }
+    #expect(try fixture.replica.hashDurable(path: path).content == content(photo))
+    #expect(faulty.log == ["fsync"])
+    faulty.fail { _, _ in nil }
+    try fixture.replica.syncNames(in: Array("moved/2019".utf8))
+    #expect(faulty.log == ["fsync", "fsync", "fsync"], "2019, moved, and the root")
+    faulty.fail { call, _ in call == "fsync" ? EIO : nil }
+    #expect(throws: DiskError.self) { try fixture.replica.hashDurable(path: path) }
+    #expect(throws: DiskError.self) { try fixture.replica.syncNames(in: Array("moved/2019".utf8)) }
+  }
+
   /// An empty mount point has no marker: the files below it are not gone, they are not there to be seen.
   @Test func nothingIsConcludedWithoutTheReplica() throws {
     let fixture = try ReplicaFixture()
