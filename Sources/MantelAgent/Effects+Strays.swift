@@ -5,37 +5,53 @@ import MantelReplication
 
 /// Copies in the replica that are not where the catalog says.
 extension Effects {
-  /// Files that one look takes note of; another one finds the rest.
+  /// Copies that one look brings; another one, when these have their rows, finds the rest.
   private static let mostStrays = 10_000
   /// Missing contents whose sizes are looked at in one go.
   private static let missingPage = 1_000
 
   func findStrays(engine: Engine) {
     start { [self] in
+      var look = StrayLook()
       do {
-        let unknown = try await unknownFiles(engine)
-        for path in try await likely(unknown, engine) {
-          let file = try await scrubbing.run { [self] in
-            try replica.hash(path: path, shouldContinue: { self.isRunning })
-          }
-          guard file.isStable else { continue }
-          await engine.handle(
-            .strayFound(StrayFile(path: path, content: file.content, stamp: file.stampAfter)))
-        }
+        look.sizes = try missingSizes(engine)
+        try await walk(&look, engine)
       } catch let error as DiskError where error.code == .notMounted {
         await replicaIsAway(engine: engine)
       } catch {
         logger.warning("lost copies were not looked for in the replica", metadata: ["error": "\(error)"])
       }
-      await engine.handle(.straysSought)
+      await engine.handle(.straysSought(look.found, isComplete: look.isComplete))
     }
   }
 
-  /// Regular files without a row in the catalog, a directory at a time.
-  private func unknownFiles(_ engine: Engine) async throws -> [FileObservation] {
-    var unknown: [FileObservation] = []
+  /// What a look knows and has found.
+  private struct StrayLook {
+    /// Of missing contents.
+    var sizes: Set<UInt64> = []
+    var found: [StrayFile] = []
+    /// One copy of each is enough.
+    var contents: Set<ContentID> = []
+    var isComplete = false
+  }
+
+  private func missingSizes(_ engine: Engine) throws -> Set<UInt64> {
+    var sizes: Set<UInt64> = []
+    var after: MissingContent?
+    repeat {
+      let page = try engine.catalog.missing(after: after, limit: Self.missingPage)
+      sizes.formUnion(page.lazy.map(\.size))
+      after = page.last
+    } while after != nil && isRunning
+    return sizes
+  }
+
+  /// All directories of the replica, one at a time.
+  private func walk(_ look: inout StrayLook, _ engine: Engine) async throws {
+    guard !look.sizes.isEmpty else { return }
     var open: [[UInt8]] = [[]]
-    while let directory = open.popLast(), isRunning, unknown.count < Self.mostStrays {
+    while let directory = open.popLast() {
+      guard isRunning else { return }
       let entries: [FileObservation]
       do {
         entries = try await walk { [replica] in try replica.entries(in: directory) }
@@ -43,29 +59,36 @@ extension Effects {
         // Gone, or closed to this agent: the rest is looked at.
         continue
       }
-      for entry in entries {
-        switch entry.type {
-        case .directory: open.append(entry.path)
-        case .regular where try engine.catalog.replicaFile(at: entry.path) == nil: unknown.append(entry)
-        default: break
-        }
+      open += entries.lazy.filter { $0.type == .directory }.map(\.path)
+      // Those that are as long as something missing, and have no row in the catalog.
+      let likely = try entries.filter { entry in
+        try entry.type == .regular && look.sizes.contains(entry.stamp.size)
+          && engine.catalog.replicaFile(at: entry.path) == nil
+      }
+      guard !likely.isEmpty else { continue }
+      guard look.found.count < Self.mostStrays else { return }
+      do {
+        try await scrubbing.run { [replica] in try replica.syncNames(in: directory) }
+        for entry in likely { try await read(entry.path, &look, engine) }
+      } catch let error as DiskError where error.code != .notMounted {
+        logger.debug("lost copies cannot be taken from a directory", metadata: ["error": "\(error)"])
       }
     }
-    return Array(unknown.prefix(Self.mostStrays))
+    look.isComplete = true
   }
 
-  /// Those that are as long as something missing.
-  private func likely(_ unknown: [FileObservation], _ engine: Engine) async throws -> [[UInt8]] {
-    guard !unknown.isEmpty else { return [] }
-    let sizes = Set(unknown.map(\.stamp.size))
-    var wanted: Set<UInt64> = []
-    var after: MissingContent?
-    while wanted.count < sizes.count, isRunning {
-      let page = try engine.catalog.missing(after: after, limit: Self.missingPage)
-      guard let last = page.last else { break }
-      wanted.formUnion(page.lazy.map(\.size).filter(sizes.contains))
-      after = last
+  private func read(_ path: [UInt8], _ look: inout StrayLook, _ engine: Engine) async throws {
+    do {
+      let file = try await scrubbing.run { [self] in
+        try replica.hashDurable(path: path, shouldContinue: { self.isRunning })
+      }
+      guard file.isStable, !look.contents.contains(file.content),
+        try engine.catalog.missingContent(file.content) != nil
+      else { return }
+      look.contents.insert(file.content)
+      look.found.append(StrayFile(path: path, content: file.content, stamp: file.stampAfter))
+    } catch let error as DiskError where error.code != .notMounted {
+      logger.debug("a lost copy cannot be taken", metadata: ["error": "\(error)"])
     }
-    return unknown.filter { wanted.contains($0.stamp.size) }.map(\.path)
   }
 }

@@ -82,7 +82,8 @@ package enum ReplicationAction: Sendable {
   /// `replicaCompared` at the end.
   case compareReplica
   /// Look in the replica, outside of Mantel's own directory, for files that the catalog does not know and that are as long as
-  /// something missing; read each through and report it as `strayFound`, and `straysSought` at the end.
+  /// something missing; make each durable with its names, read it through, and report all that have missing bytes at once, as
+  /// `straysSought`.
   case findStrays
   /// Draw random bytes for a challenge of this link's peer, and report `challengeDrawn`.
   case drawChallenge(LinkID)

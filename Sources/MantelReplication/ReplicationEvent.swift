@@ -228,8 +228,8 @@ package enum ReplicationEvent: Sendable {
   /// bytes decide.
   case replicaFileDoubted([UInt8])
   case replicaCompared
-  case strayFound(StrayFile)
-  case straysSought
+  /// A look for copies has ended: all that it found, each durable and read through. `isComplete`: it has seen all files.
+  case straysSought([StrayFile], isComplete: Bool)
   /// The replica's disk is not there. Told again and again.
   case replicaAway
   /// The replica's disk is back after it was not there.

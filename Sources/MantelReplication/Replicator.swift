@@ -214,8 +214,7 @@ package struct Replicator: ~Copyable {
     switch event {
     case .replicaFileDoubted(let path): doubt(.replica(path))
     case .replicaCompared: compared(now: now)
-    case .strayFound(let file): try found(stray: file, now: now)
-    case .straysSought: scrub.isSeekingStrays = false
+    case .straysSought(let found, let isComplete): try sought(found, isComplete: isComplete, now: now)
     case .replicaAway: away(now: now)
     case .replicaMounted: mounted(now: now)
     case .guardFound(let head): try found(guarded: head)

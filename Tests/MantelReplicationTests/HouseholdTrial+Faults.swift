@@ -122,7 +122,12 @@ extension HouseholdTrial {
     if oneIn(2) {
       household.machines[index].replica.damage(path)
     } else if oneIn(2) {
-      household.machines[index].replica.misplace(path, to: path + Array(" moved".utf8))
+      // One file, or its whole directory.
+      let moved =
+        oneIn(2) ? [path] : paths.filter { Replicator.directory(of: $0) == Replicator.directory(of: path) }
+      for path in moved {
+        household.machines[index].replica.misplace(path, to: path + Array(" moved".utf8))
+      }
     } else {
       household.machines[index].replica.touch(path, mtime: mtime())
     }

@@ -36,8 +36,8 @@ extension SimulatedHousehold {
       }
     case .findStrays:
       work(at: index) { [self] in
-        for stray in try machine.strayFiles() { try handle(.strayFound(stray), at: index) }
-        try handle(.straysSought, at: index)
+        machine.replica.sync()
+        try handle(.straysSought(machine.strayFiles(), isComplete: true), at: index)
       }
     case .drawChallenge(let link):
       let position = SummaryHash.sha256(Array("\(random.next())".utf8))

@@ -66,7 +66,6 @@ struct SimulatedReplica {
       $0.set(path, nil)
       $0.set(other, file)
     }
-    sync()
   }
 
   /// An old image of the whole disk takes the place of what is there; what came since is gone.

@@ -8,24 +8,34 @@ import Testing
   private let a = content("a")
   private let b = content("b")
 
-  /// A machine with one copy, which vanished; and the file that it was.
-  private func bereft() throws -> (SingleMachine, ReplicaFile) {
+  /// A machine whose copies have vanished, and the files that they were.
+  private func bereft(of photos: [ContentID]) throws -> (SingleMachine, [ReplicaFile]) {
     let machine = try SingleMachine()
     try machine.send(.recovered)
-    let link = try machine.connect(has: [a])
-    try machine.install(0, 1, [machine.entry("1.jpg", a)], over: link)
-    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    let link = try machine.connect(has: photos)
+    let entries = photos.enumerated().map { machine.entry("\($0).jpg", $1) }
+    try machine.install(0, 1, entries, over: link)
+    for photo in photos { try machine.send(.unitVerified(link, UnitID(content: photo, part: .whole))) }
     try machine.fileAll()
-    let landed = try #require(try machine.catalog.replicaFiles(of: a).first)
+    let landed = try photos.flatMap { try machine.catalog.replicaFiles(of: $0) }
     try machine.send(.linkClosed(link))
     try machine.send(.replicaCompared)
     try machine.pass(.seconds(60))
-    #expect(machine.isHeld(a))
+    #expect(photos.allSatisfy(machine.isHeld))
     _ = machine.take()
-    try machine.send(.replicaFileDoubted(landed.path))
-    try machine.send(.reread(.replica(landed.path), .gone))
-    #expect(!machine.isHeld(a))
+    for file in landed { try vanish(file, machine) }
+    #expect(!photos.contains(where: machine.isHeld))
     return (machine, landed)
+  }
+
+  private func vanish(_ file: ReplicaFile, _ machine: SingleMachine) throws {
+    try machine.send(.replicaFileDoubted(file.path))
+    try machine.send(.reread(.replica(file.path), .gone))
+  }
+
+  private func bereft() throws -> (SingleMachine, ReplicaFile) {
+    let (machine, files) = try bereft(of: [a])
+    return (machine, try #require(files.first))
   }
 
   private func isSought(_ actions: [ReplicationAction]) -> Bool {
@@ -38,8 +48,7 @@ import Testing
     try machine.pass(.seconds(2))
     #expect(isSought(machine.take()))
     let stray = StrayFile(path: bytes("elsewhere/x.jpg"), content: a, stamp: file.stamp)
-    try machine.send(.strayFound(stray))
-    try machine.send(.straysSought)
+    try machine.send(.straysSought([stray], isComplete: true))
     #expect(machine.isHeld(a))
     let batch = try #require(machine.take().batches.first)
     #expect(
@@ -48,12 +57,61 @@ import Testing
       }, "\(batch)")
   }
 
+  /// A directory that somebody renamed: all of it is taken, and not what happens to be first.
+  @Test func allThatOneLookFindsIsBroughtBack() throws {
+    let photos = (0..<5).map { content("photo \($0)") }
+    let (machine, files) = try bereft(of: photos)
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+    let strays = files.map {
+      StrayFile(path: bytes("renamed/") + $0.path, content: $0.content, stamp: $0.stamp)
+    }
+    try machine.send(.straysSought(strays, isComplete: true))
+    #expect(photos.allSatisfy(machine.isHeld))
+    try machine.fileAll()
+    for file in files { #expect(try machine.catalog.replicaFile(at: file.path)?.content == file.content) }
+    try machine.pass(.seconds(10))
+    #expect(!isSought(machine.take()))
+  }
+
+  /// The look may have passed its new place already.
+  @Test func whatVanishesDuringALookIsLookedForAgain() throws {
+    let (machine, files) = try bereft(of: [a, b])
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+    let stray = StrayFile(path: bytes("x.jpg"), content: a, stamp: files[0].stamp)
+    try machine.send(.straysSought([stray], isComplete: true))
+    try machine.fileAll()
+    try machine.pass(.seconds(10))
+    #expect(!isSought(machine.take()), "b lies nowhere, and nothing says that it does")
+    try machine.send(.replicaCompared)
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+    try vanish(try #require(try machine.catalog.replicaFiles(of: a).first), machine)
+    try machine.send(.straysSought([], isComplete: true))
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+  }
+
+  /// What a look has no room for is found by the next one.
+  @Test func aLookThatIsCutShortIsFollowedByAnother() throws {
+    let (machine, files) = try bereft(of: [a, b])
+    try machine.pass(.seconds(2))
+    _ = machine.take()
+    let stray = StrayFile(path: bytes("x.jpg"), content: a, stamp: files[0].stamp)
+    try machine.send(.straysSought([stray], isComplete: false))
+    try machine.fileAll()
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+  }
+
   /// Somebody's own file that nothing is missing of, and a file that the catalog knows, stay what they are.
   @Test func onlyWhatIsMissingIsTaken() throws {
     let (machine, file) = try bereft()
     try machine.pass(.seconds(2))
     _ = machine.take()
-    try machine.send(.strayFound(StrayFile(path: bytes("own.jpg"), content: b, stamp: file.stamp)))
+    try machine.send(
+      .straysSought([StrayFile(path: bytes("own.jpg"), content: b, stamp: file.stamp)], isComplete: true))
     #expect(!machine.isHeld(b))
     #expect(try machine.catalog.replicaFile(at: bytes("own.jpg")) == nil)
     #expect(machine.take().batches.isEmpty)

@@ -16,11 +16,9 @@ package struct StrayFile: Hashable, Sendable {
 /// Copies that are there, and not where the catalog says: somebody moved them, or put an older image of the disk in the
 /// place of this one. While something is missing they are looked for; they may be the only ones.
 extension Replicator {
-  /// Something vanished, or a comparison has ended: what is missing may lie elsewhere.
-  mutating func expectStrays(now: Now) {
-    guard !scrub.isSeekingStrays else { return }
-    scrub.straysDue = now.instant + settings.strayDelay
-  }
+  /// Something vanished, or a comparison has ended: what is missing may lie elsewhere. What vanishes during a look is looked
+  /// for when that has ended: it may have passed the file already.
+  mutating func expectStrays(now: Now) { scrub.straysDue = now.instant + settings.strayDelay }
 
   /// Nil while the files are not judged yet that are in doubt, or while files are on their way: the catalog names places
   /// that are just being left. An event ends each of these.
@@ -38,22 +36,37 @@ extension Replicator {
     actions.append(.findStrays)
   }
 
-  /// A stray that has the bytes of something missing is its copy from now on, and is brought to its place as any other file.
-  mutating func found(stray: StrayFile, now: Now) throws(StoreError) {
-    guard filing.isIdle, !scrub.isAway, !contents.isHeld(stray.content),
-      try store.replicaFile(at: stray.path) == nil,
-      try missing(stray.content) != nil
-    else { return }
-    let row = ReplicaFile(
-      library: machine, entry: EntryID(.zero), content: stray.content, path: stray.path, stamp: stray.stamp,
-      verified: now.wall, mark: nil)
-    try store.commitFiling(put: [row], removed: [], filed: [])
-    contents.setHeld(stray.content, true)
-    makeAvailable(stray.content)
-    filing.ready.insert(stray.content)
+  /// Strays that have the bytes of something missing are its copies from now on, and are brought to their places as any other
+  /// files. Whatever could not be judged now is looked for again.
+  mutating func sought(_ found: [StrayFile], isComplete: Bool, now: Now) throws(StoreError) {
+    scrub.isSeekingStrays = false
+    var rows: [ReplicaFile] = []
+    var taken: Set<ContentID> = []
+    var isLeft = false
+    for stray in found where !taken.contains(stray.content) && !contents.isHeld(stray.content) {
+      guard try store.replicaFile(at: stray.path) == nil, try missing(stray.content) != nil else { continue }
+      // A batch may just have moved it there, or be about to bring another copy.
+      guard !scrub.isAway, !filing.isUnderWay(stray.content) else {
+        isLeft = true
+        continue
+      }
+      taken.insert(stray.content)
+      rows.append(
+        ReplicaFile(
+          library: machine, entry: EntryID(.zero), content: stray.content, path: stray.path,
+          stamp: stray.stamp, verified: now.wall, mark: nil))
+    }
+    if isLeft || !isComplete && !rows.isEmpty { expectStrays(now: now) }
+    guard !rows.isEmpty else { return }
+    try store.commitFiling(put: rows, removed: [], filed: [])
+    for content in rows.map(\.content) {
+      contents.setHeld(content, true)
+      makeAvailable(content)
+      filing.ready.insert(content)
+      // What has come of it meanwhile is not needed.
+      try dropIfUnwanted(content)
+    }
     attesting.isChanged = true
     transfers.isWorthLooking = true
-    // What has come of it meanwhile is not needed.
-    try dropIfUnwanted(stray.content)
   }
 }
