@@ -66,10 +66,12 @@ extension Effects {
           && engine.catalog.replicaFile(at: entry.path) == nil
       }
       guard !likely.isEmpty else { continue }
-      guard look.found.count < Self.mostStrays else { return }
       do {
         try await scrubbing.run { [replica] in try replica.syncNames(in: directory) }
-        for entry in likely { try await read(entry.path, &look, engine) }
+        for entry in likely {
+          guard look.found.count < Self.mostStrays else { return }
+          try await read(entry.path, &look, engine)
+        }
       } catch let error as DiskError where error.code != .notMounted {
         logger.debug("lost copies cannot be taken from a directory", metadata: ["error": "\(error)"])
       }

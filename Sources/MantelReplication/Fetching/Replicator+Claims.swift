@@ -34,8 +34,8 @@ extension Replicator {
   /// Nothing was got by a claim. True when another is left, by which the content is asked for from now on: then it is not
   /// said that the peer is to blame.
   mutating func doubt(_ claim: ContentClaim, of content: ContentID) throws(StoreError) -> Bool {
-    guard transfers.doubtedClaims.count < settings.doubtedClaims || transfers.doubtedClaims[content] != nil
-    else { return false }
+    // What nobody wants any more is among them.
+    if transfers.doubtedClaims.count >= settings.doubtedClaims { transfers.doubtedClaims.removeAll() }
     let claims = try claims(of: content).map(\.claim)
     let doubted = (transfers.doubtedClaims[content] ?? []).union([claim])
     guard claims.contains(where: { !doubted.contains($0) }) else {
