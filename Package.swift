@@ -148,8 +148,8 @@ let package = Package(
     .testTarget(
       name: "MantelAgentTests",
       dependencies: [
-        "MantelAgent", "MantelCatalog", "MantelDisk", "MantelHousehold", "MantelReplication", "MantelSession",
-        "MantelTransport", "MantelCore", "MantelTestSupport", logging, nioCore,
+        "MantelAgent", "MantelCatalog", "MantelControl", "MantelDisk", "MantelHousehold", "MantelReplication",
+        "MantelSession", "MantelTransport", "MantelCore", "MantelTestSupport", logging, nioCore,
       ]),
     .testTarget(
       name: "MantelCommandsTests",
@@ -207,13 +207,15 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
       path: "Tests/Growth"))
 }
 
-// The fuzzer, with coverage in all that takes bytes from outside.
-if Context.environment["MANTEL_FUZZING"] == "1" {
+// The fuzzer, with coverage in all that takes bytes from outside; `MANTEL_FUZZING=address` with AddressSanitizer too.
+let sanitizers: [String: String] = ["1": "fuzzer", "address": "fuzzer,address"]
+let fuzzing = Context.environment["MANTEL_FUZZING"].flatMap { sanitizers[$0] }.map { "-sanitize=\($0)" }
+if let fuzzing {
   package.targets.append(.systemLibrary(name: "CFuzzer", path: "Tests/Fuzzing/CFuzzer"))
   package.targets.append(
     .executableTarget(
       name: "mantel-fuzz", dependencies: ["MantelFuzzing", "CFuzzer"], path: "Tests/Fuzzing/Fuzzer",
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+      linkerSettings: [.unsafeFlags([fuzzing, "-use-ld=lld"])]))
 }
 
 // Members are visible only through an import of their module, in the modules that call no C. Elsewhere Swift 6.3 takes a C
@@ -224,7 +226,7 @@ let modulesWithoutC = [
 ]
 
 let fuzzed: Set<String> =
-  Context.environment["MANTEL_FUZZING"] == "1"
+  fuzzing != nil
   ? [
     "MantelCore", "MantelDisk", "MantelSummary", "MantelWire", "MantelSession", "MantelHousehold",
     "MantelFuzzing",
@@ -238,5 +240,5 @@ where target.type != .system && !["CMantelSystem", "CFaults"].contains(target.na
   if modulesWithoutC.contains(target.name) {
     target.swiftSettings?.append(.enableUpcomingFeature("MemberImportVisibility"))
   }
-  if fuzzed.contains(target.name) { target.swiftSettings?.append(.unsafeFlags(["-sanitize=fuzzer"])) }
+  if let fuzzing, fuzzed.contains(target.name) { target.swiftSettings?.append(.unsafeFlags([fuzzing])) }
 }

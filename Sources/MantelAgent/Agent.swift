@@ -49,6 +49,7 @@ package final class Agent: Sendable {
     self.home = home
     self.logger = logger
     lock = try StateLock(home)
+    try Rekey.complete(home)
     let key = try DeviceKey.load(from: home.keyPath)
     let catalog = try Catalog.open(home, machine: key.machine)
     self.catalog = catalog

@@ -16,6 +16,14 @@ enum FolderRules {
     var root = directory
     while root.count > 1, root.last == UInt8(ascii: "/") { root.removeLast() }
     let shown = String(decoding: root, as: UTF8.self)
+    guard excludes.count <= HouseholdCopy.excludeLimit,
+      !excludes.contains(where: { $0.utf8.count > Limits.pathBytes }), root.count <= Limits.pathBytes
+    else {
+      throw AgentError(
+        .usage,
+        "a folder has at most \(HouseholdCopy.excludeLimit) patterns to exclude; a pattern, and the folder's own path, "
+          + "at most \(Limits.pathBytes) bytes")
+    }
     let identity: [UInt8]
     do {
       identity = try FilesystemFacts.identity(of: root)

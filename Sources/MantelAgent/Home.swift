@@ -1,4 +1,6 @@
 import Foundation
+import MantelCore
+import MantelHousehold
 
 /// Where one installation of Mantel keeps its things.
 package struct Home: Sendable {
@@ -48,6 +50,16 @@ package struct Home: Sendable {
   package var catalogPath: String { state + "/catalog.sqlite" }
   package var keyPath: String { state + "/device.key" }
   package var lockPath: String { state + "/lock" }
+  package var rekeyJournalPath: String { state + "/rekey.journal" }
+
+  /// What this installation was before `rekey`, or before it left a household, by the keys that it keeps.
+  var formerMachines: [MachineID] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: state)) ?? []
+    let former = (keyPath as NSString).lastPathComponent + ".before-"
+    return names.filter { $0.hasPrefix(former) }.compactMap {
+      try? DeviceKey.load(from: "\(state)/\($0)").machine
+    }
+  }
 
   /// Directories that no folder scan may enter.
   package func ownPaths(replica: String) -> [[UInt8]] {

@@ -129,12 +129,17 @@ struct Joining: Sendable {
       await pipe.close()
       return stored
     } catch {
-      do { try await pipe.send(JoinMessage.refusal(.declined)) } catch {
-        logger.debug("the inviter was not told", metadata: ["error": "\(error.message)"])
-      }
-      await pipe.close()
+      await decline(proved)
       throw error
     }
+  }
+
+  /// Tells the inviter that nothing was stored: it takes the admission back.
+  func decline(_ proved: Proved) async {
+    do { try await proved.pipe.send(JoinMessage.refusal(.declined)) } catch {
+      logger.debug("the inviter was not told", metadata: ["error": "\(error.message)"])
+    }
+    await proved.pipe.close()
   }
 }
 

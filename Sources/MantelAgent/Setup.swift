@@ -37,6 +37,9 @@ package enum Setup {
     package var replica: String
     package var folders: [(name: String, directory: [UInt8])]
     package var members: [String]
+    /// The replica has copies of a household that this machine has left: they stay, and are no part of this one until
+    /// `replica adopt`.
+    package var hasFormerCopies = false
   }
 
   // MARK: Founding
@@ -44,19 +47,19 @@ package enum Setup {
   package static func initialise(_ request: Request) throws -> Result {
     let (name, replica) = try check(request)
     let attempt = try SetupAttempt(request.home)
-    let key = attempt.key
-    return try withExtendedLifetime(attempt) {
-      do {
-        let statements = try Roster.found(
-          name: "\(name)'s household", machineName: name, key: key,
-          random: Greeting.random() + Greeting.random(), now: AgentClock.wall)
-        return try store(
-          request, attempt, name: name, replica: replica, statements: statements, record: nil)
-      } catch {
-        attempt.undo()
-        throw error
-      }
+    defer { withExtendedLifetime(attempt) {} }
+    let stored: Result
+    do {
+      let statements = try Roster.found(
+        name: "\(name)'s household", machineName: name, key: attempt.key,
+        random: Greeting.random() + Greeting.random(), now: AgentClock.wall)
+      stored = try store(
+        request, attempt, name: name, replica: replica, statements: statements, record: nil)
+    } catch {
+      attempt.undo()
+      throw error
     }
+    return try takeReplica(stored, attempt.key)
   }
 
   // MARK: Joining
@@ -79,10 +82,11 @@ package enum Setup {
     defer { withExtendedLifetime(attempt) {} }
     let joining = Joining(
       code: code, key: attempt.key, name: name, replaces: replaces, logger: logger)
+    let stored: Result
     do {
       let proved = try await reach(
         joining, peer: peer, timeout: timeout, logger: logger, progress: progress)
-      return try await joining.settle(proved, confirm: confirm) { statements in
+      stored = try await joining.settle(proved, confirm: confirm) { statements in
         try store(
           request, attempt, name: name, replica: replica, statements: statements,
           record: (proved.household.inviterRecord, proved.pipe.remote))
@@ -91,6 +95,7 @@ package enum Setup {
       attempt.undo()
       throw JoinMessages.agentError(error)
     }
+    return try takeReplica(stored, attempt.key)
   }
 
   static func reach(
@@ -156,7 +161,7 @@ package enum Setup {
           existing: folders, ownPaths: request.home.ownPaths(replica: replica)))
     }
     let roster = Roster(statements)
-    _ = try Replica.open(root: Array(replica.utf8), machine: key.machine, create: true)
+    let hasFormerCopies = try openReplica(replica, attempt)
     try attempt.makeCatalog { catalog in
       try catalog.setValue(.household, roster.household.bytes)
       try catalog.setValue(.machineName, Array(name.utf8))
@@ -174,7 +179,31 @@ package enum Setup {
       machine: name, machineID: key.machine.hex, household: roster.name,
       householdID: roster.household.hex, replica: replica,
       folders: folders.map { ($0.name, $0.root) },
-      members: roster.members.map(\.name))
+      members: roster.members.map(\.name), hasFormerCopies: hasFormerCopies)
+  }
+
+  /// Makes the replica, or finds this installation's own of before, whose marker stays until nothing can fail any more.
+  private static func openReplica(_ replica: String, _ attempt: SetupAttempt) throws -> Bool {
+    let root = Array(replica.utf8)
+    let owner = FileManager.default.fileExists(atPath: replica) ? try Replica.marker(in: root)?.machine : nil
+    if attempt.hasLeft, let owner, attempt.formerMachines.contains(owner) {
+      _ = try Replica.open(root: root, machine: owner, create: false)
+      return true
+    }
+    _ = try Replica.open(root: root, machine: attempt.key.machine, create: true)
+    return false
+  }
+
+  /// The last step, which takes nothing back when it fails: this machine is a member already.
+  private static func takeReplica(_ stored: Result, _ key: DeviceKey) throws -> Result {
+    guard stored.hasFormerCopies else { return stored }
+    do { _ = try Replica.adopt(root: Array(stored.replica.utf8), machine: key.machine) } catch {
+      throw AgentError(
+        .internalError,
+        "this machine belongs to \(stored.household) now, but \(stored.replica) could not be made its replica (\(error)): "
+          + "`mantel replica adopt \(stored.replica)` before `mantel run`")
+    }
+    return stored
   }
 
   static func replicaRoot(_ catalog: Catalog, _ home: Home) throws -> String {

@@ -30,18 +30,25 @@ struct CatalogDraft: Sendable {
     }
   }
 
-  /// Gives a catalog that cannot be used another name, with its log; nil when there is none.
-  func setAside() throws -> String? {
-    let target = "\(home.catalogPath).damaged-\(AgentClock.wall.seconds)-\(getpid())"
+  /// Gives a catalog that is not used any more another name, with its log; `why` is part of it. Nil when there is none.
+  static func setAside(_ home: Home, _ why: String) throws -> String? {
+    let target = "\(home.catalogPath).\(why)-\(AgentClock.wall.seconds)-\(getpid())"
+    return try move(home.catalogPath, to: target) ? target : nil
+  }
+
+  /// Takes that back.
+  static func bringBack(_ path: String, _ home: Home) throws { _ = try move(path, to: home.catalogPath) }
+
+  /// Whether there was anything to move.
+  private static func move(_ path: String, to target: String) throws -> Bool {
     var hasMoved = false
     // The log last: a database without its log is older, a log without its database is nothing.
-    for (from, to) in zip(Self.files(home.catalogPath), Self.files(target))
-    where FileManager.default.fileExists(atPath: from) {
-      guard rename(from, to) == 0 else { throw Self.failure("rename", from) }
+    for (from, to) in zip(files(path), files(target)) where FileManager.default.fileExists(atPath: from) {
+      guard rename(from, to) == 0 else { throw failure("rename", from) }
       hasMoved = true
     }
-    if hasMoved { try Self.sync(home.state) }
-    return hasMoved ? target : nil
+    if hasMoved { try sync((path as NSString).deletingLastPathComponent) }
+    return hasMoved
   }
 
   private var path: String { home.catalogPath + ".new" }

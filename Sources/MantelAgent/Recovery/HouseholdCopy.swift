@@ -27,7 +27,8 @@ struct HouseholdCopy: Hashable, Sendable {
   private static let version: UInt8 = 1
   /// Also removed ones are remembered; more than these are not.
   private static let folderLimit = 4_096
-  private static let excludeLimit = 4_096
+  /// Of one folder; no folder has more.
+  static let excludeLimit = 4_096
   private static let addressLimit = 1_024
 
   /// As the catalog has it now.
@@ -92,8 +93,8 @@ struct HouseholdCopy: Hashable, Sendable {
       writer.write(lengthPrefixed: folder.root)
       writer.write(lengthPrefixed: folder.filesystem)
       writer.write(UInt8(folder.isRemoved ? 1 : 0))
-      writer.write(UInt16(min(folder.excludes.count, Self.excludeLimit)))
-      for exclude in folder.excludes.prefix(Self.excludeLimit) { writer.write(text: exclude) }
+      writer.write(UInt16(folder.excludes.count))
+      for exclude in folder.excludes { writer.write(text: exclude) }
     }
     writer.write(UInt16(addresses.count))
     for known in addresses {
@@ -154,7 +155,7 @@ struct HouseholdCopy: Hashable, Sendable {
     guard count <= excludeLimit else { throw .overLimit(field: "excludes") }
     var excludes: [String] = []
     for _ in 0..<count {
-      excludes.append(try reader.readText(limit: Int(UInt16.max), field: "exclude"))
+      excludes.append(try reader.readText(limit: Limits.pathBytes, field: "exclude"))
     }
     return Folder(
       id: id, name: name, root: root, excludes: excludes, filesystem: filesystem, isRemoved: isRemoved)

@@ -84,18 +84,9 @@ package struct ReplicaAdoption: Sendable {
       throw AgentError(
         .usage, "\(shown) was never a replica: it has no .mantel/marker; name the directory that has one")
     }
-    guard marker.machine == key.machine || formerMachines().contains(marker.machine) else {
+    guard marker.machine == key.machine || home.formerMachines.contains(marker.machine) else {
       throw AgentError(
         .conflict, "\(shown) is the replica of another machine (\(marker.machine.hex.prefix(8)))")
-    }
-  }
-
-  /// What this installation was before `rekey`, by the keys that it keeps.
-  private func formerMachines() -> [MachineID] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: home.state)) ?? []
-    let former = (home.keyPath as NSString).lastPathComponent + ".before-"
-    return names.filter { $0.hasPrefix(former) }.compactMap {
-      try? DeviceKey.load(from: "\(home.state)/\($0)").machine
     }
   }
 
@@ -138,7 +129,7 @@ package struct ReplicaAdoption: Sendable {
     }
     // Read only now: a sound catalog needs nothing of it.
     guard let copy = try keptHousehold() else { throw AgentError.nothingKept(summary.root) }
-    summary.setAside = try draft.setAside()
+    summary.setAside = try CatalogDraft.setAside(home, "damaged")
     let refused = keptRefusals(&summary)
     try draft.make {
       try copy.restore(to: $0)

@@ -23,7 +23,10 @@ struct InitCommand: AsyncParsableCommand {
         home: home.value, name: name, replica: replica,
         directories: directories.map { RawArguments.absolute($0) }))
     try output.print(SetupAnswer(result), SetupText.text(SetupAnswer(result)))
-    for line in SetupText.next(isFounder: true, hasFolders: !result.folders.isEmpty) {
+    for line in SetupText.next(
+      isFounder: true, hasFolders: !result.folders.isEmpty,
+      formerCopies: result.hasFormerCopies ? result.replica : nil)
+    {
       Console.current.say(line)
     }
   }

@@ -52,7 +52,10 @@ struct JoinCommand: AsyncParsableCommand {
         Self.confirm(console, household: household, members: members, yes: yes)
       })
     try output.print(SetupAnswer(result), SetupText.text(SetupAnswer(result)))
-    for line in SetupText.next(isFounder: false, hasFolders: !result.folders.isEmpty) {
+    for line in SetupText.next(
+      isFounder: false, hasFolders: !result.folders.isEmpty,
+      formerCopies: result.hasFormerCopies ? result.replica : nil)
+    {
       console.say(line)
     }
   }

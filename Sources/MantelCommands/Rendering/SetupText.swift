@@ -15,9 +15,14 @@ enum SetupText {
     return TextTable.lines(rows).joined(separator: "\n") + "\n"
   }
 
-  /// What to do next, after `init` or `join`.
-  static func next(isFounder: Bool, hasFolders: Bool) -> [String] {
+  /// What to do next, after `init` or `join`. `formerCopies`: the replica, where it has those of another household.
+  static func next(isFounder: Bool, hasFolders: Bool, formerCopies: String? = nil) -> [String] {
     var lines: [String] = []
+    if let formerCopies {
+      lines.append(
+        "the copies from before stay in \(Printable.text(formerCopies)); if this household has those photos too, "
+          + "`mantel replica adopt DIR` of it, before `mantel run`, saves sending them again")
+    }
     if !hasFolders { lines.append("add photos: mantel folder add DIR") }
     lines.append("start it: mantel run, or for good: mantel service install")
     if isFounder { lines.append("then add a second machine: mantel invite") }
