@@ -33,7 +33,7 @@ package struct DeviceKey: Sendable {
   }
 
   /// A key that everybody can know, the same for the same 32 bytes: for tests that are repeated exactly.
-  init(scalar: [UInt8]) throws {
+  package init(scalar: [UInt8]) throws {
     let key = try P256.Signing.PrivateKey(rawRepresentation: scalar)
     self.init(key: key, certificateDER: try Self.makeCertificate(for: key))
   }

@@ -51,7 +51,9 @@ struct RosterGraph: Sendable {
     household: HouseholdID?, kept: [SignedStatement], new: [SignedStatement],
     keys: [MachineID: MachineKey] = [:]
   ) {
-    let geneses = (kept + new).filter { Self.isGenesis($0, of: household) }
+    let geneses =
+      kept.filter { Self.isGenesis($0, of: household, isVerified: true) }
+      + new.filter { Self.isGenesis($0, of: household, isVerified: false) }
     guard let genesis = geneses.min(by: SignedStatement.precedes) else { return }
     let keptIDs = Set(kept.map(\.id))
     var judged = JudgedStatements(
@@ -95,14 +97,16 @@ struct RosterGraph: Sendable {
 }
 
 extension RosterGraph {
-  private static func isGenesis(_ signed: SignedStatement, of household: HouseholdID?) -> Bool {
+  private static func isGenesis(
+    _ signed: SignedStatement, of household: HouseholdID?, isVerified: Bool
+  ) -> Bool {
     guard case .genesis(_, _, _, let publicKey) = signed.statement.body,
       household == nil || household?.digest == signed.id.digest,
       let key = MachineKey(subjectPublicKeyInfo: publicKey), key.machine == signed.statement.by
     else { return false }
-    return key.isValid(
-      signed.signature,
-      over: signed.statement.signedBytes(in: HouseholdID(signed.id.digest)))
+    return isVerified
+      || key.isValid(
+        signed.signature, over: signed.statement.signedBytes(in: HouseholdID(signed.id.digest)))
   }
 
   /// Appends all that is kept; returns what nothing but the share of its signer holds up.

@@ -1,5 +1,6 @@
 import MantelCore
 import MantelHousehold
+import MantelSummary
 import MantelWire
 import NIOCore
 
@@ -123,26 +124,84 @@ private enum Seeds {
   // MARK: Others
 
   static var histories: [[UInt8]] {
-    let key = DeviceKey()
     let statements =
       (try? Roster.found(
-        name: "home", machineName: "m0", key: key, random: [UInt8](repeating: 9, count: 32),
+        name: "home", machineName: "m0", key: DeviceKey(scalar: [UInt8](repeating: 1, count: 32)),
+        random: [UInt8](repeating: 9, count: 32),
         now: WallTime(nanoseconds: 0))) ?? []
     return statements.map { [1] + $0.bytes } + [
-      // m0 removes m1 while m1 removes m0; a newcomer is admitted and accepts; a stranger speaks.
-      [0, 0, 1, 1, 2, 1, 0, 3, 1, 0, 1, 2, 1, 0, 3],
-      [0, 0, 2, 1, 2, 1, 0, 0, 2, 2, 1, 3, 1, 3, 2, 4, 0, 1, 2, 1, 1, 5],
+      // m0 and m1 remove each other, and m2 votes.
+      [0] + add(2, by: 0, after: 2) + accept(3, by: 2) + remove(0, by: 1, after: 4)
+        + remove(1, by: 0, after: 4) + countersign(5, by: 2) + rename(by: 0, after: 6),
+      // m2 is admitted in m1's place.
+      [0] + remove(1, by: 0, after: 2) + add(2, by: 0, after: 3, replaces: 1) + accept(4, by: 2)
+        + rename(by: 2, after: 5) + countersign(3, by: 2),
+      // m1 has admitted m2, and m2 m3, before m0 removes m1 without knowing that; a stranger speaks.
+      [0] + add(2, by: 1, after: 2) + accept(3, by: 2) + add(3, by: 2, after: 4) + accept(5, by: 3)
+        + remove(1, by: 0, after: 2) + add(4, by: 4, after: 7) + countersign(7, by: 3),
     ]
   }
 
+  // Statements of the roster's target: founding has 0, 1 and 2, each further one is the next number.
+
+  private static func add(
+    _ subject: UInt8, by signer: UInt8, after parent: UInt8, replaces: UInt8? = nil
+  ) -> [UInt8] {
+    [signer, subject, 1, parent, 1, 0] + (replaces.map { [1, $0] } ?? [0])
+  }
+
+  private static func accept(_ admission: UInt8, by signer: UInt8) -> [UInt8] {
+    [signer, 0, 1, admission, 1, admission, 2]
+  }
+
+  private static func remove(_ subject: UInt8, by signer: UInt8, after parent: UInt8) -> [UInt8] {
+    [signer, subject, 1, parent, 1, 0, 3]
+  }
+
+  private static func countersign(_ removal: UInt8, by signer: UInt8) -> [UInt8] {
+    [signer, 0, 1, removal, 1, removal, 4]
+  }
+
+  private static func rename(by signer: UInt8, after parent: UInt8) -> [UInt8] {
+    [signer, 0, 1, parent, 1, 0, 5, 0]
+  }
+
+  /// What an honest peer says, for many pairs of sets.
   static var descents: [[UInt8]] {
-    let opening = [UInt8](repeating: 0, count: 7) + [40] + [UInt8](repeating: 7, count: 32)
-    return [
-      [0, 0, 60, 0, 0, 0, 81] + opening + [3],
-      [0, 0, 0, 0, 0, 0, 153] + opening + [2, 1] + [UInt8](repeating: 9, count: 34),
-      [1, 0, 100, 8, 0, 90, 25, 1, 1] + [UInt8](repeating: 1, count: 20),
-      [1, 1, 0, 0, 1, 0, 9, 0, 0, 0, 9],
-    ]
+    let places = [0, 6, 24, 31, 37, 49, 61, 67, 73]
+    var inputs: [[UInt8]] = []
+    for mine in places {
+      for theirs in places where theirs != mine {
+        for isOpener in [true, false] {
+          if let input = try? descent(mine: mine, theirs: theirs, isOpener: isOpener) { inputs.append(input) }
+        }
+      }
+    }
+    return inputs
+  }
+
+  private static func descent(mine: Int, theirs: Int, isOpener: Bool) throws -> [UInt8] {
+    let (own, other) = (DescentSets.all[mine].snapshot, DescentSets.all[theirs].snapshot)
+    func side(_ set: SetSnapshot, _ peer: SetSnapshot, isOpener: Bool) -> Reconciler {
+      Reconciler(
+        mine: set, isOpener: isOpener, theirCount: isOpener ? nil : UInt64(peer.count),
+        theirRoot: isOpener ? nil : peer.root, salt: DescentSets.salt)
+    }
+    var side = (own: side(own, other, isOpener: isOpener), peer: side(other, own, isOpener: !isOpener))
+    var input: [UInt8] = [isOpener ? 0 : 1, UInt8(mine), UInt8(other.count >> 8), UInt8(other.count & 0xFF)]
+    while !(side.own.isFinished && side.peer.isFinished) {
+      if let piece = side.peer.nextPiece(maximumBytes: 2_047) {
+        let count = piece.bytes.count
+        input += [piece.isLast ? 1 : 2, UInt8(count >> 8), UInt8(count & 0xFF)]
+        input += piece.bytes
+        try side.own.receive(piece.bytes, isLast: piece.isLast)
+      } else if let piece = side.own.nextPiece(maximumBytes: 2_047) {
+        try side.peer.receive(piece.bytes, isLast: piece.isLast)
+      } else {
+        break
+      }
+    }
+    return input + [0]
   }
 
   static var paths: [[UInt8]] {

@@ -59,7 +59,7 @@ func fuzzAttestations(_ input: [UInt8]) throws {
   }
 }
 
-/// Pieces of any number and size, the way a hostile peer sends them.
+/// Pieces of any number and size, the way a hostile peer sends them. An error is the end of its connection.
 private func fuzzAssembler(_ reader: inout InputReader) throws {
   var assembler = AttestationAssembler()
   var gathered: [UInt8] = []
@@ -67,11 +67,12 @@ private func fuzzAssembler(_ reader: inout InputReader) throws {
     let (part, flags) = (reader.byte(), reader.byte())
     let piece = reader.run(Int(reader.number()))
     gathered += piece
-    guard let whole = try? assembler.add(part: part, isLast: flags & 1 == 1, piece) else {
-      if flags & 1 == 1 { return }
-      continue
+    let whole: Signed<Attestation>?
+    do throws(WireError) { whole = try assembler.add(part: part, isLast: flags & 1 == 1, piece) } catch {
+      return
     }
-    try require(gathered.suffix(whole.bytes.count) == whole.bytes[...], "an attestation of other pieces")
+    guard let whole else { continue }
+    try require(gathered == whole.bytes, "an attestation of other pieces")
     gathered = []
   }
 }
