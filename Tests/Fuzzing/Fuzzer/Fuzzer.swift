@@ -9,7 +9,8 @@ import MantelFuzzing
   nonisolated(unsafe) private static var target = FuzzTarget.frames
 
   static func main() {
-    guard CommandLine.arguments.count > 1, let wanted = FuzzTarget(rawValue: CommandLine.arguments[1]) else {
+    let named = CommandLine.arguments.dropFirst().first.flatMap(FuzzTarget.init)
+    guard let wanted = named ?? inherited else {
       for target in FuzzTarget.allCases { print(target.rawValue) }
       exit(CommandLine.arguments.count > 1 ? 64 : 0)
     }
@@ -17,8 +18,10 @@ import MantelFuzzing
     if CommandLine.arguments.count == 4, CommandLine.arguments[2] == "--seeds" {
       return writeSeeds(to: CommandLine.arguments[3])
     }
+    // Processes that libFuzzer starts, to merge, have its arguments alone.
+    setenv(variable, target.rawValue, 1)
     // Without the target's name, as libFuzzer would see them.
-    let arguments = [CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(2)
+    let arguments = [CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(named == nil ? 1 : 2)
     var values: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     var count = Int32(arguments.count)
     let code = values.withUnsafeMutableBufferPointer { buffer in
@@ -30,6 +33,12 @@ import MantelFuzzing
       }
     }
     exit(code)
+  }
+
+  private static let variable = "MANTEL_FUZZ_TARGET"
+
+  private static var inherited: FuzzTarget? {
+    getenv(variable).flatMap { FuzzTarget(rawValue: String(cString: $0)) }
   }
 
   private static func writeSeeds(to directory: String) {
