@@ -25,13 +25,16 @@ extension LabTests {
         try await household.waitUntilConnected("anna", to: "ben")
         try anna.makePhotos((0..<5).map { 50_000 + $0 }, album: "since", seed: 2)
         try await household.waitUntilSettled()
-        let lost = try FolderImage("\(anna.photos)/since")
+        let originals = "\(anna.home).since"
+        try await anna.run(["cp", "-a", "\(anna.photos)/since", originals]).succeeded(
+          "the photos, with their times")
         try await household.stop("ben")
         try await household.stop("anna")
         try await anna.run(
           ["sh", "-c", "find '\(anna.home)' -mindepth 1 -delete && cp -a '\(image)/.' '\(anna.home)'"]
         ).succeeded("the old image in its place")
 
+        let lost = try FolderImage(originals)
         try await household.start("carl")
         try await household.start("anna")
         try anna.makePhotos([60_000], album: "after", seed: 3)
