@@ -208,4 +208,14 @@ import Testing
     #expect(side.tally.ends[Fixture.unit(3)] == .cancelled)
     #expect(side.tally.ends[Fixture.unit(4)] == .cancelled, "asked for before the end was handed out")
   }
+
+  /// A peer with the same limits never refuses what this side opens.
+  @Test func allKindsOfOwnRequestsTogetherAreNoMoreThanThePeerAllows() {
+    let limits = SessionLimits()
+    let own = [
+      limits.openGets, limits.openPulls, limits.openDeltas, limits.openEntryRequests,
+      limits.openReconciliations, limits.openChallenges,
+    ]
+    #expect(own.reduce(0, +) <= limits.openRequests)
+  }
 }

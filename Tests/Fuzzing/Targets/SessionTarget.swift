@@ -44,8 +44,9 @@ private struct SessionRun: ~Copyable {
   private var hasSaidClosing = false
 
   init() {
-    // Bounds that an input can reach.
+    // Bounds that an input can reach. What may be open of each kind that is asked for is together no more than all may be.
     limits.openRequests = 8
+    limits.openPulls = 1
     limits.openGets = 2
     limits.openDeltas = 1
     limits.openEntryRequests = 2
