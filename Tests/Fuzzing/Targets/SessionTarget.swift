@@ -90,7 +90,9 @@ private struct SessionRun: ~Copyable {
     switch query {
     case _ where choice & 0xF0 == 0xF0: answer = .refused(.busy)
     case .snapshot: answer = .snapshot(choice & 1 == 0 ? Self.set : nil)
-    case .delta: answer = .delta(added: [], removed: [], next: choice & 2 == 0 ? nil : Int64(choice))
+    case .delta(_, _, _, let cursor):
+      // A store's page never leads to itself.
+      answer = .delta(added: [], removed: [], next: choice & 2 == 0 ? nil : cursor + 1)
     case .entries: answer = .entries([])
     case .read(_, let offset, let maximumBytes):
       let total: UInt64 = 3_000
