@@ -2,7 +2,6 @@ import Foundation
 import MantelCatalog
 import MantelCore
 import MantelDisk
-import MantelHousehold
 import Testing
 
 @testable import MantelAgent
@@ -32,77 +31,49 @@ import Testing
   }
 
   /// The catalog is lost: of two photos in the trash, the one that was refused has no time that runs out.
-  @Test func adoptionKeepsWhatWasRefused() throws {
-    let desk = try Desk()
-    defer { desk.remove() }
-    let refused = try desk.trash("refused")
-    let dropped = try desk.trash("dropped")
-    try desk.keep(RefusedDrops([refused]).bytes)
-    try desk.loseCatalog()
+  @Test func adoptionKeepsWhatWasRefused() async throws {
+    let ben = try await InstalledHome()
+    let (refused, dropped) = (try trash("refused", of: ben), try trash("dropped", of: ben))
+    try loseCatalog(of: ben, refused: RefusedDrops([refused]).bytes)
 
-    let summary = try desk.adopt()
+    let summary = try adopt(ben)
     #expect(summary.isRebuilt && summary.unreadable.isEmpty && summary.files == 2)
-    let catalog = try desk.catalog()
-    defer { try? catalog.close() }
-    #expect(try catalog.refusedDrops() == [refused])
-    #expect(try catalog.replicaFiles(of: refused).map(\.mark) == [nil])
-    #expect(try catalog.replicaFiles(of: dropped).map { $0.mark != nil } == [true])
+    let kept = try ben.withCatalog { try $0.refusedDrops() }
+    #expect(kept == [refused])
+    let marks = try ben.withCatalog { catalog in
+      try [refused, dropped].map { try catalog.replicaFiles(of: $0).map { $0.mark != nil } }
+    }
+    #expect(marks == [[false], [true]])
   }
 
-  @Test func adoptionTellsOfRefusalsThatItCannotRead() throws {
-    let desk = try Desk()
-    defer { desk.remove() }
-    _ = try desk.trash("refused")
-    try desk.keep([7])
-    try desk.loseCatalog()
-    let summary = try desk.adopt()
+  @Test func adoptionTellsOfRefusalsThatItCannotRead() async throws {
+    let ben = try await InstalledHome()
+    _ = try trash("refused", of: ben)
+    try loseCatalog(of: ben, refused: [7])
+    let summary = try adopt(ben)
     #expect(summary.isRebuilt)
     #expect(summary.unreadable.map(\.path) == [Array(".mantel/refused".utf8)])
   }
-}
 
-/// An installation that never ran, and its replica.
-private struct Desk {
-  private let root = FileManager.default.temporaryDirectory
-    .appendingPathComponent("mantel-refused-\(UUID().uuidString)")
-  private let home: Home
-  private let replica: Replica
-
-  init() throws {
-    home = Home(directory: root.appendingPathComponent("home").path)
-    let result = try Setup.initialise(
-      Setup.Request(
-        home: home, name: "desk", replica: root.appendingPathComponent("copies").path, directories: []))
-    let machine = try DeviceKey.load(from: home.keyPath).machine
-    replica = try Replica.open(root: Array(result.replica.utf8), machine: machine, create: true)
-    let catalog = try Catalog(path: home.catalogPath, machine: machine)
-    try replica.keep(.household, try HouseholdCopy(catalog).bytes)
-    try catalog.close()
+  private func replica(of ben: InstalledHome) throws -> Replica {
+    try Replica.open(root: Array(ben.replica.utf8), machine: ben.key.machine, create: false)
   }
-
-  func remove() { try? FileManager.default.removeItem(at: root) }
-
-  func keep(_ bytes: [UInt8]) throws { try replica.keep(.refused, bytes) }
 
   /// Puts a file into the trash.
-  func trash(_ text: String) throws -> ContentID {
-    let path = Replica.trashPath + Array("/\(text).jpg".utf8)
-    let file = URL(fileURLWithPath: String(decoding: replica.root + Array("/".utf8) + path, as: UTF8.self))
-    try FileManager.default.createDirectory(
-      at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try Data(text.utf8).write(to: file)
-    return try replica.hash(path: path).content
+  private func trash(_ name: String, of ben: InstalledHome) throws -> ContentID {
+    let path = Replica.trashPath + Array("/\(name).jpg".utf8)
+    try ben.write("\(ben.replica)/\(String(decoding: path, as: UTF8.self))", Array(name.utf8))
+    return try replica(of: ben).hash(path: path).content
   }
 
-  func loseCatalog() throws { try FileManager.default.removeItem(atPath: home.catalogPath) }
-
-  func adopt() throws -> ReplicaAdoption.Summary {
-    try ReplicaAdoption(home: home, directory: String(decoding: replica.root, as: UTF8.self)).run { _, _ in
-      true
-    }
+  private func loseCatalog(of ben: InstalledHome, refused: [UInt8]) throws {
+    let copy = try ben.withCatalog { try HouseholdCopy($0) }
+    try replica(of: ben).keep(.household, copy.bytes)
+    try replica(of: ben).keep(.refused, refused)
+    try FileManager.default.removeItem(atPath: ben.home.catalogPath)
   }
 
-  func catalog() throws -> Catalog {
-    try Catalog(path: home.catalogPath, machine: try DeviceKey.load(from: home.keyPath).machine)
+  private func adopt(_ ben: InstalledHome) throws -> ReplicaAdoption.Summary {
+    try ReplicaAdoption(home: ben.home, directory: ben.replica).run { _, _ in true }
   }
 }
