@@ -313,4 +313,31 @@ import Testing
     try machine.fileAll()
     #expect(machine.isHeld(a))
   }
+
+  /// Its user may delete it, and nobody else's photo depends on that.
+  @Test func whatOnlyAnOwnFileHasIsNotAttestedOfOthersLibraries() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let photo = content("in my own folder")
+    try machine.publish("x.jpg", photo, machine.stamp(10))
+    let link = try machine.connect()
+    try machine.pass(.seconds(2))
+    _ = machine.take()
+    try machine.install(0, 1, [machine.entry("1.jpg", photo)], over: link)
+    let batch = try #require(machine.take().batches.first)
+    let full = FilingResult.failed(FilingFailure(code: .noSpace, errno: 28, message: "full"))
+    try machine.send(.filed(batch.id, batch.operations.map { _ in full }))
+    try machine.pass(.seconds(2))
+    #expect(machine.isHeld(photo))
+    let owner = machine.peers[0].machine
+    let before = machine.take().attestations.last?.libraries.first { $0.library == owner }
+    #expect(before?.missing == [photo] && before?.missingCount == 1)
+    #expect(before?.heldRoot == machine.statement(owner, .none, held: []).heldRoot)
+    try machine.pass(machine.settings.retry)
+    try machine.fileAll()
+    try machine.pass(.seconds(2))
+    let after = machine.take().attestations.last?.libraries.first { $0.library == owner }
+    #expect(after?.missingCount == 0)
+    #expect(after?.heldRoot == machine.statement(owner, .none, held: [photo]).heldRoot)
+  }
 }

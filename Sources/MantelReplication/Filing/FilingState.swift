@@ -29,6 +29,9 @@ struct FilingState: Sendable {
   /// Contents that wait until a file in their way, or of their own, that may be another than the catalog says has been read.
   var doubted: Set<ContentID> = []
   var running: FilingBatch?
+  /// Contents that libraries of others want, and that only an own file has here. Its user may delete that: others are not
+  /// told that they are kept for them.
+  var uncopied: Set<ContentID> = []
   /// Contents whose last attempt failed: they rest until `retryAt`, so that they hold up nobody else.
   var resting: Set<ContentID> = []
   var retryAt: Instant?

@@ -38,7 +38,24 @@ extension Replicator {
     }
     for content in shared.sorted() where try store.missingContent(content) != nil {
       filing.ready.insert(content)
+      filing.uncopied.insert(content)
     }
+  }
+
+  /// Something changed that says whether only an own file has a content that others want.
+  mutating func noteUncopied(_ content: ContentID) throws(StoreError) {
+    let isUncopied =
+      role == .full && contents.isHeld(content) && contents.isWantedByOther(than: machine, content)
+      && (try store.missingContent(content) != nil)
+    guard isUncopied != filing.uncopied.contains(content) else { return }
+    if isUncopied { filing.uncopied.insert(content) } else { filing.uncopied.remove(content) }
+    attesting.isChanged = true
+  }
+
+  /// What of a library of another machine only own files have here; ascending.
+  func uncopied(in owner: MachineID) -> [ContentID] {
+    guard owner != machine, !filing.uncopied.isEmpty else { return [] }
+    return filing.uncopied.filter { contents.isHeld($0) && contents.isWanted($0, in: owner) }.sorted()
   }
 
   /// The store has contents whose entries changed. What is on its way here may not be wanted any more, and that is found
@@ -164,6 +181,10 @@ extension Replicator {
     for content in Set(put.map(\.content)).sorted() {
       makeAvailable(content)
       contents.setHeld(content, true)
+    }
+    for content in batch.contents
+    where filing.uncopied.contains(content) || outcome.failed.contains(content) {
+      try noteUncopied(content)
     }
     try judgeDeleted(batch)
     try judgeReleased()

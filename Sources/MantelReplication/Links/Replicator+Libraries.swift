@@ -326,6 +326,9 @@ extension Replicator {
     } else {
       for content in changed { try replace(content, in: owner) }
     }
+    if owner != machine {
+      for content in changed where contents.isLive(content, in: machine) { try noteUncopied(content) }
+    }
     filing.running?.outdated.formUnion(changed)
     for content in changed where shared.contains(content) {
       if try missing(content) == nil { unshare(content) }

@@ -170,6 +170,7 @@ extension Replicator {
         ? !isAnythingAway && contents.index.count(of: sets.heldLive) == contents.index.count(of: sets.live)
         : role == .source
           || contents.index.count(of: sets.heldWanted) == contents.index.count(of: sets.wanted)
+            && uncopied(in: owner).isEmpty
     }
   }
 
@@ -184,11 +185,15 @@ extension Replicator {
       let isOwn = owner == machine
       // Nothing is said of what cannot be seen now.
       guard isOwn ? !isAnythingAway : role == .full && !scrub.isAway else { continue }
-      let missing = try missing(of: owner)
+      let uncopied = uncopied(in: owner)
+      let missing = try missing(of: owner, uncopied)
+      let held = isOwn ? sets.heldLive : sets.heldWanted
       statements.append(
         LibraryAttestation(
           library: owner, order: library.order,
-          heldRoot: contents.index.root(of: isOwn ? sets.heldLive : sets.heldWanted),
+          heldRoot: uncopied.isEmpty
+            ? contents.index.root(of: held)
+            : contents.index.snapshot(of: held).applying(added: [], removed: uncopied.map(\.digest)).root,
           missingCount: UInt64(missing.count), missingBytes: missing.bytes,
           missing: missing.contents))
     }
@@ -220,23 +225,24 @@ extension Replicator {
       >= settings.attestRenewal.inNanoseconds
   }
 
-  /// What this machine lacks of a library; the ids only while they fit an attestation.
+  /// What this machine lacks of a library, `uncopied` among it; the ids only while they fit an attestation.
   private func missing(
-    of owner: MachineID
+    of owner: MachineID, _ uncopied: [ContentID]
   ) throws(StoreError) -> (count: Int, bytes: UInt64, contents: [ContentID]) {
     guard let sets = contents.byLibrary[owner] else { return (0, 0, []) }
     let wanted = owner == machine ? sets.live : sets.wanted
     let held = owner == machine ? sets.heldLive : sets.heldWanted
-    let count = contents.index.count(of: wanted) - contents.index.count(of: held)
+    let count = contents.index.count(of: wanted) - contents.index.count(of: held) + uncopied.count
     guard count > 0 else { return (0, 0, []) }
     guard count <= Limits.attestedMissing else {
       return (count, try store.missing(in: owner, limit: 0).bytes, [])
     }
-    var ids: [ContentID] = []
+    var ids = uncopied
     contents.index.forEach(in: [wanted], notIn: [contents.held], from: .zero) {
       ids.append(ContentID($0))
       return ids.count < Limits.attestedMissing
     }
+    ids.sort()
     var bytes: UInt64 = 0
     for content in ids {
       bytes += try store.entries(owner, of: content).first?.entry.size ?? 0

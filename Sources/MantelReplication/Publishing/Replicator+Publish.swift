@@ -293,6 +293,7 @@ extension Replicator {
         try store.missingContent(change.content) != nil
       {
         filing.ready.insert(change.content)
+        try noteUncopied(change.content)
       }
     }
     publication.changes.removeAll()

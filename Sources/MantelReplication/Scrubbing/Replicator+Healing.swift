@@ -37,6 +37,7 @@ extension Replicator {
     scrub.unhealed.insert(content)
     noteVerification(bad: reports.count, of: content)
     try releaseIfGone(content)
+    try noteUncopied(content)
     // It may have been unavailable before, while the catalog did not yet know it to be missing.
     reconsider(content)
     filing.ready.insert(content)
