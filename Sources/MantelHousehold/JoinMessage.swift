@@ -180,7 +180,7 @@ struct JoinAcceptance {
     writer.write(UInt32(recordBytes.count))
     writer.write(fixed: recordBytes)
     writer.write(UInt16(statements.count))
-    for statement in statements { writer.write(lengthPrefixed: statement.bytes) }
+    writer.write(statements)
     return writer.bytes
   }
 
@@ -194,14 +194,7 @@ struct JoinAcceptance {
     let recordBytes = try reader.readInteger(UInt32.self)
     guard recordBytes <= Signed<MachineRecord>.maximumBytes else { throw .overLimit(field: "record") }
     record = try Signed(bytes: try reader.readFixed(Int(recordBytes)))
-    let count = Int(try reader.readInteger(UInt16.self))
-    guard count <= Limits.statements else { throw .overLimit(field: "statements") }
-    statements = []
-    for _ in 0..<count {
-      statements.append(
-        try SignedStatement(
-          bytes: try reader.readLengthPrefixed(limit: Limits.statementBytes, field: "statement")))
-    }
+    statements = try reader.readStatements(Int(try reader.readInteger(UInt16.self)))
     try reader.finish()
   }
 }

@@ -79,7 +79,7 @@ struct HouseholdCopy: Hashable, Sendable {
     writer.write(text: role)
     writer.write(text: name)
     writer.write(UInt32(statements.count))
-    for statement in statements { writer.write(lengthPrefixed: statement.bytes) }
+    writer.write(statements)
     writer.write(UInt16(records.count))
     for record in records {
       let bytes = record.bytes
@@ -113,14 +113,7 @@ struct HouseholdCopy: Hashable, Sendable {
     machine = try reader.readIdentifier()
     role = try reader.readText(limit: Limits.nameBytes, field: "role")
     name = try reader.readText(limit: Limits.nameBytes, field: "name")
-    let count = Int(try reader.readInteger(UInt32.self))
-    guard count <= Limits.statements else { throw .overLimit(field: "statements") }
-    statements = []
-    for _ in 0..<count {
-      statements.append(
-        try SignedStatement(
-          bytes: try reader.readLengthPrefixed(limit: Limits.statementBytes, field: "statement")))
-    }
+    statements = try reader.readStatements(Int(try reader.readInteger(UInt32.self)))
     records = []
     for _ in 0..<(try reader.readInteger(UInt16.self)) {
       let size = Int(try reader.readInteger(UInt32.self))

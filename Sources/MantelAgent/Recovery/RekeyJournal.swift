@@ -82,7 +82,7 @@ struct RekeyJournal: Hashable, Sendable {
     writer.write(text: name)
     writer.write(text: formerKey)
     writer.write(UInt32(statements.count))
-    for statement in statements { writer.write(lengthPrefixed: statement.bytes) }
+    writer.write(statements)
     return writer.bytes
   }
 
@@ -95,14 +95,7 @@ struct RekeyJournal: Hashable, Sendable {
     machine = try reader.readIdentifier()
     name = try reader.readText(limit: Limits.nameBytes, field: "name")
     formerKey = try reader.readText(limit: Limits.pathBytes, field: "former key")
-    let count = Int(try reader.readInteger(UInt32.self))
-    guard count <= Limits.statements else { throw .overLimit(field: "statements") }
-    statements = []
-    for _ in 0..<count {
-      statements.append(
-        try SignedStatement(
-          bytes: try reader.readLengthPrefixed(limit: Limits.statementBytes, field: "statement")))
-    }
+    statements = try reader.readStatements(Int(try reader.readInteger(UInt32.self)))
     try reader.finish()
   }
 
