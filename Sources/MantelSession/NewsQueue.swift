@@ -15,6 +15,8 @@ struct NewsQueue {
   private var newestHeads: [MachineID: HeadOrder] = [:]
   private var attestations = LatestQueue<MachineID, Signed<Attestation>>()
   private var forgetRequests: Deque<Signed<ForgetRequest>> = []
+  /// How many of them each machine has made.
+  private var waiting: [MachineID: Int] = [:]
   private var availability: Deque<(frame: Frame, ids: Int)> = []
   /// Ids in `availability`.
   private var announcedIDs = 0
@@ -58,15 +60,28 @@ struct NewsQueue {
     if !attestations.contains(attestation.record.holder) { add(attestation) }
   }
 
-  /// False: the queue is full.
-  mutating func add(_ request: Signed<ForgetRequest>) -> Bool {
-    guard forgetRequests.count < limits.forgetRequests else { return false }
+  /// When the queue is full, the oldest of the machine goes of which most wait: its requester tells it again when it meets the
+  /// one that is asked. So nobody's flood ends a connection between two others.
+  mutating func add(_ request: Signed<ForgetRequest>) {
     forgetRequests.append(request)
-    return true
+    waiting[request.record.requester, default: 0] += 1
+    guard forgetRequests.count > limits.forgetRequests,
+      let loudest = waiting.max(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key,
+      let oldest = forgetRequests.firstIndex(where: { $0.record.requester == loudest })
+    else { return }
+    forgotten(forgetRequests.remove(at: oldest))
+  }
+
+  private mutating func forgotten(_ request: Signed<ForgetRequest>) {
+    let requester = request.record.requester
+    waiting[requester] = waiting[requester].flatMap { $0 > 1 ? $0 - 1 : nil }
   }
 
   /// The peer does not take them.
-  mutating func dropForgetRequests() { forgetRequests = [] }
+  mutating func dropForgetRequests() {
+    forgetRequests = []
+    waiting = [:]
+  }
 
   /// False: the queue is full.
   mutating func add(availability frame: Frame, ids: Int) -> Bool {
@@ -101,7 +116,9 @@ struct NewsQueue {
       current = Deque(Frame.attestations(attestation))
       return current.popFirst()
     }
-    return forgetRequests.popFirst().map(Frame.forgetRequest)
+    guard let request = forgetRequests.popFirst() else { return nil }
+    forgotten(request)
+    return .forgetRequest(request)
   }
 }
 

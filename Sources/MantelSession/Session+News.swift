@@ -9,7 +9,7 @@ extension Session {
 
   mutating func announceForgetRequest(_ request: Signed<ForgetRequest>) {
     guard !isClosed, !isOpen || features & Feature.forgetRequests != 0 else { return }
-    if !news.add(request) { tooMuchNews() }
+    news.add(request)
   }
 
   /// Ids in frames of at most `Limits.idsPerFrame`, those that are gone first: asking for them would be in vain.

@@ -127,6 +127,38 @@ import Testing
     #expect(side.closing == nil)
   }
 
+  /// A member's flood, which others pass on, ends no connection and takes nobody else's place.
+  @Test func tooManyRequestsOfOneMachineGiveWay() throws {
+    func request(_ requester: MachineID, _ number: UInt64) -> Signed<ForgetRequest> {
+      Fixture.signed(
+        ForgetRequest(
+          requester: requester, number: number, time: WallTime(nanoseconds: 1), isWithdrawn: false,
+          contents: [Fixture.unit(1).content]))
+    }
+    var limits = SessionLimits()
+    limits.forgetRequests = 4
+    let hello = Fixture.hello(nonce: 1, features: Feature.forgetRequests)
+    let pair = SessionPair(
+      Fixture.configuration(Fixture.alice, peer: Fixture.bob, hello: hello, limits: limits),
+      Fixture.configuration(
+        Fixture.bob, peer: Fixture.alice, hello: Fixture.hello(nonce: 2, features: Feature.forgetRequests)))
+    pair.alice.command(.announceForgetRequest(request(Fixture.alice, 1)), now: pair.now)
+    for number in UInt64(1)...9 {
+      pair.alice.command(.announceForgetRequest(request(Fixture.bob, number)), now: pair.now)
+    }
+    try pair.run()
+    #expect(pair.alice.closing == nil)
+    let told = pair.bob.events.compactMap { event in
+      if case .forgetRequest(let request) = event {
+        (request.record.requester, request.record.number)
+      } else {
+        nil
+      }
+    }
+    #expect(told.filter { $0.0 == Fixture.alice }.map(\.1) == [1])
+    #expect(told.filter { $0.0 == Fixture.bob }.map(\.1) == [7, 8, 9])
+  }
+
   @Test func forgetRequestsGoToThoseWhoTakeThem() throws {
     let request = Fixture.signed(
       ForgetRequest(
