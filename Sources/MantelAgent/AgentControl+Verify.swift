@@ -30,6 +30,7 @@ extension AgentControl {
         try catalog.acknowledgeBadFiles()
         try catalog.acknowledgeLost()
       }
+      try await engine.perform(.orphansAcknowledged)
     }
   }
 

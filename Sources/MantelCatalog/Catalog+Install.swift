@@ -164,7 +164,8 @@ extension Catalog {
         if let order = needed[library.machine], let first = try generation(since: order, library.ref, db) {
           floor = min(floor, max(first, library.installed - Int64(limit)))
         }
-        floor = min(floor, library.orphan ?? floor)
+        // The owner of an orphan may never come back for it: its copies stay, the way to check its history does not.
+        if let orphan = library.orphan { floor = min(floor, max(orphan, library.installed - Int64(limit))) }
         guard floor > 0 else { continue }
         let ref = library.ref
         // The heads first: a delta from a head whose rows are half gone must not be answered.

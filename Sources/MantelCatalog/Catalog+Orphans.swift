@@ -3,17 +3,35 @@ package import MantelCore
 
 /// What fell out of a library without a word of its owner: see `CatalogSchema.orphans`.
 extension Catalog {
-  package func orphans() throws(StoreError) -> [MachineID: Int] {
+  package func orphans() throws(StoreError) -> [MachineID: OrphanedContents] {
     try read { db in
       let counts = try db.all(
         """
-        SELECT m.id, count(*)
+        SELECT m.id, count(*), sum(1 - o.is_acknowledged)
         FROM orphan o CROSS JOIN library l ON l.machine = o.library CROSS JOIN machine m ON m.ref = o.library
         WHERE l.is_closed = 0 GROUP BY m.id
         """
-      ) { (library: try $0.id(0) as MachineID, count: Int(try $0.integer(1))) }
+      ) { (library: try $0.id(0) as MachineID, count: try Self.orphans(in: $0, at: 1)) }
       return Dictionary(uniqueKeysWithValues: counts.map { ($0.library, $0.count) })
     }
+  }
+
+  package func orphans(in library: MachineID) throws(StoreError) -> OrphanedContents {
+    try read { db in
+      guard let row = try self.library(library, db), !row.isClosed else { return OrphanedContents() }
+      return try db.row(
+        "SELECT count(*), coalesce(sum(1 - is_acknowledged), 0) FROM orphan WHERE library = ?",
+        [.int(row.ref)]
+      ).map { try Self.orphans(in: $0, at: 0) } ?? OrphanedContents()
+    }
+  }
+
+  private static func orphans(in row: ResultRow, at column: Int) throws -> OrphanedContents {
+    OrphanedContents(files: Int(try row.integer(column)), open: Int(try row.integer(column + 1)))
+  }
+
+  package func acknowledgeOrphans() throws(StoreError) {
+    try write { db in try db.run("UPDATE orphan SET is_acknowledged = 1 WHERE is_acknowledged = 0") }
   }
 
   package func lastHead(orphanedIn library: MachineID) throws(StoreError) -> Signed<Head>? {

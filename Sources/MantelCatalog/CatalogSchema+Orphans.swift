@@ -9,4 +9,10 @@ extension CatalogSchema {
       PRIMARY KEY (library, content)
     ) STRICT, WITHOUT ROWID;
     """
+
+  /// Somebody knows of it, and waits for nobody to take it back.
+  static let acknowledgedOrphans = """
+    ALTER TABLE orphan ADD COLUMN
+      is_acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (is_acknowledged IN (0, 1));
+    """
 }

@@ -31,6 +31,7 @@ enum CatalogSchema {
     migrator.registerMigration("4 first versions") { try $0.execute(sql: firstVersions) }
     migrator.registerMigration("4 kept drops") { try $0.execute(sql: keptDrops) }
     migrator.registerMigration("5 orphans") { try $0.execute(sql: orphans) }
+    migrator.registerMigration("6 acknowledged orphans") { try $0.execute(sql: acknowledgedOrphans) }
     return migrator
   }
 

@@ -102,6 +102,18 @@ package struct LostContents: Hashable, Sendable {
   }
 }
 
+/// Contents that fell out of a library without a word of its owner.
+package struct OrphanedContents: Hashable, Sendable {
+  package var files: Int
+  /// Those that nobody has acknowledged.
+  package var open: Int
+
+  package init(files: Int = 0, open: Int = 0) {
+    self.files = files
+    self.open = open
+  }
+}
+
 /// What forgetting needs of a catalog; rules as for `HouseholdStore`.
 package protocol KeepingStore: AnyObject {
   // MARK: The own library
@@ -166,7 +178,11 @@ package protocol KeepingStore: AnyObject {
   // MARK: Orphans
 
   /// How many contents a library wanted that its newest installed head does not name in any state; open libraries only.
-  func orphans() throws(StoreError) -> [MachineID: Int]
+  func orphans() throws(StoreError) -> [MachineID: OrphanedContents]
+  /// The same of one library.
+  func orphans(in library: MachineID) throws(StoreError) -> OrphanedContents
+  /// Of all libraries: those of now, not those that come.
+  func acknowledgeOrphans() throws(StoreError)
   /// The last head that named the newest of them.
   func lastHead(orphanedIn library: MachineID) throws(StoreError) -> Signed<Head>?
   /// The entries that named them.

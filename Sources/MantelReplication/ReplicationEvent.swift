@@ -241,6 +241,8 @@ package enum ReplicationEvent: Sendable {
   case setAside([UInt8], SetAsideOutcome)
   case verifyWanted(VerifyRequest)
   case verifyStopped
+  /// The user knows what fell out of others' libraries, and asks to hear no more of it.
+  case orphansAcknowledged
 
   case recordChanged(MachineRecord)
   /// The user's decision on what this machine keeps for others.

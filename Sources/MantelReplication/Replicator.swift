@@ -222,6 +222,7 @@ package struct Replicator: ~Copyable {
     case .setAside(let path, let outcome): try setAside(path, outcome)
     case .verifyWanted(let request): try beginVerification(request, now: now)
     case .verifyStopped: endVerification(.stopped)
+    case .orphansAcknowledged: try acknowledgeOrphans()
     default: preconditionFailure("an event without a handler")
     }
   }

@@ -203,7 +203,8 @@ private struct RandomHistory {
       let orphaned = try catalog.orphanedEntries(library).map(\.content)
       #expect(Set(orphaned) == state.orphans)
       let count = model.closed.contains(library) ? 0 : state.orphans.count
-      #expect(try catalog.orphans()[library, default: 0] == count)
+      #expect(try catalog.orphans()[library]?.files ?? 0 == count)
+      #expect(try catalog.orphans(in: library).files == count)
       try checkLastHead(of: library, state)
     }
     let missing = try catalog.allMissing(pageSize: Int(number(3)) + 1)

@@ -20,14 +20,14 @@ import Testing
     try fixture.catalog.follow(Fixture.anna, 2, add: [live[3]], remove: [live[0], retired(live[1])])
 
     try fixture.reopen()
-    #expect(try fixture.catalog.orphans() == [Fixture.anna: 2])
+    #expect(try fixture.catalog.orphans() == [Fixture.anna: OrphanedContents(files: 2, open: 2)])
     let last = try fixture.catalog.lastHead(orphanedIn: Fixture.anna)
     #expect(last?.record.order == Fixture.order(1))
     #expect(Set(try fixture.catalog.orphanedEntries(Fixture.anna)) == [live[0], retired(live[1])])
 
     // Another leaves later: its head is the one to be shown, until its content has a name again.
     try fixture.catalog.follow(Fixture.anna, 3, remove: [live[3]])
-    #expect(try fixture.catalog.orphans() == [Fixture.anna: 3])
+    #expect(try fixture.catalog.orphans() == [Fixture.anna: OrphanedContents(files: 3, open: 3)])
     #expect(try fixture.catalog.lastHead(orphanedIn: Fixture.anna)?.record.order == Fixture.order(2))
     try fixture.catalog.follow(Fixture.anna, 4, add: [retired(live[3])])
     #expect(try fixture.catalog.lastHead(orphanedIn: Fixture.anna)?.record.order == Fixture.order(1))
@@ -57,7 +57,7 @@ import Testing
     try catalog.setClosed(Fixture.anna, true)
     #expect(try catalog.orphans() == [:])
     try catalog.setClosed(Fixture.anna, false)
-    #expect(try catalog.orphans() == [Fixture.anna: 1])
+    #expect(try catalog.orphans() == [Fixture.anna: OrphanedContents(files: 1, open: 1)])
   }
 
   /// The owner checks the delta from the former head against that head's root: nothing of it may lack.
@@ -82,6 +82,22 @@ import Testing
     try catalog.follow(Fixture.anna, 9, add: [retired(live[0])])
     while try catalog.purgeSuperseded(keeping: 1, since: [:], limit: 100) {}
     #expect(try catalog.wholeDelta(Fixture.anna, Fixture.order(2), Fixture.order(9), maximumBytes: 1) == nil)
+  }
+
+  /// An owner that never comes back for them would make the catalog grow by all that it publishes.
+  @Test func historySinceAnOrphanIsBounded() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.follow(Fixture.anna, 1, add: [live[0]])
+    try catalog.follow(Fixture.anna, 2, remove: [live[0]])
+    for sequence in UInt64(3)..<9 {
+      try catalog.follow(Fixture.anna, sequence, add: [Fixture.entry("q\(sequence)", 9)], remove: [])
+    }
+    try catalog.commitFiling(put: [], removed: [], filed: [0, 9].map(Fixture.content))
+    while try catalog.purgeSuperseded(keeping: 1, since: [:], limit: 8) {}
+    #expect(try catalog.lastHead(orphanedIn: Fixture.anna)?.record.order == Fixture.order(1))
+    while try catalog.purgeSuperseded(keeping: 1, since: [:], limit: 4) {}
+    #expect(try catalog.lastHead(orphanedIn: Fixture.anna) == nil)
+    #expect(try catalog.orphans(in: Fixture.anna) == OrphanedContents(files: 1, open: 1))
   }
 
   @Test func theOwnLibraryKnowsWhatItPublished() throws {

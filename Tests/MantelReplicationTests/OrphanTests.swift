@@ -47,6 +47,29 @@ import Testing
     #expect(try desk.report().state != .attention)
   }
 
+  /// An owner may never come back for them.
+  @Test func whoeverKnowsOfThemEndsTheComplaintAndNothingElse() throws {
+    let desk = try SingleMachine()
+    let link = try desk.connect()
+    let (kept, gone, next) = (desk.entry("a.jpg", a), desk.entry("b.jpg", b), desk.entry("c.jpg", c))
+    let peer = desk.peers[0].machine
+    try desk.install(0, 1, [kept, gone, next], over: link)
+    try desk.install(0, 2, [kept, next], removed: [gone], added: [], over: link)
+    #expect(try orphaned(desk) == .orphaned(peer, files: 1))
+    try desk.send(.orphansAcknowledged)
+    #expect(try orphaned(desk) == nil)
+    #expect(try desk.report().state != .attention)
+    try desk.restart()
+    #expect(try orphaned(desk) == nil)
+    let again = try desk.connect(heads: [peer: HeadOrder(epoch: 1, sequence: 2)])
+    #expect(
+      shown(desk.take(), again).map(\.record.order.sequence) == [1], "its owner is shown it all the same")
+
+    // What nobody knows of yet is told.
+    try desk.install(0, 3, [kept], removed: [next], added: [], over: again)
+    #expect(try orphaned(desk) == .orphaned(peer, files: 1))
+  }
+
   @Test(arguments: [EntryState.dropped(at: WallTime(nanoseconds: 5)), .unheld(at: WallTime(nanoseconds: 5))])
   func whatWasDroppedIsNoOrphan(state: EntryState) throws {
     let desk = try SingleMachine()

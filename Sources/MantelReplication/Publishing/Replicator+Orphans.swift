@@ -5,7 +5,7 @@ import MantelSummary
 /// Entries that fell out of a library without a word of its owner (design 3.1, "orphaned"), and how they come back.
 struct Orphans: Sendable {
   /// Contents by library, as the catalog has them.
-  var counts: [MachineID: Int] = [:]
+  var counts: [MachineID: OrphanedContents] = [:]
   /// Former heads of the own library that this machine does not know of, being read over a link.
   var readings: [LinkID: Reading] = [:]
 
@@ -54,11 +54,12 @@ extension Replicator {
 
   /// Follows each install.
   mutating func noteOrphans(in owner: MachineID, now: Now) throws(StoreError) {
-    let before = orphans.counts[owner] ?? 0
-    orphans.counts = try store.orphans()
-    guard let count = orphans.counts[owner] else { return }
+    let before = orphans.counts[owner]?.files ?? 0
+    let count = try store.orphans(in: owner)
+    orphans.counts[owner] = count.files > 0 ? count : nil
+    guard count.files > 0 else { return }
     if owner == machine { return try takeBack(try store.orphanedEntries(machine), now: now) }
-    if count > before { actions.append(.warn(.orphaned(owner, count))) }
+    if count.files > before { actions.append(.warn(.orphaned(owner, count.files))) }
     for link in links.keys.sorted() where links[link]?.machine == owner { try showOrphaned(over: link) }
   }
 
@@ -68,6 +69,12 @@ extension Replicator {
       let head = try store.lastHead(orphanedIn: owner)
     else { return }
     actions.append(.link(link, .announceHead(head)))
+  }
+
+  /// Whoever knows of them now waits for nobody: nothing else changes, and their owner is still shown what it had.
+  mutating func acknowledgeOrphans() throws(StoreError) {
+    try store.acknowledgeOrphans()
+    for library in orphans.counts.keys { orphans.counts[library]?.open = 0 }
   }
 
   // MARK: Of the own one
