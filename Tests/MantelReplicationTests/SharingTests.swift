@@ -77,6 +77,21 @@ import Testing
     #expect(Set(next.units) == Set([photos[0], photos[2], photos[3]].map(whole)))
   }
 
+  /// Two that choose for one asker choose the same: that is sent twice.
+  @Test func whatAllOthersHaveByNowIsAskedByNameOfEachInTurn() throws {
+    let (machine, source, other) = try swarm()
+    let pull = try #require(machine.take().pulls(source).first)
+    let actions = try machine.send(.availabilityChanged(other, added: photos, removed: []))
+    let asked = [source, other].map { actions.orders($0).map(\.unit) }
+    #expect(asked.map(\.count) == [2, 2] && Set(asked.joined()) == Set(photos.map(whole)))
+    #expect(actions.pulls(source).isEmpty && actions.pulls(other).isEmpty)
+    // What the source chose before is declined, and with it the rest of what was left to it.
+    let chosen = try machine.send(.unitChosen(source, pull.job, try #require(asked[1].first)))
+    #expect(expected(chosen).isEmpty && cancelled(chosen, source).count == 1)
+    try machine.send(.jobEnded(source, pull.job, .cancelled))
+    #expect(machine.take().pulls(source).isEmpty)
+  }
+
   @Test func whoChoosesNothingIsAskedByName() throws {
     let (machine, source, _) = try swarm()
     let pull = try #require(machine.take().pulls(source).first)

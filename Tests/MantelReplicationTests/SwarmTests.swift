@@ -29,6 +29,8 @@ import Testing
       Case(receivers: 4, mostTime: 1.10, mostSent: 1.15),
       Case(receivers: 3, units: 120, slow: [10], mostTime: 1.15, mostSent: 1.15),
       Case(receivers: 3, sources: 2, units: 120, mostTime: 1.10, mostSent: 0.8),
+      // Its own link is full: what comes twice takes time.
+      Case(receivers: 1, sources: 3, units: 60, mostTime: 1.05, mostSent: 0.6),
     ]
     let long = [
       Case(receivers: 9, mostTime: 1.15, mostSent: 1.15),

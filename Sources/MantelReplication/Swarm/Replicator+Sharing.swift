@@ -27,6 +27,7 @@ extension Replicator {
   /// Keeps every link busy with shared units.
   mutating func exchange(now: Now) {
     guard role == .full, !shared.isEmpty else { return }
+    guard !shared.isLackedHereAlone else { return askAllByName(now: now) }
     for id in links.keys.sorted() where links[id]?.fetching.pausedUntil == nil {
       // Who has all of it gets nothing from the others, and what it sends goes to all.
       if !shared.gives(id) || links[id]?.takesPulls == false { askByName(id, now: now) }
@@ -43,6 +44,23 @@ extension Replicator {
       if let order = askShared(entry, of: id, now: now) { orders.append(order) }
     }
     if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
+  }
+
+  /// What nobody else lacks is passed on to nobody, so that no choice is worth what it costs: several that choose for one asker
+  /// choose the same now and then, and what is sent by the time that it says so is sent in vain. Each gets its turn.
+  private mutating func askAllByName(now: Now) {
+    var orders: [LinkID: [UnitOrder]] = [:]
+    var asking = links.keys.sorted().filter { links[$0]?.fetching.pausedUntil == nil }
+    while !asking.isEmpty {
+      var more: [LinkID] = []
+      for id in asking where mayAskByName(id) {
+        guard let entry = shared.nextNamed(of: id) else { continue }
+        if let order = askShared(entry, of: id, now: now) { orders[id, default: []].append(order) }
+        more.append(id)
+      }
+      asking = more
+    }
+    for (id, orders) in orders.sorted(by: { $0.key < $1.key }) { actions.append(.link(id, .fetch(orders))) }
   }
 
   private func mayAskByName(_ id: LinkID) -> Bool {

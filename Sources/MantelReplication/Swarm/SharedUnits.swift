@@ -43,6 +43,9 @@ struct SharedUnits: Sendable {
   /// Whether a link can be asked for all of them: it has nothing to get from the others, and gives for all.
   func gives(_ link: LinkID) -> Bool { count(of: link) == entries.count }
 
+  /// Several links can be asked for all, and no other is there: nobody but this machine lacks anything of it.
+  var isLackedHereAlone: Bool { shares.count > 1 && shares.keys.allSatisfy { gives($0) } }
+
   // MARK: Links
 
   /// `isAskedAll`: its peer is not left to choose, so that it is asked by name for what nobody else has, too.
@@ -142,10 +145,15 @@ struct SharedUnits: Sendable {
     guard let share = shares[link] else { return [] }
     // Those that give for all have each unit: this many links have what nobody else has.
     let gives = gives(link)
-    let alone = gives ? shares.keys.count { self.gives($0) } : 1
-    var units = alone <= share.waiting.count ? Array(share.waiting[alone - 1]) : []
+    let giving = gives ? shares.keys.filter { self.gives($0) }.sorted() : [link]
+    var units = giving.count <= share.waiting.count ? Array(share.waiting[giving.count - 1]) : []
     if units.isEmpty, gives {
-      for others in share.waiting.dropFirst(alone) where units.count < count { units += others }
+      for others in share.waiting.dropFirst(giving.count) where units.count < count { units += others }
+    }
+    // Two that choose among the same choose the same now and then, which is sent twice: each its part, as long as it has any.
+    if giving.count > 1, let part = giving.firstIndex(of: link).map(UInt64.init) {
+      let own = units.filter { (entries[$0]?.rank ?? 0) % UInt64(giving.count) == part }
+      if !own.isEmpty { units = own }
     }
     return units.compactMap { entries[$0] }.sorted { $0.place < $1.place }.prefix(count).map(\.order)
   }
