@@ -140,10 +140,12 @@ extension AgentControl {
   }
 
   func answers(_ entries: [InstalledEntry], _ names: Names) async throws -> [FileAnswer] {
-    let holders = try await engine.ask { replicator in
-      try entries.map {
-        try replicator.holders(of: $0.entry.content, in: $0.library)
+    let (holders, filesystems) = try await engine.ask { replicator in
+      let holders = try entries.map {
+        let holders = try replicator.holders(of: $0.entry.content, in: $0.library)
+        return (machines: holders, filesystems: replicator.filesystems(of: holders))
       }
+      return (holders, replicator.householdFilesystems)
     }
     return zip(entries, holders).map { installed, holders in
       let entry = installed.entry
@@ -158,7 +160,8 @@ extension AgentControl {
         machine: names.name(installed.library), folder: names.folder(installed.library, entry.folder),
         path: Self.text(entry.path), size: entry.size,
         modified: Self.text(WallTime(nanoseconds: entry.mtime)), state: state,
-        sha256: entry.content.hex, heldBy: holders.map(names.name).sorted(), machines: names.count)
+        sha256: entry.content.hex, heldBy: holders.machines.map(names.name).sorted(), machines: names.count,
+        copies: holders.filesystems, filesystems: filesystems)
     }
   }
 

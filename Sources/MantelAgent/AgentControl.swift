@@ -126,7 +126,11 @@ struct AgentControl: ControlService {
     tally.pending += unsafe
     report.ledger = tally
     let household = MachineAnswer(name: replicator.roster.name, id: replicator.household.hex)
-    return (report, household, replicator.role, Self.notices(replicator.roster, now: now))
+    let names = Dictionary(replicator.roster.members.map { ($0.machine, $0.name) }) { first, _ in first }
+    let sharing = replicator.sharedFilesystems.map { machines in
+      Self.notice(sharing: machines.map { names[$0] ?? $0.short })
+    }
+    return (report, household, replicator.role, Self.notices(replicator.roster, now: now) + sharing)
   }
 
   private static func unsafeFiles(
@@ -161,6 +165,13 @@ struct AgentControl: ControlService {
       + roster.removed.filter { isRecent($0.removedAt) }.map {
         "\($0.name) was removed by \(names[$0.removedBy] ?? "a machine") at \(text($0.removedAt))"
       }
+  }
+
+  static func notice(sharing machines: [String]) -> String {
+    let last = machines.last ?? ""
+    return
+      "\(machines.dropLast().joined(separator: ", ")) and \(last) keep their copies on one disk of one computer: together "
+      + "they are one copy, and `ls` counts them so"
   }
 
   private static func answer(
@@ -252,7 +263,8 @@ struct AgentControl: ControlService {
         code: "orphaned",
         message:
           "\(files) photos fell out of \(name(machine))'s library without a word (was it restored from an old backup?): their "
-          + "copies stay here; start \(name(machine)) where this machine reaches it, and it takes them back as deleted ones",
+          + "copies stay here; start \(name(machine)) where this machine reaches it, and it takes them back as deleted ones "
+          + "(or `mantel verify --acknowledge`: they stay all the same)",
         machine: name(machine), files: files)
     case .heldDrops(let machine, let files, let bytes):
       return Self.answer(heldDrops: name(machine), files: files, bytes: bytes)

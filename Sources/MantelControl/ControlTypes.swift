@@ -363,10 +363,14 @@ package struct FileAnswer: Codable, Hashable, Sendable {
   package var heldBy: [String]
   /// Machines of the household.
   package var machines: Int
+  /// Filesystems that those in `heldBy` keep their copies on: two replicas on one disk are one copy.
+  package var copies: Int
+  /// The same of all machines of the household.
+  package var filesystems: Int
 
   package init(
     machine: String, folder: String, path: PathText, size: UInt64, modified: String,
-    state: String, sha256: String, heldBy: [String], machines: Int
+    state: String, sha256: String, heldBy: [String], machines: Int, copies: Int, filesystems: Int
   ) {
     self.machine = machine
     self.folder = folder
@@ -377,6 +381,8 @@ package struct FileAnswer: Codable, Hashable, Sendable {
     self.sha256 = sha256
     self.heldBy = heldBy
     self.machines = machines
+    self.copies = copies
+    self.filesystems = filesystems
   }
 }
 

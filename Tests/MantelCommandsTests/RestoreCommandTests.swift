@@ -187,7 +187,14 @@ import Testing
   @Test func nothingAtRiskIsASuccess() async throws {
     let fake = FakeControl {
       $0.atRisk = [
-        Page(items: [], next: "p"), Page(items: [Samples.file { $0.heldBy = ["attic"] }], next: nil),
+        Page(items: [], next: "p"),
+        Page(
+          items: [
+            Samples.file {
+              $0.heldBy = ["attic"]
+              $0.copies = 1
+            }
+          ], next: nil),
       ]
     }
     try await withFakeAgent(fake) { home in

@@ -42,7 +42,7 @@ package enum Samples {
     var file = FileAnswer(
       machine: "attic", folder: "Photos", path: PathText(path: "2024/a.jpg", pathBase64: nil),
       size: 2_100_000, modified: "2024-05-01T10:00:00Z", state: "live", sha256: sha256,
-      heldBy: ["attic", "laptop"], machines: 3)
+      heldBy: ["attic", "laptop"], machines: 3, copies: 2, filesystems: 3)
     change(&file)
     return file
   }

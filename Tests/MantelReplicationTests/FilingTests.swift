@@ -324,13 +324,15 @@ import Testing
     try machine.pass(.seconds(2))
     _ = machine.take()
     try machine.install(0, 1, [machine.entry("1.jpg", photo)], over: link)
-    let batch = try #require(machine.take().batches.first)
+    let asked = machine.take()
+    let batch = try #require(asked.batches.first)
     let full = FilingResult.failed(FilingFailure(code: .noSpace, errno: 28, message: "full"))
     try machine.send(.filed(batch.id, batch.operations.map { _ in full }))
     try machine.pass(.seconds(2))
     #expect(machine.isHeld(photo))
     let owner = machine.peers[0].machine
-    let before = machine.take().attestations.last?.libraries.first { $0.library == owner }
+    let said = (asked + machine.take()).attestations
+    let before = said.last?.libraries.first { $0.library == owner }
     #expect(before?.missing == [photo] && before?.missingCount == 1)
     #expect(before?.heldRoot == machine.statement(owner, .none, held: []).heldRoot)
     try machine.pass(machine.settings.retry)

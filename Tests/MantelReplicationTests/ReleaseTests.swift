@@ -76,7 +76,11 @@ import Testing
   }
 
   private func preview(_ machine: SingleMachine) throws -> ReleasePreview {
-    try machine.replicator.releasePreview()
+    let refusal = machine.replicator.releaseRefusal
+    var preview = ReleasePreview(refusal: refusal)
+    let page = try machine.catalog.replicaContents(after: nil, limit: 1_000)
+    try machine.replicator.knownKeepers().count(page, into: &preview)
+    return preview
   }
 
   /// Carries out what was asked for, and lets the run come to its end.
@@ -95,8 +99,9 @@ import Testing
 
   @Test func whatAllHaveShownGoes() throws {
     let (machine, _) = try machine()
-    #expect(
-      try preview(machine) == ReleasePreview(refusal: nil, contents: 2, attested: 2, single: 0))
+    let preview = try preview(machine)
+    #expect(preview.refusal == nil)
+    #expect((preview.contents, preview.attested, preview.single) == (2, 2, 0))
     let files = try [a, b].flatMap { try machine.catalog.replicaFiles(of: $0) }
     try machine.send(.releaseWanted)
     var asked: [LinkID: Set<ContentID>] = [:]

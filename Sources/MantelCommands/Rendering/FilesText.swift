@@ -6,7 +6,7 @@ enum FilesText {
 
   /// `3 of 3   2.1 MB  2024-05-01  attic/Photos/a.jpg`
   static func line(_ file: FileAnswer) -> String {
-    let safe = "\(file.heldBy.count) of \(file.machines)"
+    let safe = "\(file.copies) of \(file.filesystems)"
     let state = file.state == "live" ? "" : "  [\(Printable.text(file.state))]"
     return [
       TextTable.paddedLeft(safe, 6), TextTable.paddedLeft(Quantity.bytes(file.size), sizeWidth),

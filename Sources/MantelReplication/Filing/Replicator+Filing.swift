@@ -44,9 +44,8 @@ extension Replicator {
 
   /// Something changed that says whether only an own file has a content that others want.
   mutating func noteUncopied(_ content: ContentID) throws(StoreError) {
-    let isUncopied =
-      role == .full && contents.isHeld(content) && contents.isWantedByOther(than: machine, content)
-      && (try store.missingContent(content) != nil)
+    let mayBe = role == .full && contents.isHeld(content) && contents.isWantedByOther(than: machine, content)
+    let isUncopied = mayBe ? try store.missingContent(content) != nil : false
     guard isUncopied != filing.uncopied.contains(content) else { return }
     if isUncopied { filing.uncopied.insert(content) } else { filing.uncopied.remove(content) }
     attesting.isChanged = true

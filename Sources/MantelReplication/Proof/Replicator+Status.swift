@@ -53,7 +53,7 @@ package enum StatusReason: Hashable, Sendable {
   case heldDrops(MachineID, files: Int, bytes: UInt64)
   /// Own photos that were deleted or replaced, and that no machine has any more; nobody has acknowledged that.
   case lost(files: Int)
-  /// So many contents fell out of this machine's library without a word; their copies stay until it takes them back.
+  /// So many contents fell out of this machine's library without a word, and nobody has acknowledged that; their copies stay.
   case orphaned(MachineID, files: Int)
   /// This machine was removed from the household.
   case removed
@@ -170,14 +170,14 @@ extension Replicator {
     let (missingFiles, missingBytes) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
-    if fullMachines < 2 { reasons.append(.noSecondMachine) }
+    if fullMachines.count < 2 { reasons.append(.noSecondMachine) }
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
     }
     // What a removed machine left out nobody takes back: its copies stay, as all of its photos do.
-    for (library, files) in orphans.counts.sorted(by: { $0.key < $1.key })
-    where library != machine && roster.isMember(library) {
-      reasons.append(.orphaned(library, files: files))
+    for (library, count) in orphans.counts.sorted(by: { $0.key < $1.key })
+    where library != machine && roster.isMember(library) && count.open > 0 {
+      reasons.append(.orphaned(library, files: count.open))
     }
     let lost = try store.lostCounts().open
     if lost > 0 { reasons.append(.lost(files: lost)) }
@@ -252,13 +252,6 @@ extension Replicator {
   }
 
   private var isRemoved: Bool { roster.removedMember(machine) != nil }
-
-  private var fullMachines: Int {
-    roster.members.count { member in
-      member.machine == machine
-        ? role == .full : (records[member.machine]?.record.role ?? .full) == .full
-    }
-  }
 
   /// Heads that are known and not installed: all of them, and those older than the checkpoint.
   private func headReasons(now: Now) -> (exact: [StatusReason], lenient: [StatusReason]) {

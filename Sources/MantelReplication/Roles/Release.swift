@@ -119,6 +119,8 @@ package struct ReleasePreview: Hashable, Sendable {
   package var contents = 0
   /// Those of them that every remaining full machine attests.
   package var attested = 0
-  /// Those of these that only one machine is known to hold once they are gone here.
+  /// Those of these that are known to be on one filesystem only once they are gone here.
   package var single = 0
+
+  package init(refusal: ReleaseRefusal? = nil) { self.refusal = refusal }
 }

@@ -48,29 +48,6 @@ extension Replicator {
     return said.contains { $0.library != machine } ? .stillAttested : nil
   }
 
-  /// What it would come to. Walks over all that is held here.
-  package mutating func releasePreview() throws(StoreError) -> ReleasePreview {
-    var preview = ReleasePreview(refusal: releaseRefusal)
-    let machines = otherFullMachines
-    let keepers = try attested(by: machines)
-    let sources = try attested(by: others.filter { !machines.contains($0) })
-    var copies: [ContentID] = []
-    for (owner, sets) in contents.byLibrary where owner != machine {
-      contents.index.forEach(in: [sets.heldWanted], notIn: [], from: .zero) {
-        copies.append(ContentID($0))
-        return true
-      }
-    }
-    for content in Set(copies) where try !store.replicaFiles(of: content).isEmpty {
-      preview.contents += 1
-      guard !machines.isEmpty, machines.allSatisfy({ keepers[$0]?.has(content) == true }) else { continue }
-      preview.attested += 1
-      let holders = machines.count + sources.values.count { $0.has(content) }
-      if holders < 2, !contents.isLive(content, in: machine) { preview.single += 1 }
-    }
-    return preview
-  }
-
   // MARK: Going through the copies
 
   mutating func releaseIfDue(now: Now) throws(StoreError) {
@@ -119,7 +96,7 @@ extension Replicator {
   }
 
   private func reasonToKeep(
-    _ copies: ReplicaContent, _ machines: [MachineID], _ attested: [MachineID: Attested]
+    _ copies: ReplicaContent, _ machines: [MachineID], _ attested: [MachineID: KnownKeepers.Attested]
   ) -> ReleaseReport.Why? {
     let content = copies.content
     guard contents.isWantedByOther(than: machine, content) else { return .unnamed }
@@ -184,53 +161,6 @@ extension Replicator {
         release?.report.released.add(item.files, item.bytes)
       }
     }
-  }
-
-  // MARK: What others attest
-
-  /// Contents that a machine's newest statement proves, library by library.
-  struct Attested {
-    var sets: [SetSnapshot]
-
-    func has(_ content: ContentID) -> Bool { sets.contains { $0.contains(content.digest) } }
-  }
-
-  /// Of those whose word was received within seven agent days, and is believed.
-  mutating func attested(by machines: [MachineID]) throws(StoreError) -> [MachineID: Attested] {
-    var attested: [MachineID: Attested] = [:]
-    for holder in machines
-    where holder != machine && roster.isMember(holder) && challenging.isBelieved(holder) {
-      guard let statement = attesting.newest[holder]?.record, let received = attesting.received[holder],
-        agentTime - received < settings.releaseAttested
-      else { continue }
-      var sets: [SetSnapshot] = []
-      for library in statement.libraries where library.listsMissing {
-        if let proven = try proven(library, by: holder) { sets.append(proven) }
-      }
-      attested[holder] = Attested(sets: sets)
-    }
-    return attested
-  }
-
-  /// What follows from a statement, if it has the statement's root. An owner speaks of its live contents alone, and of its
-  /// newest head.
-  private mutating func proven(
-    _ statement: LibraryAttestation, by holder: MachineID
-  ) throws(StoreError) -> SetSnapshot? {
-    let owner = statement.library
-    guard contents.byLibrary[owner] != nil else { return nil }
-    let sets = contents.sets(of: owner)
-    let missing = statement.missing.map(\.digest)
-    var proven: SetSnapshot
-    if holder == owner {
-      guard statement.order == libraries[owner]?.order else { return nil }
-      proven = contents.index.snapshot(of: sets.live).applying(added: [], removed: missing)
-    } else {
-      guard let changes = try store.wantedChanges(owner, since: statement.order) else { return nil }
-      proven = contents.index.snapshot(of: sets.wanted).applying(
-        added: changes.went.map(\.digest), removed: changes.came.map(\.digest) + missing)
-    }
-    return proven.root == statement.heldRoot ? proven : nil
   }
 }
 

@@ -84,17 +84,4 @@ extension Replicator {
   package var connectedMembers: [MachineID] {
     Set(links.values.map(\.machine)).filter(roster.isMember).sorted()
   }
-
-  /// Contents of other libraries of which a copy is held here, and nowhere else by anybody's current word.
-  package mutating func contentsOnlyHere() throws(StoreError) -> Int {
-    let attested = try attested(by: others)
-    var copies: Set<ContentID> = []
-    for (owner, sets) in contents.byLibrary where owner != machine {
-      contents.index.forEach(in: [sets.heldWanted], notIn: [], from: .zero) {
-        copies.insert(ContentID($0))
-        return true
-      }
-    }
-    return copies.count { content in !attested.values.contains { $0.has(content) } }
-  }
 }
