@@ -38,18 +38,21 @@ extension AgentControl {
     try await answering {
       let status = try await status(wait: nil)
       let names = try await Names(engine)
-      let (answer, isMember) = try await engine.ask { [replicaRoot] replicator in
+      let keepers = try await engine.ask { try $0.knownKeepers() }
+      let onlyHere = try await effects.walk { keepers.contentsOnlyHere() }
+      let (answer, isMember, isAlone) = try await engine.ask { [replicaRoot] replicator in
         let copies = try replicator.copiesHere()
         return (
           LeaveAnswer(
             household: replicator.roster.name, dryRun: query.dryRun,
             unsafe: max(0, status.ledger.seen - status.ledger.skipped - status.ledger.safe),
             pending: status.reasons.first { $0.code == "pending" }?.files ?? 0,
-            onlyHere: try replicator.contentsOnlyHere(),
+            onlyHere: onlyHere,
             copies: FileCount(files: copies.files, bytes: copies.bytes), replica: replicaRoot,
             told: replicator.connectedMembers.map(names.name),
             fullMachines: replicator.otherFullMachines.map(names.name)),
-          replicator.roster.isMember(replicator.machine)
+          replicator.roster.isMember(replicator.machine),
+          replicator.roster.members.count == 1
         )
       }
       guard isMember else {
@@ -59,7 +62,7 @@ extension AgentControl {
             + "`mantel peers remove \(try machineName())` there")
       }
       // The others would go on to wait for a machine that is gone.
-      guard !answer.told.isEmpty else {
+      guard isAlone || !answer.told.isEmpty else {
         throw ControlError(
           code: .conflict,
           message: "no other machine is connected that could be told: start one and repeat this, or say "
@@ -79,11 +82,24 @@ extension AgentControl {
 
   // MARK: Release
 
+  /// Of one look into the catalog.
+  private static let walkedContents = 4_096
+
   func releasePreview() async throws(ControlError) -> ReleasePreviewAnswer {
     try await answering {
       let names = try await Names(engine)
+      let (keepers, refusal) = try await engine.ask { (try $0.knownKeepers(), $0.releaseRefusal) }
+      let preview = try await effects.walk { [catalog] in
+        var preview = ReleasePreview(refusal: refusal)
+        var last: ContentID?
+        repeat {
+          let page = try catalog.replicaContents(after: last, limit: Self.walkedContents)
+          keepers.count(page, into: &preview)
+          last = page.last?.content
+        } while last != nil
+        return preview
+      }
       return try await engine.ask { replicator in
-        let preview = try replicator.releasePreview()
         let copies = try replicator.copiesHere()
         return ReleasePreviewAnswer(
           refusal: preview.refusal.flatMap { Self.text($0, names) },

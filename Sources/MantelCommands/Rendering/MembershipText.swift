@@ -60,7 +60,12 @@ enum MembershipText {
   }
 
   static func summary(_ answer: LeaveAnswer) -> String {
-    "left \(Printable.text(answer.household)); whoever is connected is told, and tells the others: \(names(answer.told))\n"
+    let household = Printable.text(answer.household)
+    guard !answer.told.isEmpty else {
+      return
+        "left \(household), which had no other machine; the agent can be stopped (`mantel service remove`)\n"
+    }
+    return "left \(household); whoever is connected is told, and tells the others: \(names(answer.told))\n"
       + "once `mantel peers` there does not list this machine any more, the agent can be stopped here "
       + "(`mantel service remove`)\n"
   }
