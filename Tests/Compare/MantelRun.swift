@@ -10,6 +10,8 @@ struct MantelRun {
   private static let shortestPause: Duration = .milliseconds(25)
   /// A status costs the agent something with many files: it shall not spend more than a tenth of its time on them.
   private static let pauseFactor = 9
+  /// ... but what is measured must not wait for the next look.
+  private static let longestPause: Duration = .milliseconds(100)
 
   init(_ round: Round) { self.round = round }
 
@@ -44,7 +46,8 @@ struct MantelRun {
       guard clock.now - start < round.patience else {
         throw CompareError("Mantel has not published: \(status)")
       }
-      try await clock.sleep(for: max(Self.shortestPause, (clock.now - asked) * Self.pauseFactor))
+      let pause = max(Self.shortestPause, (clock.now - asked) * Self.pauseFactor)
+      try await clock.sleep(for: min(pause, Self.longestPause))
     }
     let seconds = (clock.now - start) / .seconds(1)
     return Phase(seconds: seconds, from: before, to: try await ProcessorTimes(round))
