@@ -110,6 +110,28 @@ import Testing
     }
   }
 
+  /// Given up in the time that the catalog has forgotten, while a machine that was not heard then has it.
+  @Test func whatWasGivenUpInTheForgottenTimeIsFoundAgain() throws {
+    let desk = try SingleMachine()
+    var gone = entry("gone.jpg", b)
+    gone.state = .unheld(at: desk.now.wall)
+    let entries = [entry("a.jpg", a), gone]
+    let head = try ownHead(desk, published, entries)
+    try desk.restart(guarded: head)
+    let link = try desk.connect(has: [b])
+    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
+    try desk.send(.entriesReceived(link, job, added: entries, removed: []))
+    try desk.send(.jobEnded(link, job, .complete))
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.finishHash("a.jpg", a, desk.stamp(10))
+    try desk.pass(.seconds(10))
+    let states = try desk.ownEntries(of: b).map(\.state)
+    guard states.count == 1, case .retired(.missing, _)? = states.first else {
+      Issue.record("\(states)")
+      return
+    }
+  }
+
   /// Same path, size and time, other bytes: the disk may have lost them, and the peers' copy is not overwritten.
   @Test func otherBytesUnderTheSameTimeAreNotPublished() throws {
     let desk = try SingleMachine()

@@ -347,6 +347,7 @@ extension Replicator {
     actions.append(.installed(owner, head.record.order))
     sendToAll(.announceHead(head))
     try noteOrphans(in: owner, now: now)
+    if owner == machine { try lookForGivenUp() }
   }
 
   private mutating func replace(_ content: ContentID, in owner: MachineID) throws(StoreError) {

@@ -21,10 +21,15 @@ extension Replicator {
   mutating func loadAbsences() throws(StoreError) {
     absences.since = try store.absences()
     absences.lost = Set(try store.lostContents(limit: settings.lostContents))
-    // Also what was unheld from the start, or whose finder's head was cut off.
-    if libraries[machine]?.installed?.record.counts.unheld ?? 0 > 0 {
-      absences.lost.formUnion(try store.unheldContents(limit: settings.lostContents))
-    }
+    try lookForGivenUp()
+  }
+
+  /// Also what was unheld from the start, or whose finder's head was cut off; and what the library had given up in a time that
+  /// this machine's catalog has forgotten.
+  mutating func lookForGivenUp() throws(StoreError) {
+    guard libraries[machine]?.installed?.record.counts.unheld ?? 0 > 0 else { return }
+    absences.lost.formUnion(try store.unheldContents(limit: settings.lostContents))
+    absences.isChanged = true
   }
 
   /// Entries of the own library whose bytes nobody seems to have: somebody may turn up with them all the same.
