@@ -49,6 +49,32 @@ import Testing
     #expect(try attested(machine) == [machine.machine], "what it does not owe it does not attest")
   }
 
+  /// An old image of a machine that has become a source since, or whose record has a number twice.
+  @Test(arguments: [(UInt64(5), Role.source), (1, .full)])
+  func theRoleOfAForgottenTimeIsTheUsersLastWord(number: UInt64, role: Role) throws {
+    let (machine, link) = try machine()
+    let signed = try machine.key.sign(
+      MachineRecord(
+        machine: machine.machine, number: number, name: "old name", role: .source, program: "test",
+        addresses: [],
+        folders: []), in: machine.household)
+    try machine.send(.recordReceived(link, signed))
+    #expect(machine.replicator.role == role)
+    let told = machine.take().commands(link).compactMap { command in
+      if case .announceRecord(let record) = command { record.record } else { nil }
+    }
+    #expect(told.map(\.number) == [number + 1] && told.last?.name == "me" && told.last?.role == role)
+    #expect(try attested(machine).count == (role == .full ? 2 : 1))
+    try machine.restart()
+    #expect(
+      try machine.catalog.value(.role).map { String(decoding: $0, as: UTF8.self) } ?? "full" == role.name)
+    // What is known already changes nothing.
+    let again = try machine.connect(has: [a, b])
+    _ = machine.take()
+    try machine.send(.recordReceived(again, signed))
+    #expect(!machine.take().commands(again).contains { if case .announceRecord = $0 { true } else { false } })
+  }
+
   @Test func whatWasOnItsWayToASourceIsDiscarded() throws {
     let (machine, link) = try machine()
     try machine.send(.roleChanged(.source))

@@ -43,6 +43,7 @@ extension SimulatedMachine {
     try fresh.addStatements(replicator.roster.statements.map { ($0.id, $0.bytes) })
     try fresh.putFolder(folder)
     for record in replicator.records.values { try fresh.putRecord(record) }
+    if let role = try catalog.value(.role) { try fresh.setValue(.role, role) }
     replica.forgetWhatRotted()
     let rows = replica.files.map { path, file in
       ReplicaFile(

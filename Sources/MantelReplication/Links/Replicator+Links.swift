@@ -168,12 +168,26 @@ extension Replicator {
     _ record: Signed<MachineRecord>, from link: LinkID
   ) throws(StoreError) {
     let subject = record.record.machine
-    // The own one comes from a peer after a loss of the catalog, and tells which number the next one must pass.
-    guard guests[link] == nil, roster.isListed(subject), roster.verify(record),
-      record.record.number > records[subject]?.record.number ?? 0
-    else { return }
+    guard guests[link] == nil, roster.isListed(subject), roster.verify(record) else { return }
+    if subject == machine { return try receivedOwn(record) }
+    guard record.record.number > records[subject]?.record.number ?? 0 else { return }
     try keep(record)
     sendToAll(except: link, .announceRecord(record))
+  }
+
+  /// The own one comes from a peer after a loss of the catalog, or its going back in time, and tells which number the next one
+  /// must pass. What it says of the role is the user's last word; of all else this run knows better.
+  private mutating func receivedOwn(_ record: Signed<MachineRecord>) throws(StoreError) {
+    let mine = records[machine]
+    let number = mine?.record.number ?? 0
+    guard record.record.number > number || record.record.number == number && record != mine else { return }
+    try keep(record)
+    var next = mine?.record ?? record.record
+    if record.record.number > number {
+      next.role = record.record.role
+      try adopt(role: next.role)
+    }
+    try changed(next)
   }
 
   /// This machine's own record changed: it is signed with the next number and told to all.
@@ -187,14 +201,17 @@ extension Replicator {
     } else {
       record.number = 1
     }
-    if role != record.role {
-      role = record.role
-      shared.removeAll()
-      lookAgain()
-    }
+    set(role: record.role)
     guard let signed = sign(record) else { return }
     try keep(signed)
     sendToAll(.announceRecord(signed))
+  }
+
+  mutating func set(role new: Role) {
+    guard new != role else { return }
+    role = new
+    shared.removeAll()
+    lookAgain()
   }
 
   private mutating func keep(_ record: Signed<MachineRecord>) throws(StoreError) {

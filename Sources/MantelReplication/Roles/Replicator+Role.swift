@@ -10,9 +10,20 @@ extension Replicator {
   /// The user's decision, kept in the catalog with the record that tells it.
   mutating func change(role new: Role) throws(StoreError) {
     guard new != role, var record = records[machine]?.record else { return }
-    try store.setValue(.role, Array(new.name.utf8))
     record.role = new
     try changed(record)
+    try owe(new)
+  }
+
+  /// Decided in a time that this machine's catalog has forgotten; the record that says so is there.
+  mutating func adopt(role new: Role) throws(StoreError) {
+    guard new != role else { return }
+    set(role: new)
+    try owe(new)
+  }
+
+  private mutating func owe(_ new: Role) throws(StoreError) {
+    try store.setValue(.role, Array(new.name.utf8))
     if new == .full { try oweCopies() } else { try oweNoCopies() }
     absences.isChanged = true
     // Before anything else is claimed: what is not kept for others any more is not safe because of this machine.
