@@ -113,7 +113,8 @@ final class HouseholdTrial {
     for right in 0..<count {
       for left in 0..<right where cables.insert([left, right]).inserted { keepConnected([left, right]) }
     }
-    let isFullAgain = oneIn(2)
+    // An old image may have brought back an old role.
+    let isFullAgain = oneIn(2) || (0..<count).count { !isSource($0) } < 2
     for index in 0..<count {
       if isFullAgain { try household.handle(.roleChanged(.full), at: index) }
       household.machines[index].replica.isMounted = true

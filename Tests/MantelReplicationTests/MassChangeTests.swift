@@ -67,6 +67,23 @@ import Testing
     #expect(try folder.live() == 121)
   }
 
+  /// A disk that was away for a while, and has other bytes under the old times when it is back.
+  @Test func whatComesBackRottenIsNotPublished() throws {
+    let folder = try FullFolder(files: 120)
+    try folder.deleteAll(byEvents: false)
+    try folder.desk.write(folder.path(3), content("rotten"), folder.stamp(3))
+    try folder.desk.write(folder.path(4), folder.content(4), folder.stamp(4))
+    try folder.desk.pass(.seconds(60))
+    #expect(try folder.desk.status(folder.path(3)) == .pending(.suspectedRot))
+    #expect(try folder.desk.status(folder.path(4)) == .published)
+    #expect(try folder.desk.ownEntries(of: content("rotten")).isEmpty)
+    #expect(try folder.desk.ownEntries(of: folder.content(3)).map(\.state.isLive) == [true])
+    // What somebody wrote is a change like all others, and held with them.
+    try folder.desk.write(folder.path(5), content("edited"), folder.stamp(5, again: true))
+    try folder.desk.pass(.seconds(60))
+    #expect(try folder.desk.status(folder.path(5)) == .pending(.massChange))
+  }
+
   /// A laptop that is alone: nothing is published, what is too much is told all the same, and does not pile up in memory.
   @Test func aFolderEmptiedWhileNobodyIsHeardIsHeldAtOnce() throws {
     let folder = try FullFolder(files: 120)

@@ -278,6 +278,12 @@ final class SimulatedMachine {
       + replica.files.count { $0.value.sound != nil && (try? catalog.replicaFile(at: $0.key)) != .some(nil) }
   }
 
+  /// Nobody can tell any more that a file once had other bytes.
+  func takeAsItIs(_ path: [UInt8]) {
+    if let sound = own[path]?.sound { changed.insert(sound.content) }
+    own[path]?.sound = nil
+  }
+
   func rename(_ from: String, _ to: String) {
     guard from != to, var file = own[Array(from.utf8)] else { return }
     // Under a new name it is hashed for the first time: nobody can tell what it once was.

@@ -404,6 +404,14 @@ extension Replicator {
       ?? LedgerFile(
         folder: key.folder, path: key.path, stamp: stamp, status: .pending(reason), content: nil,
         manifest: nil, changes: 0)
+    if known?.status == .pending(.massChange), file.content == nil,
+      let live = try store.liveEntry(machine, key.folder, key.path)?.entry
+    {
+      // A deletion that was held, and the file is back: what the library says of it tells whether it rotted meanwhile.
+      file.content = live.content
+      file.manifest = live.manifest
+      file.stamp = FileStamp(of: live)
+    }
     file.status = .pending(reason)
     // A published file keeps the stamp of what was hashed until it is hashed again.
     if file.content == nil { file.stamp = stamp }
