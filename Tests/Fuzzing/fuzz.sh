@@ -26,9 +26,9 @@ for target; do
     *) length=4096 ;;
   esac
   mkdir -p "$corpus/$target"
-  "$fuzzer" "$target" --seeds "$corpus/$target"
-  saved=Tests/Fuzzing/Corpus/$target
-  [ -d "$saved" ] || saved=
+  "$fuzzer" "$target" --seeds "$corpus/$target" "Tests/Fuzzing/Corpus/$target.hex"
+  found=Tests/Fuzzing/Corpus/$target
+  [ -d "$found" ] || found=
   count=$corpus/$target.executions
   log=$corpus/$target.log
   done=$(cat "$count" 2>/dev/null || echo 0)
@@ -37,7 +37,7 @@ for target; do
     runs=$((total - done))
     [ "$runs" -le "$slice" ] || runs=$slice
     "$fuzzer" "$target" -runs="$runs" -max_len=$length -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
-      -artifact_prefix="$corpus/$target." "$corpus/$target" $saved 2>"$log" ||
+      -artifact_prefix="$corpus/$target." "$corpus/$target" $found 2>"$log" ||
       { tail -40 "$log"; exit 1; }
     done=$((done + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log")))
     echo "$done" >"$count"

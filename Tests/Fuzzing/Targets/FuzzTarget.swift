@@ -35,6 +35,19 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   }
 }
 
+extension FuzzTarget {
+  /// Saved inputs: one a line, in hexadecimal. Nil for any other text.
+  package static func inputs(hex text: String) -> [[UInt8]]? {
+    var inputs: [[UInt8]] = []
+    for line in text.split(separator: "\n") {
+      let digits = line.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue.map(UInt8.init) }
+      guard digits.count == line.utf8.count, digits.count.isMultiple(of: 2) else { return nil }
+      inputs.append(stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] })
+    }
+    return inputs
+  }
+}
+
 /// Something that must be true of every input is not.
 package struct FuzzFailure: Error, CustomStringConvertible {
   package var description: String

@@ -26,7 +26,7 @@ private struct Actors {
 private let actors = Result { try Actors() }
 
 /// Most histories are judged as stored ones, whose signatures were verified before: they cost more than all the rest of a
-/// history. One in 128, whichever the input's bytes say, is signed, and verified whatever way it comes.
+/// history. One in 1,024, whichever the input's bytes say, is signed, and verified whatever way it comes.
 func fuzzRoster(_ input: [UInt8]) throws {
   var reader = InputReader(input)
   if reader.byte() & 3 != 0 {
@@ -38,7 +38,7 @@ func fuzzRoster(_ input: [UInt8]) throws {
   }
   let actors = try actors.get()
   let chance = input.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 } >> 8
-  let isSigned = chance & 127 == 0
+  let isSigned = chance & 1_023 == 0
   let statements = try history(&reader, actors, isSigned: isSigned)
   if isSigned {
     try judgeSigned(statements, actors)

@@ -3,26 +3,29 @@ import MantelFuzzing
 import MantelTestSupport
 import Testing
 
-/// Every saved input goes through its target again: what the fuzzer once found, and what its search began with.
+/// Every saved input goes through its target again: what the fuzzer once found, a choice of what it kept because it reached
+/// something new, and what its search began with.
 @Suite struct CorpusTests {
   private static let corpus = URL(filePath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: "Corpus")
 
-  /// What a search begins with, and what the fuzzer found.
   private static func inputs(of target: FuzzTarget) throws -> [(name: String, bytes: [UInt8])] {
     let seeds = target.seeds.enumerated().map { (name: "seed \($0.offset)", bytes: $0.element) }
+    let text = try String(contentsOf: corpus.appending(path: "\(target.rawValue).hex"), encoding: .utf8)
+    let saved = try #require(
+      FuzzTarget.inputs(hex: text), "the saved inputs of \(target) are not hexadecimal")
+    try #require(!saved.isEmpty, "no saved inputs of \(target)")
+    let chosen = saved.enumerated().map { (name: "line \($0.offset + 1)", bytes: $0.element) }
     let directory = corpus.appending(path: target.rawValue)
-    guard FileManager.default.fileExists(atPath: directory.path) else { return seeds }
-    return try seeds
+    guard FileManager.default.fileExists(atPath: directory.path) else { return seeds + chosen }
+    return try seeds + chosen
       + FileManager.default.contentsOfDirectory(atPath: directory.path).sorted().map {
         ($0, Array(try Data(contentsOf: directory.appending(path: $0))))
       }
   }
 
   @Test(arguments: FuzzTarget.allCases) func savedInputsPass(target: FuzzTarget) throws {
-    let inputs = try Self.inputs(of: target)
-    #expect(!inputs.isEmpty, "no saved inputs of \(target)")
-    for (name, bytes) in inputs {
+    for (name, bytes) in try Self.inputs(of: target) {
       #expect(throws: Never.self, "\(target)/\(name)") { try target.run(bytes) }
     }
   }
