@@ -120,6 +120,14 @@ extension SimulatedHousehold {
     _ batch: BatchID, _ operations: [FilingOperation], isRepeat: Bool, at index: Int
   ) throws {
     let machine = machines[index]
+    if isRepeat, canary == .trustsJournal {
+      return work(at: index) { [self] in
+        try handle(.filed(batch, operations.map(machine.foundInJournal)), at: index)
+      }
+    }
+    if canary == .forgetsJournal, faults != nil, operations.contains(where: \.changesNames), random.oneIn(4) {
+      return try crash(index)
+    }
     var fault: (SimulatedReplica.Fault, place: Int)?
     if let faults, random.oneIn(faults.filing), let kind = random.element(of: SimulatedReplica.Fault.allCases)
     {
@@ -201,6 +209,16 @@ extension ReplicationEvent {
     case .releaseWanted: "release"
     case .tick: "tick"
     default: Mirror(reflecting: self).children.first?.label ?? "\(self)"
+    }
+  }
+}
+
+extension FilingOperation {
+  /// Files that are there go, or get other names.
+  fileprivate var changesNames: Bool {
+    switch self {
+    case .move, .remove: true
+    case .land, .link, .copy, .copyOwn: false
     }
   }
 }

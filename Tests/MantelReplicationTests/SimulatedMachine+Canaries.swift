@@ -28,6 +28,23 @@ extension SimulatedMachine {
     case (.ignoresFormerHeads, .headReceived(_, let head)):
       guard head.record.library == machine else { return nil }
       return ask { head.record.order < $0.libraries[machine]?.order ?? .none } ? [] : nil
+    case (.showsNoFormerHeads, _):
+      let actions = try ask { try $0.handle(event, now: now) }
+      return actions.filter { action in
+        guard case .link(_, .announceHead(let head)) = action else { return true }
+        return head.record.order >= ask { $0.libraries[head.record.library]?.order ?? .none }
+      }
+    case (.releasesForOne, .releaseWanted):
+      return try ask { replicator in
+        try replicator.releaseUnshown(now: now) { attested in !attested.isEmpty }
+      }
+    case (.releasesWithoutTheAbsent, _):
+      let actions = try ask { try $0.handle(event, now: now) }
+      return try actions
+        + ask { replicator in
+          let here = Set(replicator.connectedMembers).intersection(replicator.otherFullMachines)
+          return try replicator.releaseUnshown(now: now) { !here.isEmpty && here.isSubset(of: $0) }
+        }
     case (.countsStaleAttestations, .attestationReceived(_, let attestation)):
       let holder = attestation.record.holder
       guard holder != machine else { return nil }
@@ -74,6 +91,13 @@ extension SimulatedMachine {
     }
   }
 
+  /// What a machine that trusts its journal finds of a step there: it was done.
+  func foundInJournal(_ operation: FilingOperation) -> FilingResult {
+    if case .remove = operation { return .done(path: operation.path, nil) }
+    let made = FileStamp(size: 1, mtime: 1, ctime: 1, inode: 1, device: 1)
+    return .done(path: operation.path, replica.files[operation.path]?.stamp ?? made)
+  }
+
   func forgetStatements() {
     ask { replicator in
       replicator.attesting.newest = replicator.attesting.newest.filter { $0.key == machine }
@@ -92,6 +116,26 @@ extension Replicator {
     try store.install(owner, head: fetch.target)
     libraries[owner]?.fetch = nil
     try installed(owner, fetch.target, view, wasEmpty: library.entries.count == 0, now: now)
+    defer { actions.removeAll() }
+    return actions
+  }
+
+  /// Lets go of all copies that enough machines attest, of a source; nobody has to show them.
+  fileprivate mutating func releaseUnshown(
+    now: Now, _ isEnough: (Set<MachineID>) -> Bool
+  ) throws -> [ReplicationAction] {
+    guard role == .source, filing.running == nil, !scrub.isAway else { return [] }
+    let attested = try attested(by: others)
+    var plans: [ContentID: FilingPlan] = [:]
+    for copies in try store.replicaContents(after: nil, limit: 1_000)
+    where contents.isWantedByOther(than: machine, copies.content) && !filing.isUnderWay(copies.content) {
+      guard isEnough(Set(attested.keys.filter { attested[$0]?.has(copies.content) == true })) else {
+        continue
+      }
+      let files = try store.replicaFiles(of: copies.content)
+      plans[copies.content] = FilingPlan(released: files.filter { $0.mark == nil })
+    }
+    if !plans.isEmpty { try run(plans, now: now) }
     defer { actions.removeAll() }
     return actions
   }
