@@ -48,8 +48,8 @@ final class HouseholdTrial {
     // So few that a household of a dozen photos can pass it.
     if random.oneIn(2) { settings.massChange.contents = 3 }
     let usual = 2 + random.below(3) + (random.oneIn(8) ? random.below(4) : 0)
-    // A large household takes as long as twenty small ones.
-    let count = seed % 100 == 99 ? 9 + random.below(12) : usual
+    // A large household takes as long as a hundred small ones.
+    let count = seed % 1_000 == 999 ? 9 + random.below(12) : usual
     household = try SimulatedHousehold(machines: count, seed: seed, settings: settings, canary: canary)
     invariants = HouseholdInvariants(machines: count)
     household.beVerbose(isVerbose)

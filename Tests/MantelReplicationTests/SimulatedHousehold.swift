@@ -264,7 +264,7 @@ struct Trace: Equatable {
 
 /// Keys that are the same in every run: ids of machines decide about order.
 enum SimulatedKeys {
-  private static let all: [DeviceKey] = (1...12).compactMap { number in
+  private static let all: [DeviceKey] = (1...20).compactMap { number in
     try? DeviceKey(scalar: SummaryHash.sha256([number]).bytes)
   }
 
