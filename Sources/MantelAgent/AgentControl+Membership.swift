@@ -52,7 +52,7 @@ extension AgentControl {
             told: replicator.connectedMembers.map(names.name),
             fullMachines: replicator.otherFullMachines.map(names.name)),
           replicator.roster.isMember(replicator.machine),
-          replicator.roster.members.count == 1
+          replicator.roster.members.count == 1 && replicator.roster.admitted.isEmpty
         )
       }
       guard isMember else {

@@ -15,6 +15,7 @@ package struct Replicator: ~Copyable {
   package internal(set) var roster: Roster
   package internal(set) var records: [MachineID: Signed<MachineRecord>] = [:]
   package internal(set) var role: Role
+  var ownRecord = OwnRecord(loaded: 0)
 
   let store: any HouseholdStore
   let key: DeviceKey
@@ -79,6 +80,7 @@ package struct Replicator: ~Copyable {
     for record in try store.records() where roster.isListed(record.record.machine) {
       records[record.record.machine] = record
     }
+    ownRecord = OwnRecord(loaded: records[machine]?.record.number ?? 0)
     try loadLibraries()
     try loadHoldings()
     try loadAwaitedCopies()
@@ -125,7 +127,7 @@ package struct Replicator: ~Copyable {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
-      historyDue,
+      historyDue, ownRecord.due,
       absenceDeadline, recoveryDeadline, orphans.deadline, releaseDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
@@ -153,7 +155,7 @@ package struct Replicator: ~Copyable {
     case .linkOpened(let link, let opening): try opened(link, opening, now: now)
     case .linkClosed(let link): try closed(link)
     case .rosterReceived(let link, let statements): try received(roster: statements, from: link, now: now)
-    case .recordReceived(let link, let record): try received(record, from: link)
+    case .recordReceived(let link, let record): try received(record, from: link, now: now)
     case .headReceived(let link, let head): try received(head, from: link, now: now)
     case .attestationReceived(let link, let attestation):
       try received(attestation, from: link, now: now)
@@ -230,6 +232,7 @@ package struct Replicator: ~Copyable {
   /// What follows from the state alone, whatever the event was.
   private mutating func advance(now: Now) throws(StoreError) {
     endHearingIfDone()
+    try signOwnRecordIfDue(now: now)
     try advanceLedger(now: now)
     try endRecoveryIfDone(now: now)
     try expireIfDue(now: now)

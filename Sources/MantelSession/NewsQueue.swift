@@ -60,8 +60,8 @@ struct NewsQueue {
     if !attestations.contains(attestation.record.holder) { add(attestation) }
   }
 
-  /// When the queue is full, the oldest of the machine goes of which most wait: its requester tells it again when it meets the
-  /// one that is asked. So nobody's flood ends a connection between two others.
+  /// When the queue is full, the oldest of the machine goes of which most wait: its requester tells it again at its next
+  /// connection with the one that is asked. So nobody's flood ends a connection between two others.
   mutating func add(_ request: Signed<ForgetRequest>) {
     forgetRequests.append(request)
     waiting[request.record.requester, default: 0] += 1

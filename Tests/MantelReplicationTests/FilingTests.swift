@@ -330,6 +330,7 @@ import Testing
     try machine.send(.filed(batch.id, batch.operations.map { _ in full }))
     try machine.pass(.seconds(2))
     #expect(machine.isHeld(photo))
+    #expect(try machine.report().missingFiles == 1)
     let owner = machine.peers[0].machine
     let said = (asked + machine.take()).attestations
     let before = said.last?.libraries.first { $0.library == owner }

@@ -5,7 +5,7 @@ import MantelControl
 /// `mantel ls`
 struct ListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ls", abstract: "Photos of the household, and on how many machines each is safe.")
+    commandName: "ls", abstract: "Photos of the household, and on how many disks each is safe.")
 
   @Argument(help: "A glob over machine/folder/path.")
   var pattern: String?

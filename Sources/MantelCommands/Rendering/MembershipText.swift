@@ -54,8 +54,10 @@ enum MembershipText {
     lines.append(
       "the copies of other machines' photos, \(amount(answer.copies)), stay in \(Printable.text(answer.replica)), and are "
         + "neither renewed nor checked any more")
-    lines.append("the others keep their copies of this machine's photos")
-    lines.append(keepers(answer.fullMachines))
+    if !answer.told.isEmpty {
+      lines.append("the others keep their copies of this machine's photos")
+      lines.append(keepers(answer.fullMachines))
+    }
     return lines.joined(separator: "\n")
   }
 

@@ -57,6 +57,10 @@ extension Replicator {
     return filing.uncopied.filter { contents.isHeld($0) && contents.isWanted($0, in: owner) }.sorted()
   }
 
+  func hasUncopied(of owner: MachineID) -> Bool {
+    owner != machine && filing.uncopied.contains { contents.isHeld($0) && contents.isWanted($0, in: owner) }
+  }
+
   /// The store has contents whose entries changed. What is on its way here may not be wanted any more, and that is found
   /// by filing it.
   mutating func lookForUnfiled() {
@@ -181,8 +185,10 @@ extension Replicator {
       makeAvailable(content)
       contents.setHeld(content, true)
     }
-    for content in batch.contents
-    where filing.uncopied.contains(content) || outcome.failed.contains(content) {
+    // What a batch has removed may be wanted again by now, and lie in an own folder alone.
+    let freed = Set(outcome.freed.values)
+    for content in Set(batch.contents).union(freed)
+    where filing.uncopied.contains(content) || outcome.failed.contains(content) || freed.contains(content) {
       try noteUncopied(content)
     }
     try judgeDeleted(batch)

@@ -410,7 +410,7 @@ extension Replicator {
       // A deletion that was held, and the file is back: what the library says of it tells whether it rotted meanwhile.
       file.content = live.content
       file.manifest = live.manifest
-      file.stamp = FileStamp(of: live)
+      if file.stamp == .unknown { file.stamp = FileStamp(of: live) }
     }
     file.status = .pending(reason)
     // A published file keeps the stamp of what was hashed until it is hashed again.

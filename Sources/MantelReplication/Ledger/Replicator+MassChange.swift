@@ -137,8 +137,7 @@ extension Replicator {
           content: nil, manifest: nil, changes: 0)
       row.status = .pending(.massChange)
       if publication.changes[key] == nil {
-        // Whatever comes back to this path is looked at anew.
-        row.stamp = .unknown
+        // Whatever comes back to this path is looked at anew; the stamp tells whether somebody wrote to it meanwhile.
         row.content = nil
         row.manifest = nil
       }

@@ -300,6 +300,7 @@ extension Replicator {
     }
     libraries[owner]?.fetch = nil
     try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
+    if owner == machine { try lookForGivenUp() }
   }
 
   /// Follows an install, or an own publication, in memory and tells the peers. `newlyLive`: all that it changes, when that
@@ -347,7 +348,6 @@ extension Replicator {
     actions.append(.installed(owner, head.record.order))
     sendToAll(.announceHead(head))
     try noteOrphans(in: owner, now: now)
-    if owner == machine { try lookForGivenUp() }
   }
 
   private mutating func replace(_ content: ContentID, in owner: MachineID) throws(StoreError) {

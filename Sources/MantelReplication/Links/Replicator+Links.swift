@@ -165,44 +165,50 @@ extension Replicator {
   }
 
   mutating func received(
-    _ record: Signed<MachineRecord>, from link: LinkID
+    _ record: Signed<MachineRecord>, from link: LinkID, now: Now
   ) throws(StoreError) {
     let subject = record.record.machine
     guard guests[link] == nil, roster.isListed(subject), roster.verify(record) else { return }
-    if subject == machine { return try receivedOwn(record) }
+    if subject == machine { return try receivedOwn(record, now: now) }
     guard record.record.number > records[subject]?.record.number ?? 0 else { return }
     try keep(record)
     sendToAll(except: link, .announceRecord(record))
   }
 
-  /// The own one comes from a peer after a loss of the catalog, or its going back in time, and tells which number the next one
-  /// must pass. What it says of the role is the user's last word; of all else this run knows better.
-  private mutating func receivedOwn(_ record: Signed<MachineRecord>) throws(StoreError) {
+  /// The own one comes from a peer after a loss of the catalog, or its going back in time. What it says of the role is the
+  /// user's last word, unless that was said in this run; of all else this run knows better.
+  private mutating func receivedOwn(_ record: Signed<MachineRecord>, now: Now) throws(StoreError) {
     let mine = records[machine]
-    let number = mine?.record.number ?? 0
-    guard record.record.number > number || record.record.number == number && record != mine else { return }
-    try keep(record)
-    var next = mine?.record ?? record.record
-    if record.record.number > number {
-      next.role = record.record.role
-      try adopt(role: next.role)
-    }
-    try changed(next)
+    guard record != mine else { return }
+    let role = ownRecord.show(record, mine: mine?.record, now: now, settings)
+    if mine == nil { try keep(record) }
+    if let role { try adopt(role: role) }
+  }
+
+  mutating func signOwnRecordIfDue(now: Now) throws(StoreError) {
+    guard ownRecord.answers(now: now), publication.cloneToldBy == nil, var record = records[machine]?.record
+    else { return }
+    record.role = role
+    try changed(record)
   }
 
   /// This machine's own record changed: it is signed with the next number and told to all.
   mutating func changed(_ record: MachineRecord) throws(StoreError) {
     var record = record
+    let number: UInt64
     if var known = records[machine]?.record {
-      let number = known.number
+      number = max(known.number, ownRecord.shown)
+      let isPassed = ownRecord.shown >= known.number
       known.number = record.number
-      guard known != record else { return }
-      record.number = number + 1
+      guard known != record || isPassed else { return }
     } else {
-      record.number = 1
+      number = ownRecord.shown
     }
+    guard number < .max else { return }
+    record.number = number + 1
     set(role: record.role)
     guard let signed = sign(record) else { return }
+    ownRecord.note(signed)
     try keep(signed)
     sendToAll(.announceRecord(signed))
   }

@@ -136,7 +136,8 @@ extension Replicator {
   // MARK: The own one
 
   mutating func attestIfDue(now: Now) throws(StoreError) {
-    guard attesting.isChanged || attesting.due != nil else { return }
+    // Without news only its time makes one due: what is held need not be looked at.
+    guard attesting.isChanged || attesting.due.map({ $0 <= now.instant }) == true else { return }
     // What cannot be seen is not attested anew: the last word on it stands until its time is over.
     guard !scrub.isAway || attesting.isRetracting else {
       attesting.due = nil
@@ -170,7 +171,7 @@ extension Replicator {
         ? !isAnythingAway && contents.index.count(of: sets.heldLive) == contents.index.count(of: sets.live)
         : role == .source
           || contents.index.count(of: sets.heldWanted) == contents.index.count(of: sets.wanted)
-            && uncopied(in: owner).isEmpty
+            && !hasUncopied(of: owner)
     }
   }
 

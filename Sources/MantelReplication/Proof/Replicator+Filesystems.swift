@@ -1,7 +1,8 @@
 package import MantelCore
 import MantelHousehold
 
-/// "N of M" counts filesystems (design 3.4): replicas that share one are lost together, whoever's they are.
+/// "N of M" counts filesystems (design 3.4): replicas that share one are lost together, whoever's they are. A machine's own
+/// files count where its replica lies: attestations tell no other place.
 extension Replicator {
   /// Where a machine keeps its copies, by its own word; nil before it said anything.
   private func filesystem(of holder: MachineID) -> FolderID? {

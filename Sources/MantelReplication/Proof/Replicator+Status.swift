@@ -289,6 +289,17 @@ extension Replicator {
       sizes.summed(sum, of: owner, files: count, now: now.instant)
       bytes += sum
     }
+    // Held by an own file alone: the copy is owed all the same.
+    var sampled: UInt64 = 0
+    let uncopied =
+      role == .source
+      ? [] : filing.uncopied.filter { contents.isHeld($0) && contents.isWantedByOther(than: machine, $0) }
+    for content in uncopied.prefix(settings.exactSizes) {
+      sampled += try store.missingContent(content)?.size ?? 0
+    }
+    let counted = UInt64(min(uncopied.count, settings.exactSizes))
+    files += uncopied.count
+    if counted > 0 { bytes += sampled / counted * UInt64(uncopied.count) }
     return (files, bytes)
   }
 

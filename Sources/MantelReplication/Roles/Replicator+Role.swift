@@ -9,6 +9,7 @@ import MantelSummary
 extension Replicator {
   /// The user's decision, kept in the catalog with the record that tells it.
   mutating func change(role new: Role) throws(StoreError) {
+    ownRecord.isRoleDecided = true
     guard new != role, var record = records[machine]?.record else { return }
     record.role = new
     try changed(record)
@@ -42,6 +43,7 @@ extension Replicator {
 
   /// What was asked for is not needed, but for recalls; what is staged goes with the next batch.
   private mutating func oweNoCopies() throws(StoreError) {
+    filing.uncopied.removeAll()
     for (unit, link) in transfers.inFlight.sorted(by: { $0.key < $1.key })
     where recalls.open[unit.content] == nil {
       cancel(unit, of: link)
