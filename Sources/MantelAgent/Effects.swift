@@ -194,6 +194,7 @@ final class Effects: Sendable {
   }
 
   func discard(_ content: ContentID) {
+    sink.doom(content)
     start { [disk, sink, logger] in
       do { try await disk.run { try sink.discard(content) } } catch {
         logger.debug("staged bytes could not be removed", metadata: ["error": "\(error)"])

@@ -31,6 +31,8 @@ final class TransferSink: Sendable {
     var storing = 0
     /// Large contents under way: blocks of several connections go to one staging file.
     var large: [ContentID: StagedContent] = [:]
+    /// Contents whose staged bytes are to go, before anything of them is staged anew.
+    var doomed: Set<ContentID> = []
   }
 
   init(replica: Replica, pool: BlockingPool) {
@@ -158,6 +160,7 @@ final class TransferSink: Sendable {
 
   private func stage(_ arrived: ArrivedUnit, in area: StagingArea) throws -> Bool {
     guard arrived.bytes.readableBytes == Int(arrived.order.contentBytes) else { return false }
+    try discard(arrived.order.unit.content)
     return try arrived.bytes.withUnsafeReadableBytes { try area.stage(arrived.order.unit.content, $0) }
   }
 
@@ -185,7 +188,8 @@ final class TransferSink: Sendable {
   // MARK: Large contents
 
   private func largeContent(_ content: ContentID, size: UInt64) throws -> StagedContent {
-    try state.withLock { state in
+    try discard(content)
+    return try state.withLock { state in
       if let staged = state.large[content] { return staged }
       let staged = try replica.stage(content, size: size)
       state.large[content] = staged
@@ -201,9 +205,20 @@ final class TransferSink: Sendable {
     return isIntact
   }
 
+  /// What is staged of a content by now is to go: `discard` removes it. What is staged from now on stays, however late that is.
+  func doom(_ content: ContentID) {
+    state.withLock {
+      $0.large[content] = nil
+      $0.doomed.insert(content)
+    }
+  }
+
+  /// On the pool; under the lock, so that nothing is staged under the name that is just being removed.
   func discard(_ content: ContentID) throws {
-    state.withLock { $0.large[content] = nil }
-    try replica.discardStaged(content)
+    try state.withLock { state in
+      guard state.doomed.remove(content) != nil else { return }
+      try replica.discardStaged(content)
+    }
   }
 
   /// Re-hashes staged bytes of an earlier run: nil (and removed) when they are worth nothing, no blocks for a content

@@ -21,7 +21,9 @@ extension SimulatedHousehold {
       }
     case .assemble(let content, let manifest):
       work(at: index) { [self] in try assemble(content, manifest, at: index) }
-    case .discardStaged(let content): work(at: index) { machine.replica.staged[content] = nil }
+    case .discardStaged(let content):
+      machine.replica.doomed.insert(content)
+      work(at: index) { machine.replica.discardDoomed(content) }
     case .file(let batch, let operations):
       work(at: index) { [self] in try file(batch, operations, isRepeat: false, at: index) }
     case .fileAgain(let batch, let operations):

@@ -340,6 +340,7 @@ extension SimulatedHousehold {
       guard unit.content.digest == order.hash else {
         throw SimulationError.broken("an order of another hash")
       }
+      machines[index].replica.discardDoomed(unit.content)
       machines[index].replica.staged[unit.content] = StagedFile(payload: payload, blocks: nil)
     case .block(let block) where !isCorrupt:
       guard payload.manifest?.blocks[Int(block)] == order.hash else {

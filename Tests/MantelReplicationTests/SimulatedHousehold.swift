@@ -214,6 +214,7 @@ final class SimulatedHousehold {
     for link in machine.links.keys.sorted() { cut(link) }
     // An agent does not start without its replica.
     machine.replica.isMounted = true
+    machine.replica.doomed.removeAll()
     if let running = machine.ask({ $0.filing.running }), running.id != machine.lastBatchOnDisk {
       let done = random.below(running.steps.count + 1)
       try noteReleases(Array(running.steps.map(\.operation).prefix(done)), at: index)

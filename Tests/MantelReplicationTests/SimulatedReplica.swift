@@ -10,6 +10,8 @@ import MantelTestSupport
 struct SimulatedReplica {
   private(set) var files: [[UInt8]: SimulatedFile] = [:]
   var staged: [ContentID: StagedFile] = [:]
+  /// Contents whose staged bytes are to go, before anything of them is staged anew.
+  var doomed: Set<ContentID> = []
   /// Contents of files that somebody took away: nobody can answer for them.
   private(set) var damaged: Set<ContentID> = []
   /// Somebody unplugs the disk: nothing is written or read, and nothing may be concluded.
@@ -129,7 +131,13 @@ struct SimulatedReplica {
     return quarantine[order.target]?.inode == order.inode ? .done(order.target) : .gone
   }
 
+  /// What was staged by the time of the order goes; what came since stays.
+  mutating func discardDoomed(_ content: ContentID) {
+    if doomed.remove(content) != nil { staged[content] = nil }
+  }
+
   mutating func stageBlock(_ index: UInt32, of payload: Payload) {
+    discardDoomed(payload.content)
     var file = staged[payload.content] ?? StagedFile(payload: payload, blocks: [])
     file.blocks?.insert(index)
     staged[payload.content] = file
