@@ -132,6 +132,33 @@ import Testing
     }
   }
 
+  /// Forgotten by an old catalog's word, and taken back in the time that it does not know of.
+  @Test func whatWasTakenBackInTheForgottenTimeIsAFileLikeAllOthers() throws {
+    let desk = try SingleMachine()
+    try desk.send(.recovered)
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    try desk.send(.forget(try desk.catalog.entries(desk.machine, of: a).map(\.id)))
+    #expect(try desk.status("a.jpg") == .skipped(.forgotten))
+    let entries = [entry("a.jpg", a)]
+    let head = try ownHead(desk, published, entries)
+    let dropped = try desk.catalog.droppedEntries(desk.machine, of: a).map(\.id)
+    try desk.restart(guarded: head)
+    let link = try desk.connect(heads: [desk.machine: head.record.order])
+    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
+    try desk.send(.entriesReceived(link, job, added: entries, removed: dropped))
+    try desk.send(.jobEnded(link, job, .complete))
+    _ = desk.take()
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.pass(.seconds(3))
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    #expect(desk.take().hashes == [bytes("a.jpg")])
+    try desk.finishHash("a.jpg", a, desk.stamp(10))
+    try desk.pass(.seconds(3))
+    #expect(try desk.status("a.jpg") == .published)
+    #expect(desk.isHeld(a))
+    #expect(try desk.catalog.forgotten(after: nil, limit: 10).isEmpty)
+  }
+
   /// Same path, size and time, other bytes: the disk may have lost them, and the peers' copy is not overwritten.
   @Test func otherBytesUnderTheSameTimeAreNotPublished() throws {
     let desk = try SingleMachine()

@@ -342,16 +342,23 @@ extension Replicator {
       status: .skipped(reason), content: nil, manifest: nil, changes: 0)
   }
 
+  /// Its row says all that there is to say of it.
+  private func isUpToDate(_ known: LedgerFile, _ stamp: FileStamp) throws(StoreError) -> Bool {
+    guard let content = known.content, known.stamp.isSame(as: stamp) else { return false }
+    switch known.status {
+    case .published, .pending(.suspectedRot): return true
+    // The library may have taken it back in a time that this catalog has forgotten.
+    case .skipped(.forgotten): return try isForgotten(content)
+    default: return false
+    }
+  }
+
   /// A regular file is there. An unchanged one costs nothing more than this comparison, unless somebody has just written
   /// it: where clocks tick coarsely two writes leave the same stamp.
   private mutating func seen(
     _ key: FileKey, _ stamp: FileStamp, isClosed: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
-    if let known, known.content != nil, known.stamp.isSame(as: stamp),
-      known.status == .published || known.status == .pending(.suspectedRot)
-        || known.status == .skipped(.forgotten),
-      !isClosed, !ledger.unproven.contains(key)
-    {
+    if let known, try isUpToDate(known, stamp), !isClosed, !ledger.unproven.contains(key) {
       publication.deletions[key] = nil
       ledger.settled(key)
       return
@@ -437,21 +444,5 @@ extension Replicator {
       let row = publication.ledgerRows[FileKey(folder: file.folder, path: file.path)]
       return row.map { $0.status == .published && $0.content == content } ?? true
     }
-  }
-}
-
-extension FileStamp {
-  /// Of no file: one that is there differs from it.
-  static let unknown = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
-
-  /// Coarse clocks stand still for so long (FAT), and show times that are whole multiples of the finer one (exFAT).
-  private static let coarsestTick: Int64 = 2_000_000_000
-  private static let finestCoarseTick: Int64 = 10_000_000
-
-  /// Whether a write from now on may leave the same stamp. Times ahead of the clock prove nothing either way.
-  func mayHideChange(at now: WallTime) -> Bool {
-    let age = now.nanoseconds.subtractingReportingOverflow(max(mtime, ctime)).partialValue
-    return mtime % Self.finestCoarseTick == 0 && ctime % Self.finestCoarseTick == 0
-      && (0..<Self.coarsestTick).contains(age)
   }
 }

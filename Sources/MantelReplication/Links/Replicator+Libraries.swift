@@ -300,7 +300,9 @@ extension Replicator {
     }
     libraries[owner]?.fetch = nil
     try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
-    if owner == machine { try lookForGivenUp() }
+    guard owner == machine else { return }
+    try lookForGivenUp()
+    try noteTakenBack()
   }
 
   /// Follows an install, or an own publication, in memory and tells the peers. `newlyLive`: all that it changes, when that

@@ -20,18 +20,3 @@ struct OwnRecovery: Sendable {
     members.lazy.compactMap { shown[$0] }.max { $0.record.order < $1.record.order }
   }
 }
-
-extension FileStamp {
-  /// Of a file that only an entry speaks of: like no file, but known by its size and time.
-  init(of entry: Entry) {
-    self.init(size: entry.size, mtime: entry.mtime, ctime: 0, inode: 0, device: 0)
-  }
-
-  /// No filesystem has an inode 0.
-  var isOfEntry: Bool { inode == 0 && ctime == 0 && self != .unknown }
-
-  /// Whether a file seen now may be the one that an entry spoke of, unchanged.
-  func mayBe(_ seen: FileStamp) -> Bool {
-    isSame(as: seen) || (isOfEntry && size == seen.size && mtime == seen.mtime)
-  }
-}

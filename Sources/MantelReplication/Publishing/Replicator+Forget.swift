@@ -37,6 +37,23 @@ extension Replicator {
     }
   }
 
+  /// What this catalog knows as forgotten, and the library that came from the peers has: that was taken back in a time that the
+  /// catalog has forgotten. Scans find the files.
+  mutating func noteTakenBack() throws(StoreError) {
+    var after: EntryID?
+    while true {
+      let page = try store.forgotten(after: after, limit: settings.pendingRows)
+      guard let last = page.last else { return }
+      after = last.id
+      var back: [EntryID] = []
+      for forgotten in page {
+        let entries = try store.entries(machine, at: forgotten.entry.key)
+        if entries.contains(where: { $0.id == forgotten.id }) { back.append(forgotten.id) }
+      }
+      if !back.isEmpty { try store.removeForgotten(back) }
+    }
+  }
+
   /// Whether a file that is skipped as forgotten still is when what returns is back. One that was renamed, or copied, is
   /// forgotten for its bytes alone.
   private func staysForgotten(_ row: LedgerFile) throws(StoreError) -> Bool {
