@@ -129,6 +129,18 @@ import Testing
     #expect(try machine.status(path) == .published)
   }
 
+  @Test func forgottenBytesThatWereOnTheirWayGoNoFurther() throws {
+    let machine = try publishing(a, at: path)
+    // Touched, and hashed again.
+    try machine.write(path, a, machine.stamp(1, mtime: SingleMachine.oldTime + 5))
+    try forget(a, on: machine)
+    try machine.pass(.seconds(3))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    #expect(try dropped(a, on: machine).count == 1)
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(!machine.isHeld(a) && !machine.isAvailable(a))
+  }
+
   // MARK: The way back
 
   @Test func undoBringsAFileBackAtOnceAndHashesItAgain() throws {
@@ -145,6 +157,24 @@ import Testing
     try machine.pass(.seconds(3))
     #expect(machine.isHeld(a))
     #expect(try machine.ownEntries(of: a).count == 1)
+  }
+
+  @Test func whatHasJustComeBackCanBeForgottenAgain() throws {
+    let machine = try publishing(a, at: path)
+    try forget(a, on: machine)
+    try undo(on: machine)
+    // It waits for the head that follows its hash.
+    try machine.finishHash(path, a, machine.stamp(1))
+    try forget(a, on: machine)
+    try machine.pass(.seconds(3))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(!machine.isHeld(a) && !machine.isAvailable(a))
+    try undo(on: machine)
+    try machine.finishHash(path, a, machine.stamp(1))
+    try machine.pass(.seconds(3))
+    #expect(try machine.status(path) == .published && machine.isHeld(a))
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live] && dropped(a, on: machine).isEmpty)
   }
 
   @Test func undoOfAFileThatIsGoneBringsItBackAsDeleted() throws {

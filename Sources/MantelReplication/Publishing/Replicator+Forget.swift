@@ -14,10 +14,23 @@ extension Replicator {
     for (id, entry) in try ownEntries(ids) {
       forgotten.append(ForgottenEntry(id: id, entry: entry, forgotten: agentTime))
       publication.forgetting[id] = entry
+      try dropForgottenChange(of: entry)
     }
     guard !forgotten.isEmpty else { return }
     try store.putForgotten(forgotten)
     publication.changesDue = now.instant
+  }
+
+  /// A file that was hashed again, because it was touched or has just come back, and has the bytes that are forgotten: the head
+  /// that forgets them takes it as it is now, and no later one publishes it.
+  private mutating func dropForgottenChange(of entry: Entry) throws(StoreError) {
+    let key = FileKey(folder: entry.folder, path: entry.path)
+    guard entry.state.isLive, publication.changes[key]?.content == entry.content,
+      let row = publication.ledgerRows[key]
+    else { return }
+    dropChange(key)
+    publication.ledgerRows[key] = nil
+    try store.putFiles([row])
   }
 
   mutating func unforget(_ ids: [EntryID], now: Now) throws(StoreError) {
