@@ -102,6 +102,27 @@ import Testing
     #expect(household.machines.allSatisfy { $0.received.isEmpty })
   }
 
+  /// By the machine alone, which has never started anew: nobody else has the photo.
+  @Test(arguments: UInt64(1)...5) func aCopyThatSomebodyMovedIsFoundAgain(seed: UInt64) throws {
+    let household = try SimulatedHousehold(machines: 2, seed: seed)
+    fill(household, 0, 6, seed)
+    for index in 0...1 { try household.scan(index) }
+    household.connect(0, 1)
+    try household.settle()
+    household.machines[0].remove("2026/0/img0.jpg")
+    try household.scan(0)
+    try household.settle()
+    let kept = household.machines[1].replica.files.keys.first {
+      String(decoding: $0, as: UTF8.self).hasPrefix("m0/.retired/")
+    }
+    let path = try #require(kept)
+    household.machines[1].replica.misplace(path, to: path + Array(" moved".utf8))
+    household.checkReplica(1)
+    try household.settle()
+    #expect(household.machines[1].replica.files[path]?.bytes == photo("0/0", seed))
+    #expect(try report(household, 1).isComplete, "seed \(seed)")
+  }
+
   /// Two machines that never meet know of each other's completeness through the third.
   @Test func completenessTravelsThroughOthers() throws {
     let household = try SimulatedHousehold(machines: 3, seed: 3)

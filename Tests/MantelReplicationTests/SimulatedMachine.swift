@@ -77,6 +77,8 @@ final class SimulatedMachine {
     _ = try replicator.handle(.folderAdded(folder), now: now)
     _ = try replicator.handle(.recordChanged(record), now: now)
     _ = try replicator.handle(.recovered, now: now)
+    // The first comparison, of a replica that is empty: one that never ended would be the last.
+    _ = try replicator.handle(.replicaCompared, now: now)
   }
 
   private static func load(
