@@ -106,6 +106,7 @@ extension AgentControl {
     _ = try await engine.change { replicator in
       guard var record = replicator.records[replicator.machine]?.record else { return nil }
       record.folders = try replicator.folderNames()
+      record.role = replicator.role
       return .recordChanged(record)
     }
   }

@@ -14,6 +14,8 @@ final class TransferSink: Sendable {
   private let replica: Replica
   private let pool: BlockingPool
   private let state = Mutex(State())
+  /// Taken before `state`, which connections and decisions wait for: removing a file may take long.
+  private let discarding = Mutex(())
   private let budget = ByteBudget(limit: 64 << 20)
 
   /// Pieces of work on the pool at once: hashing fills that many cores, and leaves threads to those who read.
@@ -213,11 +215,14 @@ final class TransferSink: Sendable {
     }
   }
 
-  /// On the pool; under the lock, so that nothing is staged under the name that is just being removed.
+  /// On the pool. Whoever is about to stage something of it comes here too, and waits for whoever is just removing it.
   func discard(_ content: ContentID) throws {
-    try state.withLock { state in
-      guard state.doomed.remove(content) != nil else { return }
-      try replica.discardStaged(content)
+    try discarding.withLock { _ in
+      guard state.withLock({ $0.doomed.remove(content) }) != nil else { return }
+      do { try replica.discardStaged(content) } catch {
+        state.withLock { _ = $0.doomed.insert(content) }
+        throw error
+      }
     }
   }
 
@@ -226,6 +231,7 @@ final class TransferSink: Sendable {
   func recover(
     _ content: ContentID, size: UInt64, partial: PartialContent?
   ) throws -> (blocks: [UInt32]?, isWhole: Bool)? {
+    try discard(content)
     // After a failure of the catalog: this process has verified it already.
     if replica.isVerified(content) { return (nil, true) }
     guard let partial else {
@@ -277,6 +283,8 @@ final class ByteBudget: Sendable {
   }
   private let limit: Int
   private let state = Mutex(State())
+  /// Taken before `state`, which connections and decisions wait for: removing a file may take long.
+  private let discarding = Mutex(())
 
   init(limit: Int) { self.limit = limit }
 

@@ -347,8 +347,13 @@ extension Replicator {
     guard let content = known.content, known.stamp.isSame(as: stamp) else { return false }
     switch known.status {
     case .published, .pending(.suspectedRot): return true
-    // The library may have taken it back in a time that this catalog has forgotten.
-    case .skipped(.forgotten): return try isForgotten(content)
+    case .skipped(.forgotten):
+      if try isForgotten(content) { return true }
+      // Forgotten under this name alone; or the library has taken it back in a time that this catalog has forgotten.
+      guard try store.liveEntry(machine, known.folder, known.path) == nil else { return false }
+      return try store.forgotten(of: content).contains {
+        $0.entry.folder == known.folder && $0.entry.path == known.path
+      }
     default: return false
     }
   }

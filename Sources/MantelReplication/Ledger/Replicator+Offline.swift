@@ -61,7 +61,7 @@ extension Replicator {
     case .here:
       break
     }
-    ledger.places[id]?.away.remove(sight.directory)
+    if ledger.places[id]?.away.remove(sight.directory) != nil { attesting.isChanged = true }
     return ledger.places[id]?.isAway(sight.directory) == false
   }
 

@@ -189,18 +189,18 @@ extension Replicator {
     guard ownRecord.answers(now: now), publication.cloneToldBy == nil, var record = records[machine]?.record
     else { return }
     record.role = role
-    try changed(record)
+    try changed(record, isPassing: true)
   }
 
-  /// This machine's own record changed: it is signed with the next number and told to all.
-  mutating func changed(_ record: MachineRecord) throws(StoreError) {
+  /// This machine's own record changed: it is signed with the next number and told to all. `isPassing`: also when it is what it
+  /// was, because others have one of a greater number.
+  mutating func changed(_ record: MachineRecord, isPassing: Bool = false) throws(StoreError) {
     var record = record
     let number: UInt64
     if var known = records[machine]?.record {
       number = max(known.number, ownRecord.shown)
-      let isPassed = ownRecord.shown >= known.number
       known.number = record.number
-      guard known != record || isPassed else { return }
+      guard known != record || isPassing else { return }
     } else {
       number = ownRecord.shown
     }

@@ -287,7 +287,10 @@ extension Replicator {
       publication.ledgerRows[key] = nil
       // Another file of the same bytes may have changed meanwhile, and have taken it back.
       makeAvailable(change.content)
-      if change.isHeld { contents.setHeld(change.content, true) }
+      if change.isHeld, !contents.isHeld(change.content) {
+        contents.setHeld(change.content, true)
+        attesting.isChanged = true
+      }
       // Another library may be waiting for the very bytes that this machine has now.
       if contents.isWantedByOther(than: machine, change.content),
         try store.missingContent(change.content) != nil
