@@ -136,8 +136,7 @@ extension Replicator {
   // MARK: The own one
 
   mutating func attestIfDue(now: Now) throws(StoreError) {
-    // Without news only its time makes one due: what is held need not be looked at.
-    guard attesting.isChanged || attesting.due.map({ $0 <= now.instant }) == true else { return }
+    guard attesting.isChanged || attesting.due != nil else { return }
     // What cannot be seen is not attested anew: the last word on it stands until its time is over.
     guard !scrub.isAway || attesting.isRetracting else {
       attesting.due = nil
