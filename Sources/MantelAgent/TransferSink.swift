@@ -283,8 +283,6 @@ final class ByteBudget: Sendable {
   }
   private let limit: Int
   private let state = Mutex(State())
-  /// Taken before `state`, which connections and decisions wait for: removing a file may take long.
-  private let discarding = Mutex(())
 
   init(limit: Int) { self.limit = limit }
 

@@ -34,13 +34,16 @@ import Testing
       state: .live, manifest: nil)
   }
 
-  /// A peer connects, shows the head that it has of this machine, and serves it.
-  private func show(_ head: Signed<Head>, _ entries: [Entry], by peer: Int = 0, to desk: SingleMachine) throws
-  {
-    let link = try desk.connect(peer, heads: [desk.machine: head.record.order])
+  /// A peer connects, shows the head that it has of this machine, and serves it. `removed`: what the installed head has more.
+  private func show(
+    _ head: Signed<Head>, _ entries: [Entry], removed: [EntryID] = [], by peer: Int = 0,
+    has: [ContentID] = [],
+    to desk: SingleMachine
+  ) throws {
+    let link = try desk.connect(peer, has: has, heads: [desk.machine: head.record.order])
     let job = try desk.send(.headReceived(link, head)).deltas(link).first
     guard let job else { return }
-    try desk.send(.entriesReceived(link, job, added: entries, removed: []))
+    try desk.send(.entriesReceived(link, job, added: entries, removed: removed))
     try desk.send(.jobEnded(link, job, .complete))
   }
 
@@ -95,10 +98,7 @@ import Testing
     let entries = [entry("a.jpg", a), gone]
     let head = try ownHead(desk, published, entries)
     try desk.restart(guarded: head)
-    let link = try desk.connect(has: [b])
-    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
-    try desk.send(.entriesReceived(link, job, added: entries, removed: []))
-    try desk.send(.jobEnded(link, job, .complete))
+    try show(head, entries, has: [b], to: desk)
     try desk.scan(["a.jpg": desk.stamp(10)])
     try desk.finishHash("a.jpg", a, desk.stamp(10))
     try desk.pass(.seconds(10))
@@ -118,10 +118,7 @@ import Testing
     let entries = [entry("a.jpg", a), gone]
     let head = try ownHead(desk, published, entries)
     try desk.restart(guarded: head)
-    let link = try desk.connect(has: [b])
-    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
-    try desk.send(.entriesReceived(link, job, added: entries, removed: []))
-    try desk.send(.jobEnded(link, job, .complete))
+    try show(head, entries, has: [b], to: desk)
     try desk.scan(["a.jpg": desk.stamp(10)])
     try desk.finishHash("a.jpg", a, desk.stamp(10))
     try desk.pass(.seconds(10))
@@ -143,10 +140,7 @@ import Testing
     let head = try ownHead(desk, published, entries)
     let dropped = try desk.catalog.droppedEntries(desk.machine, of: a).map(\.id)
     try desk.restart(guarded: head)
-    let link = try desk.connect(heads: [desk.machine: head.record.order])
-    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
-    try desk.send(.entriesReceived(link, job, added: entries, removed: dropped))
-    try desk.send(.jobEnded(link, job, .complete))
+    try show(head, entries, removed: dropped, to: desk)
     _ = desk.take()
     try desk.scan(["a.jpg": desk.stamp(10)])
     try desk.pass(.seconds(3))
