@@ -232,13 +232,15 @@ struct HouseholdInvariants {
     }
   }
 
-  /// Held is said of what a file has.
+  /// Held is said of what a file has. A catalog of before says it of what went since, until it has been compared.
   private func checkHeld(_ machine: SimulatedMachine, _ index: Int) throws {
     var unheld: [ContentID] = []
     machine.ask { replicator in
       replicator.contents.index.forEach(in: [replicator.contents.held], notIn: [], from: .zero) {
         let content = ContentID($0)
-        if !Self.isThere(content, machine, isStrict: true) { unheld.append(content) }
+        if !Self.isThere(content, machine, isStrict: true), !machine.isStale(content) {
+          unheld.append(content)
+        }
         return true
       }
     }

@@ -26,11 +26,15 @@ extension HouseholdTrial {
     case 15: try unmountOrMount(index)
     case 16: try recall(index)
     case 17, 18: rot(index)
-    case 19: try household.machines[index].keepBackup()
+    case 19:
+      household.note("keeps a copy of its catalog", at: index)
+      try household.machines[index].keepBackup()
     case 20: try loseCatalog(index)
     case 21, 22: try forget(index)
     case 23: try undo(index)
-    case 24, 25: try household.machines[index].keepImage()
+    case 24, 25:
+      household.note("keeps an image of its home", at: index)
+      try household.machines[index].keepImage()
     case 26: try restoreHome(index)
     case 27: try forkHistory(index)
     case 28: try changeRole(index)

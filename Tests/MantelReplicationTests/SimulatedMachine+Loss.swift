@@ -22,7 +22,26 @@ extension SimulatedMachine {
     catalog = copy
     replica.loseQuarantine()
     noticed.removeAll()
+    try noteStale()
     return true
+  }
+
+  /// A catalog of before names files that have left the trash since, or were released. That what went might go was judged
+  /// when it went.
+  private func noteStale() throws {
+    let there = Set(replica.files.values.map { $0.sound?.content ?? $0.content })
+    stale = try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).filter {
+      !there.contains($0.content)
+    }
+  }
+
+  /// Whether the agent cannot know yet that a content went in a time that its catalog has forgotten: it still has the row of
+  /// then, for a comparison and a read have to take it out.
+  func isStale(_ content: ContentID) -> Bool {
+    stale.contains { row in
+      guard row.content == content, let now = try? catalog.replicaFile(at: row.path) else { return false }
+      return now.content == content && now.stamp.inode == row.stamp.inode
+    }
   }
 
   func keepImage() throws { image = HomeImage(catalog: try catalog.copied(), replica: replica) }

@@ -14,6 +14,8 @@ final class SimulatedMachine {
   /// The catalog as it was once, somewhere else.
   var backup: Catalog?
   var image: HomeImage?
+  /// Rows of a catalog of before, of contents that were not there any more when it came back.
+  var stale: [ReplicaFile] = []
   private let settings: ReplicationSettings
   /// What `nextDeadline` was last; nil when it may have changed.
   private var deadline: Instant??
