@@ -28,6 +28,8 @@ package struct LibraryAttestation: Hashable, Sendable {
 
 /// A machine's signed statement of what it holds; the higher number wins, and it counts for 14 days.
 ///
+/// Numbers are microseconds since 1970 by the holder's clock, or one more than the last where that is higher.
+///
 /// Canonical bytes: version u8 = 1 | holder 32 | number u64 | time i64 ns | filesystem 16 | oldest re-read i64 ns |
 /// library count u8, each: library 32 | epoch u64 | sequence u64 | held root 32 | missing count u64 |
 /// missing bytes u64 | listed u16 | content 32 each. Signed for `mantel/attestation/1`.

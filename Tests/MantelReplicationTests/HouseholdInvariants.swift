@@ -22,6 +22,8 @@ struct HouseholdInvariants {
   private var roots: [MachineID: [HeadOrder: Digest256]] = [:]
   /// The number of each attestation that a machine counts, by its holder.
   private var statements: [[MachineID: UInt64]]
+  /// Each attestation that anyone ever knew: one for each number of its holder.
+  private var words: [MachineID: [UInt64: Attestation]] = [:]
   /// How many warnings of a machine were judged.
   private var warnings: [Int]
   /// Machines whose catalog went back in time: it names files as they once were.
@@ -104,9 +106,18 @@ struct HouseholdInvariants {
     }
   }
 
-  /// What a machine was told that others hold is not forgotten, and no older word takes its place.
+  /// What a machine was told that others hold is not forgotten, and no older word takes its place; nor are there two words of
+  /// which neither is older, for then either would stay where it came first.
   private mutating func checkStatements(_ machine: SimulatedMachine, _ index: Int) throws {
-    let numbers = machine.ask { $0.attesting.newest.mapValues(\.record.number) }
+    let newest = machine.ask { $0.attesting.newest }
+    for (holder, signed) in newest where statements[index][holder] != signed.record.number {
+      let word = signed.record
+      let known = words[holder, default: [:]].updateValue(word, forKey: word.number)
+      guard known == nil || known == word else {
+        try fail(index, "knows another attestation of the number \(word.number)")
+      }
+    }
+    let numbers = newest.mapValues(\.record.number)
     for (holder, before) in statements[index] where numbers[holder] ?? 0 < before {
       try fail(index, "goes back from attestation \(before) to \(numbers[holder] ?? 0)")
     }

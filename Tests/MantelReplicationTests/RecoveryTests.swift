@@ -373,19 +373,38 @@ import Testing
     #expect(desk.head?.counts.live == 0)
   }
 
-  /// Numbers of statements go on where the others have seen them.
+  /// Numbers of statements go on where the others have seen them, also after a time in which the clock was ahead.
   @Test func attestationsOutrankThoseOfTheForgottenTime() throws {
     let desk = try SingleMachine()
     let link = try desk.connect()
     try desk.publish("a.jpg", a, desk.stamp(10))
+    let number: UInt64 = 1 << 53
     let old = try desk.key.sign(
       Attestation(
-        holder: desk.machine, number: 77, time: desk.now.wall, filesystem: FolderID(high: 1, low: 1),
+        holder: desk.machine, number: number, time: desk.now.wall, filesystem: FolderID(high: 1, low: 1),
         oldestReread: desk.now.wall, libraries: []), in: desk.household)
     _ = desk.take()
     try desk.send(.attestationReceived(link, old))
     try desk.pass(.seconds(2))
-    #expect(desk.take().attestations.map(\.number) == [78])
+    #expect(desk.take().attestations.map(\.number) == [number + 1])
+  }
+
+  /// Who has the one of the forgotten time would never hear of another with its number.
+  @Test func anAttestationBearsNoNumberOfTheForgottenTime() throws {
+    let desk = try SingleMachine()
+    func newest() throws -> Signed<Attestation> {
+      try desk.send(.tick)
+      return try #require(desk.replicator.attesting.newest[desk.machine])
+    }
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    let kept = try newest()
+    try desk.publish("b.jpg", b, desk.stamp(10))
+    let forgotten = try newest()
+    try desk.catalog.putAttestation(kept, received: desk.replicator.agentTime)
+    try desk.restart()
+    let next = try newest()
+    #expect(forgotten.record.number > kept.record.number && next != kept)
+    #expect(next.record.number > forgotten.record.number)
   }
 
   /// A catalog from a backup that says "published" of what the newest head does not name.

@@ -207,8 +207,9 @@ extension Replicator {
       attesting.lastWasComplete = isComplete
       return
     }
+    guard let number = number(after: last?.number ?? 0, now: now) else { return }
     let attestation = Attestation(
-      holder: machine, number: (last?.number ?? 0) + 1, time: now.wall, filesystem: filesystem,
+      holder: machine, number: number, time: now.wall, filesystem: filesystem,
       oldestReread: oldestReread, libraries: statements)
     guard let signed = sign(attestation) else { return }
     try store.putAttestation(signed, received: agentTime)
@@ -217,6 +218,13 @@ extension Replicator {
     attesting.lastSigned = now.instant
     attesting.lastWasComplete = isComplete
     sendToAll(.announceAttestation(signed))
+  }
+
+  /// By the clock, in microseconds since 1970, and higher than the last; where the clock stands still, or went back, it only
+  /// counts. A catalog of before does not know which numbers it has given since, and of two attestations with one number
+  /// either would stay where it came first. Nil only after the last number there is.
+  private func number(after last: UInt64, now: Now) -> UInt64? {
+    last == .max ? nil : max(last + 1, UInt64(clamping: now.wall.nanoseconds / 1_000))
   }
 
   private func isRenewalDue(now: Now) -> Bool {
