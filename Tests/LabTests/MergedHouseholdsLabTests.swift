@@ -7,8 +7,11 @@ extension LabTests {
   @Suite struct MergedHouseholdsLabTests {
     @Test func copiesAreNotSentASecondTime() async throws {
       try await LabHousehold.withMachines(["anna", "ben", "carl", "dora"]) { household in
-        for (index, name) in ["anna", "carl", "dora"].enumerated() {
-          try household[name].makePhotos((0..<10).map { 400_000 + $0 }, seed: UInt64(index + 1))
+        // What the two have to get is small beside what they keep: it may come twice, theirs not once.
+        for (index, (name, size)) in [("anna", 100_000), ("carl", 1_000_000), ("dora", 1_000_000)]
+          .enumerated()
+        {
+          try household[name].makePhotos((0..<10).map { size + $0 }, seed: UInt64(index + 1))
         }
         try await household.found("anna")
         try await household.join("ben", through: "anna")
@@ -44,10 +47,10 @@ extension LabTests {
         try await household.waitUntilAllKnowAll()
         try household.expectReplicated()
         #expect(try originals.differences(from: FolderImage(household["carl"].photos)).isEmpty)
-        // Anna's 4 MB; they have each other's.
+        // Anna's 1 MB; of their own 20 MB nothing. How often what is lacked comes is SwarmLabTests' matter.
         for (machine, before) in zip(machines, before) {
           let received = try await machine.linkBytes().received - before
-          #expect(received < 6_000_000, "\(machine.name) got \(received) bytes")
+          #expect(received < 5_000_000, "\(machine.name) got \(received) bytes")
         }
       }
     }

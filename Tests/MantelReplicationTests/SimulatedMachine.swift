@@ -400,9 +400,11 @@ final class SimulatedMachine {
       .first { $0.sound?.content == content }?.payload
   }
 
-  /// An old catalog that came back does not know what went to the trash since, and nobody looks there for it.
-  private func isKnown(_ path: [UInt8]) -> Bool {
+  /// An old catalog that came back does not know what went to the trash since, and nobody looks there for it. What a batch
+  /// brings there, or a step of which nobody knows yet what it did, is found by its journal.
+  private func isKnown(_ path: [UInt8], _ content: ContentID) -> Bool {
     !FilingPlan.isDiscarded(path) || (try? catalog.replicaFile(at: path)) != .some(nil)
+      || replicator.filing.isUnderWay(content)
   }
 
   /// Whether a content lies on the machine's disks, whatever its catalog says.
@@ -410,6 +412,6 @@ final class SimulatedMachine {
     // What its user forgot is nobody's to read.
     own.contains { $0.value.content == content && !isForgotten($0.key) }
       || replica.staged[content].map { $0.blocks == nil } == true
-      || replica.files.contains { path, file in file.content == content && isKnown(path) }
+      || replica.files.contains { path, file in file.content == content && isKnown(path, content) }
   }
 }
