@@ -10,11 +10,15 @@ struct DialPlan: Sendable {
   private struct Attempts: Sendable {
     var failures = 0
     var notBefore: Instant
-    var isDialling = false
+    /// When the dial under way began.
+    var diallingSince: Instant?
+    var isDialling: Bool { diallingSince != nil }
   }
 
   /// Addresses that somebody told (discovery, the user): who answers there is not known at first.
   private var anonymous: [NetworkAddress: Set<Source>] = [:]
+  /// Addresses that lead over the air, with those of the same instances that lead through a cable.
+  private var cables: [NetworkAddress: Set<NetworkAddress>] = [:]
   /// Who answered at an address last, and when. Routers give addresses to others, so this is good for a time only.
   private var answers: [NetworkAddress: (machine: MachineID, at: Instant)] = [:]
   private var attempts: [NetworkAddress: Attempts] = [:]
@@ -30,15 +34,23 @@ struct DialPlan: Sendable {
   static let answerLife: Duration = .seconds(600)
   /// Between two looks while a member is away.
   static let longestLook: Duration = .seconds(5)
+  /// What a dial through a cable is ahead of one over the air to the same machine: the delay between attempts of RFC 8305,
+  /// section 5. A cable carries each byte once and takes no air from others.
+  static let cableLead: Duration = .milliseconds(250)
   static let candidatesAtOnce = 8
   static let addresses = 512
 
   // MARK: What is known
 
-  mutating func discovered(_ instance: String, _ addresses: [NetworkAddress], now: Instant) {
+  /// `wireless`: those of the addresses that lead over the air.
+  mutating func discovered(
+    _ instance: String, _ addresses: [NetworkAddress], wireless: Set<NetworkAddress> = [], now: Instant
+  ) {
     lost(instance)
+    let wired = Set(addresses).subtracting(wireless)
     for address in addresses where anonymous.count < Self.addresses {
       anonymous[address, default: []].insert(.discovered(instance: instance))
+      cables[address] = wireless.contains(address) && !wired.isEmpty ? wired : nil
       // A new sign of life is worth a try at once.
       if attempts[address]?.isDialling != true { attempts[address] = nil }
     }
@@ -47,14 +59,20 @@ struct DialPlan: Sendable {
   mutating func lost(_ instance: String) {
     for address in anonymous.keys {
       anonymous[address]?.remove(.discovered(instance: instance))
-      if anonymous[address]?.isEmpty == true { anonymous[address] = nil }
+      forgetIfUnnamed(address)
     }
+  }
+
+  private mutating func forgetIfUnnamed(_ address: NetworkAddress) {
+    guard anonymous[address]?.isEmpty == true else { return }
+    anonymous[address] = nil
+    cables[address] = nil
   }
 
   mutating func setFixed(_ addresses: Set<NetworkAddress>) {
     for address in anonymous.keys where !addresses.contains(address) {
       anonymous[address]?.remove(.fixed)
-      if anonymous[address]?.isEmpty == true { anonymous[address] = nil }
+      forgetIfUnnamed(address)
     }
     for address in addresses { anonymous[address, default: []].insert(.fixed) }
   }
@@ -74,6 +92,8 @@ struct DialPlan: Sendable {
         !candidates.contains(where: { $0.address == candidate.address })
       else { return }
       if let state = attempts[candidate.address], state.isDialling || state.notBefore > now { return }
+      let cables = cables[candidate.address]?.subtracting(own) ?? []
+      guard !cables.contains(where: { leads($0, to: wanted, now: now) }) else { return }
       candidates.append(candidate)
       busy += 1
     }
@@ -93,6 +113,15 @@ struct DialPlan: Sendable {
     return candidates
   }
 
+  /// Whether a cable is worth waiting for: it was never tried, is being tried for a moment, or led there when it was.
+  private func leads(_ cable: NetworkAddress, to wanted: Set<MachineID>, now: Instant) -> Bool {
+    guard anonymous[cable] != nil, lastAnswer(at: cable, now: now).map(wanted.contains) ?? true else {
+      return false
+    }
+    guard let attempt = attempts[cable] else { return true }
+    return attempt.failures == 0 && attempt.diallingSince.map { now < $0 + Self.cableLead } ?? true
+  }
+
   /// When `due` may have more to say than at `now`, if nothing else happens; nil while nobody is wanted. No later than
   /// `longestLook` from now: members tell of addresses too, and nobody tells the plan of that.
   func nextLook(
@@ -100,9 +129,13 @@ struct DialPlan: Sendable {
   ) -> Instant? {
     guard !wanted.isEmpty else { return nil }
     let addresses = Set(anonymous.keys).union(remembered.values.joined()).subtracting(own)
+    let leading = Set(cables.values.joined())
     let moments = addresses.flatMap { address -> [Instant] in
-      let attempt = attempts[address]
-      let wait = attempt?.isDialling == true ? nil : attempt?.notBefore
+      // The end of a dial is news by itself.
+      let wait = attempts[address].flatMap { attempt in
+        guard let since = attempt.diallingSince else { return attempt.notBefore }
+        return leading.contains(address) ? since + Self.cableLead : nil
+      }
       return [wait, answers[address].map { $0.at + Self.answerLife }].compactMap(\.self)
     }
     return min(moments.filter { $0 > now }.min() ?? now + Self.longestLook, now + Self.longestLook)
@@ -114,7 +147,7 @@ struct DialPlan: Sendable {
   }
 
   mutating func began(_ address: NetworkAddress, now: Instant) {
-    attempts[address, default: Attempts(notBefore: now)].isDialling = true
+    attempts[address, default: Attempts(notBefore: now)].diallingSince = now
   }
 
   /// A member answered: the one that is connected now, or one that is already, or another than was expected.

@@ -48,7 +48,8 @@ final class PeerDialer: Sendable {
     state.withLock { state in
       if isMember {
         state.strangers[service.instance] = nil
-        state.plan.discovered(service.instance, service.addresses, now: AgentClock.instant)
+        state.plan.discovered(
+          service.instance, service.addresses, wireless: service.wireless, now: AgentClock.instant)
       } else {
         state.strangers[service.instance] = service.addresses.first
       }
@@ -77,7 +78,6 @@ final class PeerDialer: Sendable {
         timer?.cancel()
         let (candidates, next) = await look()
         for candidate in candidates {
-          state.withLock { $0.plan.began(candidate.address, now: AgentClock.instant) }
           group.addTask { [self] in
             await dial(candidate)
             waker.yield()
@@ -95,7 +95,7 @@ final class PeerDialer: Sendable {
     }
   }
 
-  /// What to dial now, and when to look again.
+  /// What to dial now, noted as begun, and when to look again.
   private func look() async -> (candidates: [DialPlan.Candidate], next: Instant?) {
     let connected = await engine.connected
     let (members, records) = await engine.ask { replicator in
@@ -116,8 +116,10 @@ final class PeerDialer: Sendable {
     return state.withLock { [remembered] state in
       state.plan.setFixed(fixed)
       let now = AgentClock.instant
+      let candidates = state.plan.due(wanted: wanted, remembered: remembered, own: state.own, now: now)
+      for candidate in candidates { state.plan.began(candidate.address, now: now) }
       return (
-        state.plan.due(wanted: wanted, remembered: remembered, own: state.own, now: now),
+        candidates,
         state.plan.nextLook(wanted: wanted, remembered: remembered, own: state.own, now: now)
       )
     }

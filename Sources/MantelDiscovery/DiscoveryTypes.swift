@@ -25,9 +25,11 @@ package struct Advertisement: Hashable, Sendable {
 /// A service instance of another agent, over all links on which it is seen.
 package struct DiscoveredService: Hashable, Sendable {
   package var instance: String
-  /// At most 16, in the order in which to try them: IPv4, routable IPv6, link-local IPv6 (`fe80::1%eth0`).
+  /// At most 16, in the order in which to try them: by cable first; IPv4, routable IPv6, link-local IPv6 (`fe80::1%eth0`).
   /// mDNS proves nothing: the peer's certificate does.
   package var addresses: [NetworkAddress]
+  /// Those of them that were seen on wireless interfaces of this machine only.
+  package var wireless: Set<NetworkAddress> = []
   /// Keys in lower case. Comes from a stranger.
   package var txt: [String: String]
   /// Somebody there has an open invite.

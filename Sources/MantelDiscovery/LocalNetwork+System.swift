@@ -14,12 +14,17 @@ extension LocalNetwork {
         let mask = addressBytes(entry.pointee.ifa_netmask), mask.count == bytes.count
       else { continue }
       let prefixBits = mask.reduce(0) { $0 + $1.nonzeroBitCount }
-      network.addresses.insert(
-        LocalAddress(
-          label: String(cString: entry.pointee.ifa_name), bytes: bytes, prefixBits: prefixBits)
-      )
+      let address = LocalAddress(
+        label: String(cString: entry.pointee.ifa_name), bytes: bytes, prefixBits: prefixBits)
+      network.addresses.insert(address)
+      if isWireless(address.interface) { network.wireless.insert(address.interface) }
     }
     return network
+  }
+
+  /// Today's drivers show a `phy80211`, those with the old wireless extensions a `wireless` (sysfs-class-net of the kernel).
+  private static func isWireless(_ interface: String) -> Bool {
+    ["phy80211", "wireless"].contains { access("/sys/class/net/\(interface)/\($0)", F_OK) == 0 }
   }
 
   private static func addressBytes(_ address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {

@@ -67,6 +67,8 @@ extension LocalAddress {
 /// The addresses of this machine at one moment.
 struct LocalNetwork: Hashable, Sendable {
   var addresses: Set<LocalAddress> = []
+  /// Interfaces whose traffic goes over the air, as far as the kernel tells.
+  var wireless: Set<String> = []
 
   /// Whether a service that was seen on `interface` may be dialled at `address`.
   ///

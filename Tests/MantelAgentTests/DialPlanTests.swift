@@ -76,6 +76,43 @@ import Testing
     #expect(next(wanted: [ben], after: .seconds(2) + old) == start + .seconds(2) + DialPlan.answerLife)
   }
 
+  private let cable = NetworkAddress(host: "192.168.7.2", port: 62_683)
+  private let air = NetworkAddress(host: "10.0.0.9", port: 62_683)
+
+  @Test func aCableIsTriedBeforeTheAir() {
+    var plan = DialPlan()
+    plan.discovered("ben", [cable, air], wireless: [air], now: start)
+    #expect(due(plan, wanted: [ben]).map(\.address) == [cable])
+    plan.began(cable, now: start)
+    #expect(due(plan, wanted: [ben]).isEmpty)
+    // It does not answer for a while: both are tried, and whoever is looked for is found.
+    #expect(
+      plan.nextLook(wanted: [ben], remembered: [:], own: [], now: start) == start + DialPlan.cableLead)
+    #expect(due(plan, wanted: [ben], after: DialPlan.cableLead).map(\.address) == [air])
+    // What led there once is waited for again; what does not, is not.
+    plan.answered(cable, by: ben, now: start)
+    #expect(due(plan, wanted: [ben], after: .milliseconds(1)).isEmpty)
+    #expect(due(plan, wanted: [ben], after: DialPlan.shortestWait).map(\.address) == [cable])
+    plan.failed(cable, isStranger: false, now: start + .seconds(2))
+    #expect(due(plan, wanted: [ben], after: .seconds(2)).map(\.address) == [air])
+    plan.began(cable, now: start + .seconds(3))
+    #expect(due(plan, wanted: [ben], after: .seconds(3)).map(\.address) == [air])
+  }
+
+  /// Nothing is held back for a cable that nobody dials, or that leads to somebody else.
+  @Test func theAirWaitsForNoOtherCable() {
+    var plan = DialPlan()
+    plan.discovered("ben", [cable, air], wireless: [air], now: start)
+    #expect(plan.due(wanted: [ben], remembered: [:], own: [cable], now: start).map(\.address) == [air])
+    plan.answered(cable, by: cleo, now: start)
+    #expect(due(plan, wanted: [ben]).map(\.address) == [air])
+    plan.discovered("ben", [air], wireless: [air], now: start)
+    #expect(due(plan, wanted: [ben, cleo]).map(\.address) == [air])
+    plan.discovered("ben", [cable, air], wireless: [air], now: start)
+    plan.lost("ben")
+    #expect(due(plan, wanted: [ben, cleo]).isEmpty)
+  }
+
   @Test func failuresWaitLongerEachTimeAndStrangersLongest() {
     var plan = DialPlan()
     plan.discovered("ben", [address], now: start)

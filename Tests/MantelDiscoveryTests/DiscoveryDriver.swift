@@ -35,13 +35,14 @@ final class DiscoveryDriver {
     return (waited, feed(.deadline, after: max(waited, .zero)))
   }
 
-  /// A driver whose daemon runs, with one address of its own.
-  static func running() -> DiscoveryDriver {
+  /// A driver whose daemon runs, with an address on each of two interfaces.
+  static func running(wireless: Set<String> = []) -> DiscoveryDriver {
     let driver = DiscoveryDriver()
-    let network = LocalNetwork(addresses: [
-      LocalAddress(interface: "eth0", bytes: [192, 168, 1, 2], prefixBits: 24),
-      LocalAddress(interface: "wlan0", bytes: [192, 168, 1, 3], prefixBits: 24),
-    ])
+    let network = LocalNetwork(
+      addresses: [
+        LocalAddress(interface: "eth0", bytes: [192, 168, 1, 2], prefixBits: 24),
+        LocalAddress(interface: "wlan0", bytes: [192, 168, 1, 3], prefixBits: 24),
+      ], wireless: wireless)
     _ = driver.feed(.network(network), .deadline, .daemonRunning)
     _ = driver.feed(.settled(.agents), after: .seconds(5))
     return driver
