@@ -194,6 +194,9 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
       name: "mantel-swarm", dependencies: ["MantelTestSupport", argumentParser], path: "Tests/Swarm"))
   package.targets.append(
     .executableTarget(
+      name: "mantel-latency", dependencies: ["MantelTestSupport", argumentParser], path: "Tests/Latency"))
+  package.targets.append(
+    .executableTarget(
       name: "mantel-benchmarks",
       dependencies: ["MantelCore", "MantelSummary", "MantelTestSupport", argumentParser],
       path: "Tests/Benchmarks"))

@@ -302,7 +302,9 @@ struct AgentControl: ControlService {
 
   // MARK: Peers
 
-  private func peerAnswers(_ report: StatusReport) async throws -> [PeerAnswer] {
+  private func peerAnswers(
+    _ report: StatusReport, roundTrips: [SessionID: Duration] = [:]
+  ) async throws -> [PeerAnswer] {
     let sessions = transport.statistics().sessions
     let speeds = sessionRates.update(sessions)
     var answers: [PeerAnswer] = []
@@ -324,13 +326,29 @@ struct AgentControl: ControlService {
           heldHere: peer.heldHere, receivedBytesPerSecond: speed?.received ?? 0,
           sentBytesPerSecond: speed?.sent ?? 0,
           clockSkewSeconds: peer.clockSkew?.inSeconds, version: peer.program,
-          reread: await engine.ask { $0.rereadAt(peer.machine) }.map(Self.text)))
+          reread: await engine.ask { $0.rereadAt(peer.machine) }.map(Self.text),
+          roundTripSeconds: session.flatMap { roundTrips[$0.session] }?.inSeconds))
     }
     return answers
   }
 
-  func peers() async throws(ControlError) -> PeersAnswer {
+  /// How long pings wait for their answers.
+  private static let pingPatience: Duration = .seconds(5)
+
+  private func roundTrips() async -> [SessionID: Duration] {
+    await withTaskGroup(of: (SessionID, Duration?).self) { group in
+      for session in transport.statistics().sessions.map(\.session) {
+        group.addTask { [transport] in
+          (session, await transport.roundTrip(of: session, within: Self.pingPatience))
+        }
+      }
+      return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    }
+  }
+
+  func peers(isPinging: Bool) async throws(ControlError) -> PeersAnswer {
     try await answering {
+      let roundTrips = isPinging ? await roundTrips() : [:]
       if sessionRates.areStale(transport.statistics().sessions) {
         // Nobody has asked lately: a rate needs two looks.
         try await Task.sleep(for: SessionRates.shortest)
@@ -351,7 +369,7 @@ struct AgentControl: ControlService {
         )
       }
       return PeersAnswer(
-        peers: try await peerAnswers(report), admitted: admitted,
+        peers: try await peerAnswers(report, roundTrips: roundTrips), admitted: admitted,
         strangers: dialer.strangers.sorted { $0.key < $1.key }.map {
           PeersAnswer.Stranger(instance: $0.key, address: "\($0.value)")
         },

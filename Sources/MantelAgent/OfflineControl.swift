@@ -142,7 +142,7 @@ package struct OfflineControl: ControlService {
   // MARK: What needs the agent
 
   package func status(wait: Int?) async throws(ControlError) -> StatusAnswer { throw .notRunning }
-  package func peers() async throws(ControlError) -> PeersAnswer { throw .notRunning }
+  package func peers(isPinging: Bool) async throws(ControlError) -> PeersAnswer { throw .notRunning }
   package func invite(seconds: Int) async throws(ControlError) -> InviteAnswer { throw .notRunning }
   package func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
     throw .notRunning

@@ -217,20 +217,30 @@ extension Catalog {
   /// Lets the marks of the rows that want a content follow whether the replica has it.
   func updateLacking(_ content: ContentID, _ db: Database) throws {
     if try Self.hasReplicaFile(content, db) {
-      try db.run(
-        """
-        UPDATE entry SET lacking = 0 WHERE ref IN (
+      try Self.setEntries(
+        "lacking = 0",
+        where: """
           SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_lacking_content ON e.library = l.machine
-          WHERE e.content = ? AND e.lacking = 1)
-        """, [.id(content)])
+          WHERE e.content = ? AND e.lacking = 1
+          """, [.id(content)], db)
     } else {
-      try db.run(
-        """
-        UPDATE entry SET lacking = 1 WHERE ref IN (
+      try Self.setEntries(
+        "lacking = 1",
+        where: """
           SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
           WHERE l.is_closed = 0 AND l.machine <> ?2 AND e.content = ?1 AND e.state <= 1
-            AND (e.until = 0 OR e.until > l.installed))
-        """, [.id(content), .int(ownRef)])
+            AND (e.until = 0 OR e.until > l.installed) AND e.lacking = 0
+          """, [.id(content), .int(ownRef)], db)
+    }
+  }
+
+  /// Changes the rows of `entry` that a query names, one by one: a statement for several of them would keep what its pages had
+  /// before in a temporary file, in case it has to take half of its work back. Mostly it is one row.
+  private static func setEntries(
+    _ assignments: String, where query: String, _ values: [SQLValue], _ db: Database
+  ) throws {
+    for row in try db.all(query, values, { try $0.integer(0) }) {
+      try db.run("UPDATE entry SET \(assignments) WHERE ref = ?", [.int(row)])
     }
   }
 
@@ -241,26 +251,26 @@ extension Catalog {
   /// What `updateLacking` and `markFiled` do for a content with a replica file, in one pass over its rows: that is what
   /// becomes of most contents.
   private static func markFiledAndThere(_ content: ContentID, _ db: Database) throws {
-    try db.run(
+    try setEntries(
       """
-      UPDATE entry SET lacking = 0,
-        came = came AND since > (SELECT installed FROM library WHERE machine = entry.library),
+      lacking = 0, came = came AND since > (SELECT installed FROM library WHERE machine = entry.library),
         went = went AND until > (SELECT installed FROM library WHERE machine = entry.library)
-      WHERE ref IN (
+      """,
+      where: """
         SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
-        WHERE e.content = ? AND (e.lacking = 1 OR e.came = 1 OR e.went = 1))
-      """, [.id(content)])
+        WHERE e.content = ? AND (e.lacking = 1 OR e.came = 1 OR e.went = 1)
+        """, [.id(content)], db)
   }
 
   /// Rows that are only staged keep their marks: they are filed after they were installed.
   private static func markFiled(_ content: ContentID, _ db: Database) throws {
     for (mark, generation) in [("came", "since"), ("went", "until")] {
-      try db.run(
-        """
-        UPDATE entry SET \(mark) = 0 WHERE ref IN (
+      try setEntries(
+        "\(mark) = 0",
+        where: """
           SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
-          WHERE e.content = ? AND e.\(mark) = 1 AND e.\(generation) <= l.installed)
-        """, [.id(content)])
+          WHERE e.content = ? AND e.\(mark) = 1 AND e.\(generation) <= l.installed
+          """, [.id(content)], db)
     }
   }
 }

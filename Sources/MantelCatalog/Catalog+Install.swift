@@ -43,7 +43,7 @@ extension Catalog {
       try advance(&row, to: head, db)
       try recordPublished(head.record, row, db)
       // Their bytes were hashed for this very head.
-      for file in files { try put(file, verified: head.record.time, db) }
+      try put(files, verified: head.record.time, db)
       if change.added.count < Self.bulk { try Self.setCache(Self.writerCacheKilobytes, db) }
     }
   }

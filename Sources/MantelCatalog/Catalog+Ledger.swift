@@ -148,17 +148,19 @@ extension Catalog {
   }
 
   package func putFiles(_ files: [LedgerFile]) throws(StoreError) {
-    try write { db in
-      for file in files { try put(file, db) }
-    }
+    try write { db in try put(files, db) }
   }
 
   package func removeFiles(_ files: [(folder: FolderID, path: [UInt8])]) throws(StoreError) {
     try write { db in
+      var change = FileCountChange()
       for (folder, path) in files {
+        guard let status = try Self.status(folder, path, db) else { continue }
         try db.run(
           "DELETE FROM file WHERE folder = ? AND path = ?", [.folder(folder), .bytes(path)])
+        change.note(folder, from: status, to: nil)
       }
+      try change.save(db)
     }
   }
 
@@ -180,8 +182,23 @@ extension Catalog {
     }
   }
 
-  /// `verified`: when the content was hashed; nil leaves that as it is.
-  func put(_ file: LedgerFile, verified: WallTime? = nil, _ db: Database) throws {
+  /// `verified`: when the contents were hashed; nil leaves that as it is.
+  func put(_ files: [LedgerFile], verified: WallTime? = nil, _ db: Database) throws {
+    var change = FileCountChange()
+    for file in files {
+      change.note(
+        file.folder, from: try Self.status(file.folder, file.path, db), to: LedgerCoding.code(file.status))
+      try put(file, verified: verified, db)
+    }
+    try change.save(db)
+  }
+
+  private static func status(_ folder: FolderID, _ path: [UInt8], _ db: Database) throws -> Int64? {
+    try db.row("SELECT status FROM file WHERE folder = ? AND path = ?", [.folder(folder), .bytes(path)])?
+      .integer(0)
+  }
+
+  private func put(_ file: LedgerFile, verified: WallTime?, _ db: Database) throws {
     try db.run(
       """
       INSERT INTO file (folder, path, size, mtime, ctime, inode, device, status, reason, errno, content, manifest, changes,
@@ -199,6 +216,36 @@ extension Catalog {
           .bits(file.stamp.linkCount), .int(file.changesSince.nanoseconds), .flag(file.isAccepted),
           verified.map { .int($0.nanoseconds) } ?? .null,
         ])
+  }
+}
+
+/// What a write does to the numbers of `file_count`, told in one statement for each of them.
+///
+/// A trigger would tell it for each row, and a statement with a trigger keeps what its pages had before, in case it has to take
+/// half of its work back: five pages written to a temporary file for each row of a bulk.
+private struct FileCountChange {
+  private struct Key: Hashable {
+    var folder: FolderID
+    var status: Int64
+  }
+
+  private var files: [Key: Int] = [:]
+
+  /// A row had a status (nil: was not there), and has another (nil: is not there).
+  mutating func note(_ folder: FolderID, from former: Int64?, to status: Int64?) {
+    guard former != status else { return }
+    if let former { files[Key(folder: folder, status: former), default: 0] -= 1 }
+    if let status { files[Key(folder: folder, status: status), default: 0] += 1 }
+  }
+
+  /// Throws what SQLite says when a number would become less than 0.
+  func save(_ db: Database) throws {
+    for (key, change) in files where change != 0 {
+      let values: [SQLValue] = [.folder(key.folder), .int(key.status), .int(change)]
+      try db.run(
+        "INSERT OR IGNORE INTO file_count (folder, status, files) VALUES (?, ?, 0)", Array(values.prefix(2)))
+      try db.run("UPDATE file_count SET files = files + ?3 WHERE folder = ?1 AND status = ?2", values)
+    }
   }
 }
 

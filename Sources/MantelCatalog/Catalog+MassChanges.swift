@@ -53,7 +53,7 @@ extension Catalog {
           "INSERT INTO mass_change (folder, contents, files) VALUES (?, ?, ?)",
           [.folder(folder), .int(massChange.contents), .int(massChange.files)])
       }
-      for file in held { try put(file, db) }
+      try put(held, db)
     }
   }
 

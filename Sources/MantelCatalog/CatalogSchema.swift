@@ -32,6 +32,7 @@ enum CatalogSchema {
     migrator.registerMigration("4 kept drops") { try $0.execute(sql: keptDrops) }
     migrator.registerMigration("5 orphans") { try $0.execute(sql: orphans) }
     migrator.registerMigration("6 acknowledged orphans") { try $0.execute(sql: acknowledgedOrphans) }
+    migrator.registerMigration("7 counts without triggers") { try $0.execute(sql: countsWithoutTriggers) }
     return migrator
   }
 
@@ -295,6 +296,13 @@ enum CatalogSchema {
     ALTER TABLE file ADD COLUMN changes_since INTEGER NOT NULL DEFAULT 0;
     -- Until now the changes had no day.
     UPDATE file SET changes = 0 WHERE changes <> 0;
+    """
+
+  /// `FileCountChange` counts.
+  private static let countsWithoutTriggers = """
+    DROP TRIGGER file_came;
+    DROP TRIGGER file_went;
+    DROP TRIGGER file_changed;
     """
 
   private static let massChanges = """

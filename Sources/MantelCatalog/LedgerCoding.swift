@@ -71,6 +71,14 @@ enum LedgerCoding {
     }
   }
 
+  static func code(_ status: FileStatus) -> Int64 {
+    switch status {
+    case .pending: pending
+    case .published: published
+    case .skipped: skipped
+    }
+  }
+
   /// Status, reason and errno as the columns keep them.
   static func values(of status: FileStatus) -> [SQLValue] {
     switch status {

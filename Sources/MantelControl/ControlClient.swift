@@ -10,7 +10,7 @@ import NIOHTTP1
 /// | request | body | answer |
 /// |---|---|---|
 /// | `GET /v1/status?wait=SECONDS` | | `StatusAnswer`; `wait` may be left out |
-/// | `GET /v1/peers` | | `PeersAnswer` |
+/// | `GET /v1/peers?ping=1` | | `PeersAnswer`; with `ping` each connection is measured first |
 /// | `POST /v1/peers` | `AddressRequest` | 204: the address is dialled from now on |
 /// | `DELETE /v1/peers/NAME` | | `RemovalAnswer`; NAME is a machine, an id's first digits or HOST:PORT |
 /// | `POST /v1/invite` | `InviteRequest`, or none | `InviteAnswer` |
@@ -59,7 +59,9 @@ package struct ControlClient: ControlService {
       seconds: (wait ?? 0) + ControlLimits.answerSeconds)
   }
 
-  package func peers() async throws(ControlError) -> PeersAnswer { try await answer(.GET, ["peers"]) }
+  package func peers(isPinging: Bool = false) async throws(ControlError) -> PeersAnswer {
+    try await answer(.GET, ["peers"], [("ping", isPinging ? "1" : nil)])
+  }
 
   package func invite(seconds: Int) async throws(ControlError) -> InviteAnswer {
     try await answer(.POST, ["invite"], body: InviteRequest(seconds: seconds))

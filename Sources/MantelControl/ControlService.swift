@@ -27,7 +27,8 @@ package struct ControlError: Error, Codable, Hashable, Sendable, CustomStringCon
 package protocol ControlService: Sendable {
   /// With `wait`: rescans first, and answers when everything is settled and proved everywhere, at most so many seconds later.
   func status(wait: Int?) async throws(ControlError) -> StatusAnswer
-  func peers() async throws(ControlError) -> PeersAnswer
+  /// `isPinging`: each connection is measured by a ping first.
+  func peers(isPinging: Bool) async throws(ControlError) -> PeersAnswer
   func invite(seconds: Int) async throws(ControlError) -> InviteAnswer
   func addPeer(address: String) async throws(ControlError)
   func removePeer(name: String) async throws(ControlError) -> RemovalAnswer

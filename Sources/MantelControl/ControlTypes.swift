@@ -102,12 +102,14 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
   package var version: String?
   /// When the copy that it has not re-read for longest was last read, by its own word.
   package var reread: String?
+  /// How long its answer to the ping of `peers --ping` took; null when none was sent, or answered.
+  package var roundTripSeconds: Double?
 
   package init(
     name: String, id: String, role: String, state: String, complete: Bool, lacks: FileCount,
     lastSeen: String?, attested: String?, address: String?, library: FileCount?, heldHere: Int,
     receivedBytesPerSecond: Double, sentBytesPerSecond: Double, clockSkewSeconds: Double?,
-    version: String?, reread: String? = nil
+    version: String?, reread: String? = nil, roundTripSeconds: Double? = nil
   ) {
     self.name = name
     self.id = id
@@ -125,6 +127,7 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
     self.clockSkewSeconds = clockSkewSeconds
     self.version = version
     self.reread = reread
+    self.roundTripSeconds = roundTripSeconds
   }
 }
 

@@ -21,7 +21,9 @@ struct ControlRoutes: Sendable {
 
   private func add(to group: RouterGroup<ControlContext>) {
     group.get("status", use: status)
-    group.get("peers") { _, _ in try await Response.json(service.peers()) }
+    group.get("peers") { request, _ in
+      try await Response.json(service.peers(isPinging: Self.query(request, "ping") == "1"))
+    }
     group.post("peers", use: addPeer)
     group.delete("peers/:name") { _, context in
       try await Response.json(service.removePeer(name: Self.name(context)))

@@ -36,6 +36,7 @@ extension Transport {
     await withCheckedContinuation { continuation in
       channel.closeFuture.whenComplete { _ in continuation.resume() }
     }
+    endRoundTrips(of: link.id, with: nil)
     await environment.ended(link.id, peer: link.peer)
     let actions = state.withLock { state in
       state.links[link.id] = nil
@@ -54,7 +55,8 @@ extension Transport {
         session: link.id, peer: link.peer, isDialer: isDialer,
         diallerNonce: isDialer ? nonce : hello.nonce, instance: hello.instance)
       perform(state.withLock { $0.registry.opened(candidate) })
-    case .roundTrip:
+    case .roundTrip(let elapsed):
+      endRoundTrips(of: link.id, with: elapsed)
       perform(state.withLock { $0.registry.proved(link.id) })
     case .closing(let code, let message, _):
       tell(link, code, message)

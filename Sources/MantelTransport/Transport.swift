@@ -38,6 +38,9 @@ package final class Transport: Sendable {
     var breaks = RefusalLog<MachineID>()
     var links: [SessionID: SessionLink] = [:]
     var lastSession: UInt64 = 0
+    /// Who waits for a pong; none for longer than they said.
+    var roundTrips: [SessionID: [UInt64: CheckedContinuation<Duration?, Never>]] = [:]
+    var lastQuestion: UInt64 = 0
     var registry: ConnectionRegistry
     /// Join connections that are open as inviter.
     var joins: JoinPlaces<any Channel>

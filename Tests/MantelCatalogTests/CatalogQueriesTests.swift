@@ -36,6 +36,30 @@ import Testing
     #expect(try catalog.publishedFileCount(of: [1, 2, 9].map(Fixture.content)) == 2)
   }
 
+  /// The counts are kept beside the rows, by every statement that brings, changes or takes one.
+  @Test func theCountsAreThoseOfTheRows() throws {
+    var random = SplitMix(seed: 11)
+    let statuses: [FileStatus] = [.published, .pending(.hashing), .pending(.massChange), .skipped(.junk)]
+    for round in 0..<60 {
+      let names = (0..<8).map { _ in "f\(random.next() % 20)" }
+      let files = names.map { name in
+        let status = statuses[Int(random.next() % 4)]
+        return status == .published
+          ? Fixture.file(name, content: random.next() % 5) : Fixture.file(name, status)
+      }
+      switch round % 4 {
+      case 0: try catalog.removeFiles(names.prefix(3).map { (Fixture.folder, Array($0.utf8)) })
+      case 1: try catalog.setLosses(FolderLosses(), of: Fixture.folder, held: files)
+      default: try catalog.putFiles(files)
+      }
+      let rows = try catalog.inspect(
+        "SELECT status || ' ' || count(*) FROM file GROUP BY status ORDER BY status")
+      #expect(
+        try catalog.inspect("SELECT status || ' ' || files FROM file_count WHERE files > 0 ORDER BY status")
+          == rows)
+    }
+  }
+
   @Test func pagesSkippedFiles() throws {
     let files = (0..<7).map { Fixture.file("s\($0)", .skipped(.junk)) }
     try catalog.putFiles(files)

@@ -5,6 +5,18 @@ import MantelControlTestSupport
 import Testing
 
 @Suite struct ListTextTests {
+  @Test func aPingIsAColumnOfItsOwn() {
+    let pinged = Samples.peer { $0.roundTripSeconds = 0.001_24 }
+    let answer = PeersAnswer(
+      peers: [pinged, Samples.peer()], admitted: [], strangers: [], removed: [], fixedAddresses: [])
+    let lines = PeersText.table(answer, now: Samples.now, isPinged: true).split(separator: "\n")
+    #expect(
+      lines.map { $0.split(separator: " ").suffix(2).joined(separator: " ") } == [
+        "VERSION PING", "1.2 ms", "0.1.0 -",
+      ])
+    #expect(PeersText.details(pinged, now: Samples.now).hasSuffix("ping               1.2 ms\n"))
+  }
+
   @Test func peersAreATable() {
     let answer = PeersAnswer(
       peers: [

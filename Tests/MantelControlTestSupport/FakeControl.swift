@@ -83,7 +83,9 @@ package final class FakeControl: ControlService {
     }
     return answer
   }
-  package func peers() async throws(ControlError) -> PeersAnswer { try answer(answers.peers, to: "peers") }
+  package func peers(isPinging: Bool) async throws(ControlError) -> PeersAnswer {
+    try answer(answers.peers, to: isPinging ? "peers ping" : "peers")
+  }
   package func invite(seconds: Int) async throws(ControlError) -> InviteAnswer {
     try answer(answers.invite, to: "invite \(seconds)")
   }

@@ -11,6 +11,7 @@ import Testing
       #expect(try await client.status(wait: nil) == fake.answers.status)
       #expect(try await client.status(wait: 5) == fake.answers.status)
       #expect(try await client.peers() == fake.answers.peers)
+      #expect(try await client.peers(isPinging: true) == fake.answers.peers)
       #expect(try await client.invite(seconds: 90) == fake.answers.invite)
       try await client.addPeer(address: "[fd00::2]:62683")
       #expect(try await client.removePeer(name: name) == fake.answers.removal)
@@ -43,7 +44,8 @@ import Testing
     }
     #expect(
       fake.calls == [
-        "status -", "status 5", "peers", "invite 90", "addPeer [fd00::2]:62683", "removePeer \(name)",
+        "status -", "status 5", "peers", "peers ping", "invite 90", "addPeer [fd00::2]:62683",
+        "removePeer \(name)",
         "folders", #"addFolder L2E= \#(name) ["*.tmp", "b/**"]"#, "removeFolder ..",
         "acceptFolder \(name)",
         "files */\(name) attic true x=/y", "locate - L2E+Yi8=", "skipped -", "sums - -", "atRisk \(name) a.b",

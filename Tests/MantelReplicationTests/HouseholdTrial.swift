@@ -123,7 +123,9 @@ final class HouseholdTrial {
       household.checkReplica(index)
     }
     for wait in [Duration.seconds(30), .seconds(50), .seconds(150), .seconds(900), .seconds(4_000)] {
-      try household.run(until: household.now.instant + wait)
+      // A machine at rest has some 20 steps a second: challenges, ticks, files that are read again.
+      let steps = 100 * household.machines.count * Int(wait.inSeconds)
+      try household.run(until: household.now.instant + wait, steps: max(400_000, steps))
       if try acceptAll() { try household.run(until: household.now.instant + .seconds(30)) }
       try restoreSuspected()
       try household.run(until: household.now.instant + .seconds(10))

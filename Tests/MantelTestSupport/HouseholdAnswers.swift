@@ -27,6 +27,8 @@ package struct StatusJSON: Decodable, Sendable {
     package let lacks: Count
     package let lastSeen: String?
     package let address: String?
+    /// With `--ping`.
+    package let roundTripSeconds: Double?
 
     package var isConnected: Bool { state == "connected" }
   }

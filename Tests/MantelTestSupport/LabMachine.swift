@@ -83,8 +83,13 @@ package final class LabMachine: Sendable {
   package func heal() async throws { try await supervisor.execute("ip link set \"${ports[\(name)]}\" up") }
 
   /// A bottleneck of so many bits a second each way; nil takes it away. Needs `LabFeature.shaping`.
-  package func shape(bitsPerSecond: Int?) async throws {
-    try await supervisor.execute(quoted(["shape", name, "\(bitsPerSecond ?? 0)"]))
+  ///
+  /// - Parameters:
+  ///   - burst: bytes that pass at once after a pause.
+  ///   - queue: milliseconds that what does not pass may wait.
+  package func shape(bitsPerSecond: Int?, burst: Int = 256 << 10, queue: Int = 50) async throws {
+    try await supervisor.execute(
+      quoted(["shape", name, "\(bitsPerSecond ?? 0)", "\(burst)", "\(queue)"]))
   }
 
   package func linkBytes() async throws -> LinkBytes {

@@ -76,9 +76,10 @@ enum LabScript {
       nft "$1" element bridge lab apart "{ ${ports[$2]} . ${ports[$3]}, ${ports[$3]} . ${ports[$2]} }"
     }
 
-    # shape NAME BITS: a bottleneck both ways; 0 takes it away.
+    # shape NAME BITS BURST QUEUE: a bottleneck both ways, with bytes that pass at once and milliseconds of waiting; 0 bits
+    # take it away.
     shape() {
-      local limit="tbf rate ${2}bit burst 256kb latency 50ms"
+      local limit="tbf rate ${2}bit burst ${3} latency ${4}ms"
       if [ "$2" = 0 ]; then
         tc qdisc del dev "${ports[$1]}" root && within "$1" tc qdisc del dev eth0 root
       else

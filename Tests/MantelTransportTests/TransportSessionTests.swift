@@ -43,6 +43,20 @@ import Testing
     // Everything has ended, and the environments know.
   }
 
+  @Test func aPingTellsHowLongItsAnswerTook() async throws {
+    try await Household.run(Household.agents(2)) { household in
+      let first = household.transports[0]
+      let session = try await first.dial(household.address(of: 1), expecting: nil)
+      let elapsed = try #require(await first.roundTrip(of: session, within: .seconds(30)))
+      #expect(elapsed > .zero && elapsed < .seconds(30))
+      #expect(await first.roundTrip(of: SessionID(number: 99), within: .seconds(30)) == nil)
+      // Nobody waits for a connection that has ended: else this would take an hour.
+      async let last = first.roundTrip(of: session, within: .seconds(3_600))
+      #expect(first.send(.close(.normal, message: ""), to: session))
+      _ = await last
+    }
+  }
+
   @Test func dialsFailForTheirReason() async throws {
     let agents = Household.agents(2)
     let stranger = FakeAgent(household: agents[0].household, members: [])

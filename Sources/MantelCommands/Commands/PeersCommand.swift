@@ -12,14 +12,18 @@ struct PeersCommand: AsyncParsableCommand {
       abstract: "List all machines, or show one (default).")
     @Argument(help: "A machine's name, or the first digits of its id.")
     var name: String?
+    @Flag(help: "Measure how long each connection takes to answer.")
+    var ping = false
     @OptionGroup var home: HomeOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let answer = try await home.asking { try await $0.peers() }
+      let answer = try await home.asking { try await $0.peers(isPinging: ping) }
       // Ages are told by the agent's clock, as all its times are.
       let now = try await home.asking { try await $0.status(wait: nil) }.time
-      guard let name else { return try output.print(answer, PeersText.table(answer, now: now)) }
+      guard let name else {
+        return try output.print(answer, PeersText.table(answer, now: now, isPinged: ping))
+      }
       let peers = PeersText.matching(name, in: answer)
       guard let peer = peers.first, peers.count == 1 else {
         throw ControlError(

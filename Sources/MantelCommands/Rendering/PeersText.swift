@@ -4,8 +4,8 @@ import MantelControl
 enum PeersText {
   private static let none = "-"
 
-  /// `now`: the agent's time, ISO 8601.
-  static func table(_ answer: PeersAnswer, now: String) -> String {
+  /// `now`: the agent's time, ISO 8601. `isPinged`: how long each connection took to answer is told too.
+  static func table(_ answer: PeersAnswer, now: String, isPinged: Bool = false) -> String {
     var lines: [String] = []
     if answer.peers.isEmpty {
       lines.append("no other machine yet: `mantel invite` here, `mantel join CODE` there")
@@ -13,7 +13,9 @@ enum PeersText {
       let head = [
         "MACHINE", "STATE", "HOLDS", "LAST SEEN", "PHOTOS", "HERE", "IN", "OUT", "ADDRESS", "VERSION",
       ]
-      lines += TextTable.lines([head] + answer.peers.map { row($0, now: now) })
+      let rows = [head + (isPinged ? ["PING"] : [])]
+      lines += TextTable.lines(
+        rows + answer.peers.map { row($0, now: now) + (isPinged ? [roundTrip($0)] : []) })
     }
     lines += answer.fixedAddresses.map { "fixed address: \(Printable.text($0))" }
     lines += answer.admitted.map {
@@ -38,6 +40,10 @@ enum PeersText {
     ]
   }
 
+  private static func roundTrip(_ peer: PeerAnswer) -> String {
+    peer.roundTripSeconds.map { "\(($0 * 10_000).rounded() / 10) ms" } ?? none
+  }
+
   private static func seen(_ peer: PeerAnswer, _ now: String) -> String {
     peer.state == "connected" ? "now" : Quantity.age(peer.lastSeen, now: now) ?? "never"
   }
@@ -49,17 +55,18 @@ enum PeersText {
       abs(seconds) < 1
         ? "right" : "\(Quantity.duration(abs(seconds))) \(seconds > 0 ? "ahead" : "behind")"
     }
-    let rows = [
-      ["machine", Printable.text(peer.name)], ["id", peer.id], ["role", peer.role],
-      ["state", peer.state], ["holds", StatusText.holdings(peer, now: now)],
-      ["last seen", seen(peer, now)], ["last proof", Quantity.age(peer.attested, now: now) ?? none],
-      ["all re-read since", Quantity.age(peer.reread, now: now) ?? none],
-      ["its photos", library ?? "not known yet"], ["of them here", Quantity.files(peer.heldHere)],
-      ["receiving", Quantity.rate(peer.receivedBytesPerSecond)],
-      ["sending", Quantity.rate(peer.sentBytesPerSecond)],
-      ["address", peer.address.map(Printable.text) ?? none], ["clock", skew ?? none],
-      ["version", peer.version.map(Printable.text) ?? none],
-    ]
+    let rows =
+      [
+        ["machine", Printable.text(peer.name)], ["id", peer.id], ["role", peer.role],
+        ["state", peer.state], ["holds", StatusText.holdings(peer, now: now)],
+        ["last seen", seen(peer, now)], ["last proof", Quantity.age(peer.attested, now: now) ?? none],
+        ["all re-read since", Quantity.age(peer.reread, now: now) ?? none],
+        ["its photos", library ?? "not known yet"], ["of them here", Quantity.files(peer.heldHere)],
+        ["receiving", Quantity.rate(peer.receivedBytesPerSecond)],
+        ["sending", Quantity.rate(peer.sentBytesPerSecond)],
+        ["address", peer.address.map(Printable.text) ?? none], ["clock", skew ?? none],
+        ["version", peer.version.map(Printable.text) ?? none],
+      ] + (peer.roundTripSeconds == nil ? [] : [["ping", roundTrip(peer)]])
     return TextTable.lines(rows).joined(separator: "\n") + "\n"
   }
 

@@ -220,6 +220,8 @@ extension Replicator {
   ) throws(StoreError) -> OwnUpdate {
     var update = OwnUpdate()
     update.mayHaveDropped = hasDropped || !publication.forgetting.isEmpty
+    let counts = libraries[machine]?.installed?.record.counts ?? LibraryCounts()
+    update.mayHaveFormer = counts.retired > 0 || counts.unheld > 0
     try draftForgetting(&update, now: now)
     for (key, change) in publication.changes.sorted(by: { $0.key < $1.key }) {
       try update.put(
@@ -358,6 +360,8 @@ struct OwnUpdate {
   var forgotten: Set<EntryID> = []
   /// The library has dropped entries.
   var mayHaveDropped = false
+  /// The library has retired or unheld entries. While it has none, as in a first scan, nobody is asked for them.
+  var mayHaveFormer = false
   /// What this update says to be dropped, by folder and content.
   struct DroppedContent: Hashable {
     var folder: FolderID
@@ -395,14 +399,16 @@ struct OwnUpdate {
         leaving.append(Leaving(key: key, id: old.id, entry: old.entry, reason: .replaced))
       }
     }
-    // The same bytes came back to a path that they had left.
-    for former in try store.entries(library, at: entry.key) where !former.entry.state.isLive {
-      removed[former.id] = former.entry
-    }
-    // A move of which the old name went long before the new one was hashed.
-    for former in try store.formerEntries(library, of: change.content)
-    where former.entry.state.isLost(within: moveMemory, of: now.wall) {
-      removed[former.id] = former.entry
+    if mayHaveFormer {
+      // The same bytes came back to a path that they had left.
+      for former in try store.entries(library, at: entry.key) where !former.entry.state.isLive {
+        removed[former.id] = former.entry
+      }
+      // A move of which the old name went long before the new one was hashed.
+      for former in try store.formerEntries(library, of: change.content)
+      where former.entry.state.isLost(within: moveMemory, of: now.wall) {
+        removed[former.id] = former.entry
+      }
     }
     // What was dropped of it, forgotten or expired, is wanted again.
     if mayHaveDropped {
