@@ -147,6 +147,24 @@ import Testing
     #expect(!machine.isHeld(a) && !machine.isAvailable(a))
   }
 
+  /// The head with its new name would have published it again, forgotten as it is.
+  @Test func aRenameThatWasOnItsWayIsForgottenToo() throws {
+    let machine = try publishing(a, at: path)
+    try machine.sight(path, .gone)
+    try machine.write("other/b.jpg", a, machine.stamp(1))
+    try forget(a, on: machine)
+    try machine.pass(.seconds(9))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    #expect(try dropped(a, on: machine).count == 1)
+    #expect(try machine.status("other/b.jpg") == .skipped(.forgotten))
+    #expect(try machine.status(path) == nil)
+    #expect(!machine.isHeld(a) && !machine.isAvailable(a))
+    try undo(on: machine)
+    try machine.finishHash("other/b.jpg", a, machine.stamp(1))
+    try machine.pass(.seconds(3))
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live] && machine.isHeld(a))
+  }
+
   // MARK: The way back
 
   @Test func undoBringsAFileBackAtOnceAndHashesItAgain() throws {

@@ -18,7 +18,21 @@ extension Replicator {
     }
     guard !forgotten.isEmpty else { return }
     try store.putForgotten(forgotten)
+    try forgetChanges(of: Set(forgotten.lazy.map(\.entry.content)), now: now)
     publication.changesDue = now.instant
+  }
+
+  /// Files with these bytes under other names that are on their way into the library, as a photo that was renamed just now: they
+  /// are skipped like those that come later.
+  private mutating func forgetChanges(of contents: Set<ContentID>, now: Now) throws(StoreError) {
+    let waiting = publication.changes.filter { contents.contains($0.value.content) }
+    for (key, change) in waiting.sorted(by: { $0.key < $1.key }) {
+      let staysLive = try store.entries(machine, of: change.content).contains {
+        $0.entry.state.isLive && publication.forgetting[$0.id] == nil
+      }
+      guard !staysLive, let row = publication.ledgerRows[key] else { continue }
+      try keepForgotten(row, known: try store.file(key.folder, key.path), now: now)
+    }
   }
 
   /// A file that was hashed again, because it was touched or has just come back, and has the bytes that are forgotten: the head
