@@ -46,10 +46,11 @@ extension Effects {
     return sizes
   }
 
-  /// All directories of the replica, one at a time.
+  /// All directories of the replica, one at a time, and what was set aside: a disk that gave wrong bytes once may give the
+  /// right ones again.
   private func walk(_ look: inout StrayLook, _ engine: Engine) async throws {
     guard !look.sizes.isEmpty else { return }
-    var open: [[UInt8]] = [[]]
+    var open: [[UInt8]] = [Replica.quarantinePath, []]
     while let directory = open.popLast() {
       guard isRunning else { return }
       let entries: [FileObservation]

@@ -48,6 +48,12 @@ extension FilingBatch {
     return components.count > 2 && path.starts(with: Replica.trashPath + [UInt8(ascii: "/")])
   }
 
+  /// Where bytes may be taken from: what was set aside may turn out to be somebody's photo after all.
+  static func isSource(_ path: [UInt8]) -> Bool {
+    isAllowed(path)
+      || Directory.isSafe(path) && path.starts(with: Replica.quarantinePath + [UInt8(ascii: "/")])
+  }
+
   // MARK: Operations
 
   /// Gives prepared bytes their name; without bytes, looks whether an earlier run has done so.
@@ -66,7 +72,7 @@ extension FilingBatch {
   private mutating func move(
     from: [UInt8], to path: [UInt8], content: ContentID, mtime: Int64
   ) throws(Stop) -> Outcome {
-    guard Self.isAllowed(from) else { throw .disk(DiskError(.name, path: from, operation: "check path")) }
+    guard Self.isSource(from) else { throw .disk(DiskError(.name, path: from, operation: "check path")) }
     guard let source = try source(from, content) else {
       return try existing(path, content: content, mtime: mtime)
     }
@@ -98,7 +104,7 @@ extension FilingBatch {
   private mutating func link(
     from: [UInt8], to path: [UInt8], content: ContentID, mtime: Int64
   ) throws(Stop) -> Outcome {
-    guard Self.isAllowed(from) else { throw .disk(DiskError(.name, path: from, operation: "check path")) }
+    guard Self.isSource(from) else { throw .disk(DiskError(.name, path: from, operation: "check path")) }
     guard let source = try source(from, content) else {
       return try existing(path, content: content, mtime: mtime)
     }

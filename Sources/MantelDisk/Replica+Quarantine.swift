@@ -2,14 +2,14 @@ import Glibc
 import MantelCore
 
 extension Replica {
-  static let quarantinePath = Array(".mantel/quarantine".utf8)
+  package static let quarantinePath = Array(".mantel/quarantine".utf8)
 
   /// Moves a bad file out of the way, durably: nothing is replaced, and nothing but the file of that inode is moved.
   /// Returns where it lies now, below the root; nil if it was not there. Repeating it after a crash is safe.
   ///
   /// `target` is a name in `.mantel/quarantine`; suffixed if another file has it.
   package func setAside(_ path: [UInt8], inode: UInt64, to target: [UInt8]) throws(DiskError) -> [UInt8]? {
-    guard FilingBatch.isAllowed(path), target.starts(with: Self.quarantinePath + [UInt8(ascii: "/")]),
+    guard FilingBatch.isSource(path), target.starts(with: Self.quarantinePath + [UInt8(ascii: "/")]),
       Directory.isSafe(target)
     else { throw DiskError(.name, path: path, operation: "set aside") }
     let result = commitLock.withLock { _ -> Result<[UInt8]?, DiskError> in

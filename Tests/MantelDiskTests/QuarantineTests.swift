@@ -37,6 +37,22 @@ import Testing
     #expect(try replica.read(path: target, offset: 0, count: 9) == Array("bad".utf8))
   }
 
+  /// A disk that gave wrong bytes once may give the right ones again: then the file is the copy that it was.
+  @Test func whatWasSetAsideCanComeBack() throws {
+    let inode = try write("m/f/a.jpg", "a photo")
+    _ = try replica.setAside(Array("m/f/a.jpg".utf8), inode: inode, to: target)
+    #expect(try replica.entries(in: Replica.quarantinePath).map(\.path) == [target])
+    let found = try replica.hashDurable(path: target)
+    let back = FilingOperation.move(
+      from: target, path: Array("m/f/a.jpg".utf8), content: found.content, mtime: 7)
+    #expect(replica.commit([back])[0].isDone)
+    #expect(try replica.read(path: Array("m/f/a.jpg".utf8), offset: 0, count: 9) == Array("a photo".utf8))
+    // Nothing is filed there.
+    let again = FilingOperation.move(
+      from: Array("m/f/a.jpg".utf8), path: target, content: found.content, mtime: 7)
+    #expect(replica.commit([again])[0].failureCode == .name)
+  }
+
   @Test func anotherFileOfTheNameStays() throws {
     let inode = try write("m/f/a.jpg", "good")
     #expect(try replica.setAside(Array("m/f/a.jpg".utf8), inode: inode + 1, to: target) == nil)

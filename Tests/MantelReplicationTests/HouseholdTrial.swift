@@ -221,7 +221,9 @@ final class HouseholdTrial {
     for index in household.machines.indices {
       for owner in household.machines { wanted.formUnion(lacked(owner.machine, at: index)) }
     }
-    return wanted.filter { content in !household.machines.contains { $0.has(content) } }
+    return wanted.filter { content in
+      !household.machines.contains { $0.has(content) || $0.isSetAside(content) }
+    }
   }
 
   private func lacked(_ owner: MachineID, at index: Int) -> Set<ContentID> {

@@ -162,7 +162,7 @@ final class SimulatedMachine {
   func doubtfulFiles() throws -> [ReplicationEvent] {
     guard replica.isMounted || canary == .forgetsWhatIsAway else { return [] }
     return try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).compactMap { row in
-      guard replica.isMounted, let stamp = replica.files[row.path]?.stamp else {
+      guard replica.isMounted, let stamp = replica.file(at: row.path)?.stamp else {
         return .replicaFileDoubted(row.path)
       }
       let isSame = stamp.mtime == row.stamp.mtime && stamp.size == row.stamp.size
@@ -173,7 +173,8 @@ final class SimulatedMachine {
   /// What a look for copies that are not where the catalog says finds.
   func strayFiles() throws -> [StrayFile] {
     guard replica.isMounted else { return [] }
-    return try replica.files.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap { path, file in
+    let files = replica.files.merging(replica.quarantine) { file, _ in file }
+    return try files.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap { path, file in
       guard !FilingPlan.isDiscarded(path), try catalog.replicaFile(at: path) == nil else { return nil }
       return StrayFile(path: path, content: file.content, stamp: file.stamp)
     }
@@ -182,7 +183,7 @@ final class SimulatedMachine {
   /// The file that a read finds now.
   func file(_ target: RereadTarget) -> SimulatedFile? {
     switch target {
-    case .replica(let path): replica.isMounted ? replica.files[path] : nil
+    case .replica(let path): replica.isMounted ? replica.file(at: path) : nil
     case .own(_, let path): present[path]
     }
   }
@@ -405,6 +406,15 @@ final class SimulatedMachine {
   private func isKnown(_ path: [UInt8], _ content: ContentID) -> Bool {
     !FilingPlan.isDiscarded(path) || (try? catalog.replicaFile(at: path)) != .some(nil)
       || replicator.filing.isUnderWay(content)
+  }
+
+  /// Whether the bytes of something that is missing here were set aside, and are to be found again.
+  func isSetAside(_ content: ContentID) -> Bool {
+    guard replicator.role == .full, replica.quarantine.values.contains(where: { $0.content == content })
+    else {
+      return false
+    }
+    return (try? catalog.missingContent(content)) != .some(nil)
   }
 
   /// Whether a content lies on the machine's disks, whatever its catalog says.

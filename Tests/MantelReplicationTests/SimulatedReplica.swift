@@ -50,6 +50,9 @@ struct SimulatedReplica {
   /// Names that a power cut may take back, or give back.
   var unsyncedPaths: Set<[UInt8]> { Set(unsynced.flatMap { $0.files.map(\.path) }) }
 
+  /// Set aside ones too.
+  func file(at path: [UInt8]) -> SimulatedFile? { files[path] ?? quarantine[path] }
+
   func has(_ content: ContentID) -> Bool { files.values.contains { $0.content == content } }
 
   /// Somebody removes a file of the replica by hand.
@@ -123,7 +126,7 @@ struct SimulatedReplica {
   }
 
   mutating func setAside(_ order: SetAsideOrder) -> SetAsideOutcome {
-    if files[order.path]?.inode == order.inode, let file = files[order.path] {
+    if let file = file(at: order.path), file.inode == order.inode, order.path != order.target {
       change { $0.set(order.path, nil) }
       quarantine[order.target] = file
       return .done(order.target)
@@ -196,21 +199,21 @@ struct SimulatedReplica {
       return put(file.payload, path, mtime)
     case .move(let from, let path, let content, let mtime):
       // What has rotted is moved as it is.
-      guard let file = files[from], !isRepeat || file.content == content else {
+      guard let file = file(at: from), !isRepeat || file.content == content else {
         return existing(path, content, mtime)
       }
       set(from, nil)
       if canary == .followsDeletions, Self.isRetired(path) { return .done(path: path, file.stamp) }
       return put(file.payload, path, mtime, moved: file)
     case .link(let from, let path, let content, let mtime):
-      guard let file = files[from], !isRepeat || file.content == content else {
+      guard let file = file(at: from), !isRepeat || file.content == content else {
         return existing(path, content, mtime)
       }
       // Links share their rot; here each file has its own.
       guard file.sound == nil || canary == .trustsCopies else { return .sourceChanged }
       return put(file.payload, path, mtime)
     case .copy(let from, let path, let content, let mtime):
-      guard let file = files[from] else { return existing(path, content, mtime) }
+      guard let file = file(at: from) else { return existing(path, content, mtime) }
       guard file.content == content || canary == .trustsCopies else {
         return isRepeat ? existing(path, content, mtime) : .sourceChanged
       }
@@ -293,7 +296,7 @@ struct SimulatedReplica {
       }
     }
     for change in lost.reversed() {
-      for (path, file) in change.files.reversed() { files[path] = file }
+      for (path, file) in change.files.reversed() { store(path, file) }
       if let (content, file) = change.staged { staged[content] = file }
     }
   }
@@ -304,9 +307,15 @@ struct SimulatedReplica {
   }
 
   private mutating func set(_ path: [UInt8], _ file: SimulatedFile?) {
-    unsynced[unsynced.count - 1].files.append((path, files[path]))
-    files[path] = file
+    unsynced[unsynced.count - 1].files.append((path, self.file(at: path)))
+    store(path, file)
   }
+
+  private mutating func store(_ path: [UInt8], _ file: SimulatedFile?) {
+    if path.starts(with: Self.quarantinePath) { quarantine[path] = file } else { files[path] = file }
+  }
+
+  private static let quarantinePath = Array(".mantel/quarantine/".utf8)
 
   private static func isRetired(_ path: [UInt8]) -> Bool {
     path.split(separator: UInt8(ascii: "/")).dropFirst().first.map(Array.init) == Array(".retired".utf8)
