@@ -42,12 +42,12 @@ struct DialPlan: Sendable {
 
   // MARK: What is known
 
-  /// `wireless`: those of the addresses that lead over the air.
+  /// `wired`, `wireless`: those of the addresses that lead through a cable, and over the air; of others nobody knows.
   mutating func discovered(
-    _ instance: String, _ addresses: [NetworkAddress], wireless: Set<NetworkAddress> = [], now: Instant
+    _ instance: String, _ addresses: [NetworkAddress], wired: Set<NetworkAddress> = [],
+    wireless: Set<NetworkAddress> = [], now: Instant
   ) {
     lost(instance)
-    let wired = Set(addresses).subtracting(wireless)
     for address in addresses where anonymous.count < Self.addresses {
       anonymous[address, default: []].insert(.discovered(instance: instance))
       cables[address] = wireless.contains(address) && !wired.isEmpty ? wired : nil

@@ -49,7 +49,8 @@ final class PeerDialer: Sendable {
       if isMember {
         state.strangers[service.instance] = nil
         state.plan.discovered(
-          service.instance, service.addresses, wireless: service.wireless, now: AgentClock.instant)
+          service.instance, service.addresses, wired: service.wired, wireless: service.wireless,
+          now: AgentClock.instant)
       } else {
         state.strangers[service.instance] = service.addresses.first
       }

@@ -102,7 +102,7 @@ package struct PeerAnswer: Codable, Hashable, Sendable {
   package var version: String?
   /// When the copy that it has not re-read for longest was last read, by its own word.
   package var reread: String?
-  /// How long its answer to the ping of `peers --ping` took; null when none was sent, or answered.
+  /// How long its answer to the ping of `peers --ping` took; left out when none was sent, or answered.
   package var roundTripSeconds: Double?
 
   package init(

@@ -6,7 +6,7 @@ package enum FileFault: Hashable, Sendable {
   case unreadable(errno: Int32)
   /// Other bytes, and another size or time: somebody has written to it.
   case changed
-  /// Not there any more: nothing, no regular file, or another file that has the name now and keeps it.
+  /// Not there any more: nothing, no regular file, or the only copy of another photo, which keeps the name.
   case vanished
 
   /// Whether something lies under the name that has to be out of the way before the copy is made again.

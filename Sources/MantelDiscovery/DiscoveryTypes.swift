@@ -28,7 +28,8 @@ package struct DiscoveredService: Hashable, Sendable {
   /// At most 16, in the order in which to try them: by cable first; IPv4, routable IPv6, link-local IPv6 (`fe80::1%eth0`).
   /// mDNS proves nothing: the peer's certificate does.
   package var addresses: [NetworkAddress]
-  /// Those of them that were seen on wireless interfaces of this machine only.
+  /// Those of them that were seen through a cable of this machine, and those that were seen on its wireless interfaces only.
+  package var wired: Set<NetworkAddress> = []
   package var wireless: Set<NetworkAddress> = []
   /// Keys in lower case. Comes from a stranger.
   package var txt: [String: String]

@@ -17,14 +17,18 @@ extension LocalNetwork {
       let address = LocalAddress(
         label: String(cString: entry.pointee.ifa_name), bytes: bytes, prefixBits: prefixBits)
       network.addresses.insert(address)
-      if isWireless(address.interface) { network.wireless.insert(address.interface) }
+      network.media[address.interface] = medium(of: address.interface)
     }
     return network
   }
 
-  /// Today's drivers show a `phy80211`, those with the old wireless extensions a `wireless` (sysfs-class-net of the kernel).
-  private static func isWireless(_ interface: String) -> Bool {
-    ["phy80211", "wireless"].contains { access("/sys/class/net/\(interface)/\($0)", F_OK) == 0 }
+  /// By what the kernel shows of an interface (sysfs-class-net): hardware has a `device`; that of today's wireless drivers a
+  /// `phy80211` too, that of those with the old extensions a `wireless`.
+  private static func medium(of interface: String) -> Medium {
+    func has(_ names: String...) -> Bool {
+      names.contains { access("/sys/class/net/\(interface)/\($0)", F_OK) == 0 }
+    }
+    return has("phy80211", "wireless") ? .wireless : has("device", "bridge", "bonding") ? .wired : .unknown
   }
 
   private static func addressBytes(_ address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {

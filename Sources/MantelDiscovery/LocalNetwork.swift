@@ -67,8 +67,17 @@ extension LocalAddress {
 /// The addresses of this machine at one moment.
 struct LocalNetwork: Hashable, Sendable {
   var addresses: Set<LocalAddress> = []
-  /// Interfaces whose traffic goes over the air, as far as the kernel tells.
-  var wireless: Set<String> = []
+  /// What the kernel tells of interfaces.
+  var media: [String: Medium] = [:]
+
+  /// What carries an interface's traffic, the best first.
+  enum Medium: Int, Sendable {
+    /// A network card, or a bridge or bond of this machine's.
+    case wired
+    /// A tunnel, say, which may lead over either.
+    case unknown
+    case wireless
+  }
 
   /// Whether a service that was seen on `interface` may be dialled at `address`.
   ///

@@ -221,7 +221,8 @@ struct Sightings: Sendable {
 
   /// What is to be told of an instance; nil if it is not there or cannot be dialled.
   func service(_ instance: String) -> DiscoveredService? {
-    var candidates: [(isWireless: Int, rank: Int, address: NetworkAddress, interface: String)] = []
+    var candidates: [(medium: LocalNetwork.Medium, rank: Int, address: NetworkAddress, interface: String)] =
+      []
     var newest: (at: Instant, txt: [String: String])?
     let seen = keys[instance] ?? []
     for sighting in seen.compactMap({ sightings[$0] }) {
@@ -232,26 +233,27 @@ struct Sightings: Sendable {
       let host = answer.address.text + (isScoped ? "%\(sighting.interfaceName)" : "")
       candidates.append(
         (
-          network.wireless.contains(sighting.interfaceName) ? 1 : 0,
+          network.media[sighting.interfaceName] ?? .unknown,
           answer.address.isIPv4 ? 0 : isScoped ? 2 : 1, NetworkAddress(host: host, port: answer.port),
           sighting.interfaceName
         ))
       if newest.map({ sighting.answeredAt > $0.at }) ?? true { newest = (sighting.answeredAt, answer.txt) }
     }
     candidates.sort {
-      ($0.isWireless, $0.rank, $0.address, $0.interface) < ($1.isWireless, $1.rank, $1.address, $1.interface)
+      ($0.medium.rawValue, $0.rank, $0.address, $0.interface)
+        < ($1.medium.rawValue, $1.rank, $1.address, $1.interface)
     }
     guard let first = candidates.first, let newest else { return nil }
     var addresses: [NetworkAddress] = []
-    var wireless: Set<NetworkAddress> = []
+    var media: [LocalNetwork.Medium: Set<NetworkAddress>] = [:]
     for candidate in candidates
     where !addresses.contains(candidate.address) && addresses.count < DiscoveryLimits.addresses {
       addresses.append(candidate.address)
-      if candidate.isWireless == 1 { wireless.insert(candidate.address) }
+      media[candidate.medium, default: []].insert(candidate.address)
     }
     return DiscoveredService(
-      instance: instance, addresses: addresses, wireless: wireless, txt: newest.txt,
-      isJoin: seen.contains { invitations[$0] != nil }, interface: first.interface)
+      instance: instance, addresses: addresses, wired: media[.wired] ?? [], wireless: media[.wireless] ?? [],
+      txt: newest.txt, isJoin: seen.contains { invitations[$0] != nil }, interface: first.interface)
   }
 
   private mutating func forget(_ key: SightingKey) {

@@ -66,10 +66,11 @@ struct ContentIndex: Sendable {
     index.insert(sorted: heldIDs, into: sets.heldLive)
   }
 
+  /// What is held has to be available already: `Replicator.makeAvailable` tells the others of it.
   mutating func setHeld(_ content: ContentID, _ isHeld: Bool) {
     let id = content.digest
+    precondition(!isHeld || isAvailable(content), "nobody was told that it is here")
     set(id, held, isHeld)
-    if isHeld { set(id, available, true) }
     for sets in byLibrary.values {
       set(id, sets.heldWanted, isHeld && index.contains(id, in: sets.wanted))
       set(id, sets.heldLive, isHeld && index.contains(id, in: sets.live))

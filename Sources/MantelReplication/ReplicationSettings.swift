@@ -94,6 +94,8 @@ package struct ReplicationSettings: Sendable {
   /// Units and bytes given to one link's fetch queue.
   package var linkUnits = 1_024
   package var linkBytes: UInt64 = 64 << 20
+  /// How much of it may be blocks of large contents: a new photo waits for so much of a video at most.
+  package var linkBlockBytes: UInt64 = 16 << 20
   /// Units of one link that others lack too and that are got by way of the swarm at any time; of more, its walk waits.
   package var sharedUnits = 1_024
   /// Units asked by name of a peer that is still getting what it gives, and bytes of them.

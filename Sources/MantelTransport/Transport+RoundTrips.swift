@@ -15,7 +15,10 @@ extension Transport {
       guard let (link, question) = asked else { return continuation.resume(returning: nil) }
       link.send(.ping)
       configuration.group.next().scheduleTask(in: .nanoseconds(patience.inNanoseconds)) {
-        self.state.withLock { $0.roundTrips[session]?.removeValue(forKey: question) }?.resume(returning: nil)
+        self.state.withLock { state in
+          defer { if state.roundTrips[session]?.isEmpty == true { state.roundTrips[session] = nil } }
+          return state.roundTrips[session]?.removeValue(forKey: question)
+        }?.resume(returning: nil)
       }
     }
   }

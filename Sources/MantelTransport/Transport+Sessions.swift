@@ -36,12 +36,12 @@ extension Transport {
     await withCheckedContinuation { continuation in
       channel.closeFuture.whenComplete { _ in continuation.resume() }
     }
-    endRoundTrips(of: link.id, with: nil)
     await environment.ended(link.id, peer: link.peer)
     let actions = state.withLock { state in
       state.links[link.id] = nil
       return state.registry.ended(link.id)
     }
+    endRoundTrips(of: link.id, with: nil)
     perform(actions)
     link.dial?.complete(.failure(TransportError(.connectionClosed, "the connection was closed")))
   }

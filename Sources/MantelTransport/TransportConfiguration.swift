@@ -43,7 +43,7 @@ package struct TransportLimits: Sendable {
   package var waitingEvents = 256
   package var waitingEventBytes = 1 << 20
   /// Bytes handed to the channel above which only what the session owes nobody's request is added.
-  package var outboundBytes = 256 << 10
+  package var outboundBytes = 192 << 10
   /// Bytes that one write collects.
   package var writeBytes = 128 << 10
   /// Store queries of one session in progress; the others wait. Also those that a peer's ended sessions may leave behind.

@@ -81,7 +81,7 @@ import Testing
 
   @Test func aCableIsTriedBeforeTheAir() {
     var plan = DialPlan()
-    plan.discovered("ben", [cable, air], wireless: [air], now: start)
+    plan.discovered("ben", [cable, air], wired: [cable], wireless: [air], now: start)
     #expect(due(plan, wanted: [ben]).map(\.address) == [cable])
     plan.began(cable, now: start)
     #expect(due(plan, wanted: [ben]).isEmpty)
@@ -102,13 +102,16 @@ import Testing
   /// Nothing is held back for a cable that nobody dials, or that leads to somebody else.
   @Test func theAirWaitsForNoOtherCable() {
     var plan = DialPlan()
-    plan.discovered("ben", [cable, air], wireless: [air], now: start)
+    plan.discovered("ben", [cable, air], wired: [cable], wireless: [air], now: start)
     #expect(plan.due(wanted: [ben], remembered: [:], own: [cable], now: start).map(\.address) == [air])
     plan.answered(cable, by: cleo, now: start)
     #expect(due(plan, wanted: [ben]).map(\.address) == [air])
+    // A tunnel may lead over the same air.
+    plan.discovered("ben", [other, air], wireless: [air], now: start)
+    #expect(Set(due(plan, wanted: [ben, cleo]).map(\.address)) == [other, air])
     plan.discovered("ben", [air], wireless: [air], now: start)
     #expect(due(plan, wanted: [ben, cleo]).map(\.address) == [air])
-    plan.discovered("ben", [cable, air], wireless: [air], now: start)
+    plan.discovered("ben", [cable, air], wired: [cable], wireless: [air], now: start)
     plan.lost("ben")
     #expect(due(plan, wanted: [ben, cleo]).isEmpty)
   }

@@ -36,13 +36,13 @@ final class DiscoveryDriver {
   }
 
   /// A driver whose daemon runs, with an address on each of two interfaces.
-  static func running(wireless: Set<String> = []) -> DiscoveryDriver {
+  static func running(media: [String: LocalNetwork.Medium] = [:]) -> DiscoveryDriver {
     let driver = DiscoveryDriver()
     let network = LocalNetwork(
       addresses: [
         LocalAddress(interface: "eth0", bytes: [192, 168, 1, 2], prefixBits: 24),
         LocalAddress(interface: "wlan0", bytes: [192, 168, 1, 3], prefixBits: 24),
-      ], wireless: wireless)
+      ], media: media)
     _ = driver.feed(.network(network), .deadline, .daemonRunning)
     _ = driver.feed(.settled(.agents), after: .seconds(5))
     return driver

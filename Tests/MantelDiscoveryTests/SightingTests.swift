@@ -133,12 +133,13 @@ import Testing
     arguments: [(77, ["192.168.1.77", "192.168.1.9"], ["192.168.1.9"]), (9, ["192.168.1.9"], [])]
       as [(UInt8, [String], Set<String>)])
   func addressesSeenThroughACableComeFirst(wired: UInt8, addresses: [String], wireless: Set<String>) throws {
-    let driver = DiscoveryDriver.running(wireless: ["wlan0"])
+    let driver = DiscoveryDriver.running(media: ["eth0": .wired, "wlan0": .wireless])
     let (air, cable) = (SightingKey.on(3), SightingKey.on(2))
     let alone = driver.feed(.seen(air, "wlan0"), .resolved(air, .ipv4(9))).found
     #expect(alone.map { $0.wireless.map(\.host) } == [["192.168.1.9"]])
     let both = try #require(driver.feed(.seen(cable, "eth0"), .resolved(cable, .ipv4(wired))).found.last)
     #expect(both.addresses.map(\.host) == addresses)
+    #expect(both.wired.map(\.host) == ["192.168.1.\(wired)"])
     #expect(Set(both.wireless.map(\.host)) == wireless)
   }
 

@@ -282,6 +282,25 @@ import Testing
     #expect(manifests.count == films.count)
   }
 
+  /// A video is on its way, and takes a long time: what is new meanwhile does not wait until all of it was asked for.
+  @Test func aNewPhotoPassesAVideo() throws {
+    let machine = try machine(peers: 1, units: 1_024)
+    let film = Payload(Array("long film".utf8), size: 200 << 20)
+    let link = try machine.connect(0, has: [film.content])
+    let entry = machine.entry("film.mov", film.content, size: film.size, manifest: film.manifestHash)
+    try machine.install(0, 1, [entry], over: link)
+    try machine.send(.manifestVerified(link, film.content, try #require(film.manifest)))
+    let blocks = machine.take().orders(link).filter { $0.unit.part != .manifest }
+    #expect(blocks.reduce(0) { $0 + $1.bytes } == machine.settings.linkBlockBytes)
+    try machine.send(.availabilityChanged(link, added: [photos[0]], removed: []))
+    let photo = machine.entry("a.jpg", photos[0], mtime: 1)
+    try machine.install(0, 2, [entry, photo], added: [photo], over: link)
+    #expect(machine.take().orders(link).map(\.unit) == [whole(photos[0])])
+    // And the video goes on beside it.
+    try machine.send(.unitVerified(link, blocks[0].unit))
+    #expect(machine.take().orders(link).map(\.unit.content) == [film.content])
+  }
+
   @Test func aLargeContentThatNobodyWantsAnyMoreIsGivenUp() throws {
     let machine = try machine(peers: 1, units: 8)
     let link = try machine.connect(0, has: [large.content])

@@ -221,7 +221,9 @@ struct HouseholdInvariants {
   private mutating func checkReplica(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
   ) throws {
-    let present = Set(machine.replica.files.values.map { $0.sound?.content ?? $0.content })
+    // What was set aside by mistake is looked through when its bytes are missing.
+    let aside = machine.replica.quarantine.values.filter { $0.sound == nil }.map(\.content)
+    let present = Set(machine.replica.files.values.map { $0.sound?.content ?? $0.content }).union(aside)
     replicated[index].subtract(household.released.removeValue(forKey: index) ?? [])
     let gone = replicated[index].subtracting(present).subtracting(machine.replica.damaged)
       .subtracting(machine.replica.rotted)
@@ -398,7 +400,14 @@ extension Replicator {
         return "\(unit), of which it is not known who is asked"
       }
       if let link = entry.holders.first(where: { !isFetchable(unit.content, from: $0) }) {
-        return "\(unit), which \(link) cannot be asked for"
+        let reasons = [
+          "it is here": contents.isAvailable(unit.content),
+          "it waits": transfers.notBefore.contains(unit.content),
+          "it is put off": links[link]?.fetching.putOff.contains(unit.content) == true,
+          "somebody recalls it": recalls.open[unit.content] != nil,
+        ]
+        let why = reasons.filter(\.value).keys.sorted().joined(separator: ", ")
+        return "\(unit), which \(link) cannot be asked for: \(why)"
       }
       guard isFetching, !entry.isAsked, !entry.holders.contains(where: { links[$0]?.isBusy == true }) else {
         continue

@@ -386,7 +386,8 @@ import Testing
     _ = desk.take()
     try desk.send(.attestationReceived(link, old))
     try desk.pass(.seconds(2))
-    #expect(desk.take().attestations.map(\.number) == [number + 1])
+    let numbers = desk.take().attestations.map(\.number)
+    #expect(numbers.count == 1 && numbers.allSatisfy { $0 > number && $0 <= number + 65_536 })
   }
 
   /// Who has the one of the forgotten time would never hear of another with its number.

@@ -23,6 +23,7 @@ extension SimulatedMachine {
     replica.loseQuarantine()
     noticed.removeAll()
     try noteStale()
+    hasCompared = false
     return true
   }
 
@@ -33,6 +34,13 @@ extension SimulatedMachine {
     stale = try catalog.replicaFiles(of: nil, after: nil, limit: 100_000).filter {
       !there.contains($0.content)
     }
+  }
+
+  /// When the replica was compared, and nothing is in doubt any more, the agent knows.
+  func noteHandled(_ event: ReplicationEvent) {
+    guard !stale.isEmpty else { return }
+    if case .replicaCompared = event { hasCompared = true }
+    if hasCompared, !replicator.scrub.hasDoubts { stale.removeAll() }
   }
 
   /// Whether the agent cannot know yet that a content went in a time that its catalog has forgotten: it still has the row of

@@ -16,6 +16,8 @@ final class SimulatedMachine {
   var image: HomeImage?
   /// Rows of a catalog of before, of contents that were not there any more when it came back.
   var stale: [ReplicaFile] = []
+  /// The replica was compared since.
+  var hasCompared = false
   private let settings: ReplicationSettings
   /// What `nextDeadline` was last; nil when it may have changed.
   private var deadline: Instant??
@@ -106,6 +108,7 @@ final class SimulatedMachine {
 
   func handle(_ event: ReplicationEvent, now: Now) throws -> [ReplicationAction] {
     deadline = nil
+    defer { noteHandled(event) }
     if canary == .commitsWithoutSync { try unsyncedCatalog.note(catalog) }
     if let canary, let actions = try err(canary, event, now: now) { return actions }
     return try replicator.handle(event, now: now)

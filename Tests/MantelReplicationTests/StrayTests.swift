@@ -57,6 +57,18 @@ import Testing
       }, "\(batch)")
   }
 
+  /// Others that lack it can have it of this machine at once.
+  @Test func whatWasFoundAgainIsAnnounced() throws {
+    let (machine, file) = try bereft()
+    let link = try machine.connect(has: [])
+    try machine.pass(.seconds(2))
+    _ = machine.take()
+    let stray = StrayFile(path: bytes("elsewhere/x.jpg"), content: a, stamp: file.stamp)
+    try machine.send(.straysSought([stray], isComplete: true))
+    try machine.pass(.seconds(1))
+    #expect(machine.take().told(link, of: a) == true)
+  }
+
   /// A directory that somebody renamed: all of it is taken, and not what happens to be first.
   @Test func allThatOneLookFindsIsBroughtBack() throws {
     let photos = (0..<5).map { content("photo \($0)") }

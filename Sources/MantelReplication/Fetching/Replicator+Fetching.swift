@@ -30,6 +30,15 @@ extension Replicator {
       && fetching.bytes < settings.linkBytes
   }
 
+  /// Blocks have a part of a link's bytes, and all else has the other: neither waits until the others have come.
+  private func mayOrderBlocks(of id: LinkID) -> Bool {
+    links[id].map { $0.fetching.blockBytes < settings.linkBlockBytes } ?? false
+  }
+
+  private func mayOrderOthers(of id: LinkID) -> Bool {
+    links[id].map { $0.fetching.otherBytes < settings.linkBytes - settings.linkBlockBytes } ?? false
+  }
+
   private mutating func expireDelays(now: Now) {
     if let paused = transfers.pausedUntil, paused <= now.instant {
       transfers.pausedUntil = nil
@@ -119,7 +128,8 @@ extension Replicator {
   }
 
   private mutating func nextOrder(for id: LinkID) throws(StoreError) -> UnitOrder? {
-    if let order = nextBlockOrder(for: id) { return order }
+    if mayOrderBlocks(of: id), let order = nextBlockOrder(for: id) { return order }
+    guard mayOrderOthers(of: id) else { return nil }
     while let next = try nextCandidate(for: id) {
       guard isFetchable(next.content, from: id) else { continue }
       let candidate = try believed(next)
@@ -150,7 +160,7 @@ extension Replicator {
       }
       if let partial = try store.partial(candidate.content) {
         transfers.large[candidate.content] = LargeTransfer(missing: candidate, manifest: partial.manifest)
-        if let order = nextBlockOrder(for: id) { return order }
+        if mayOrderBlocks(of: id), let order = nextBlockOrder(for: id) { return order }
         continue
       }
       transfers.large[candidate.content] = LargeTransfer(missing: candidate)
@@ -380,10 +390,7 @@ extension Replicator {
   /// Returns the order's bytes.
   @discardableResult
   private mutating func forgetOrder(_ unit: UnitID, link: LinkID) -> UInt64 {
-    guard let order = links[link]?.fetching.orders.removeValue(forKey: unit) else { return 0 }
-    links[link]?.fetching.askedAt[unit] = nil
-    links[link]?.fetching.bytes -= order.bytes
-    return order.bytes
+    links[link]?.fetching.remove(unit)?.bytes ?? 0
   }
 
   // MARK: What did not come

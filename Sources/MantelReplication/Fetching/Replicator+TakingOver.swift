@@ -59,9 +59,7 @@ extension Replicator {
 
   /// Notes that a link is asked for a unit.
   mutating func ask(_ id: LinkID, for order: UnitOrder, now: Now) {
-    links[id]?.fetching.orders[order.unit] = order
-    links[id]?.fetching.askedAt[order.unit] = now.instant
-    links[id]?.fetching.bytes += order.bytes
+    links[id]?.fetching.add(order, now: now)
     noteAsked(order.unit, of: id)
   }
 

@@ -62,10 +62,13 @@ struct HoldingsComparison: Sendable {
 
 /// What one link was asked for.
 struct LinkFetching: Sendable {
-  var orders: [UnitID: UnitOrder] = [:]
+  private(set) var orders: [UnitID: UnitOrder] = [:]
   /// When each was asked for.
-  var askedAt: [UnitID: Instant] = [:]
-  var bytes: UInt64 = 0
+  private(set) var askedAt: [UnitID: Instant] = [:]
+  /// Bytes of all orders, and of those of them that are blocks of large contents.
+  private(set) var bytes: UInt64 = 0
+  private(set) var blockBytes: UInt64 = 0
+  var otherBytes: UInt64 { bytes - blockBytes }
   var walk = MissingWalk()
   /// For shared units asked for by name.
   var window: ShareWindow
@@ -82,6 +85,21 @@ struct LinkFetching: Sendable {
   var putOff = Delays<ContentID>()
 
   init(_ settings: ReplicationSettings) { window = ShareWindow(settings.shareWindow) }
+
+  mutating func add(_ order: UnitOrder, now: Now) {
+    orders[order.unit] = order
+    askedAt[order.unit] = now.instant
+    bytes += order.bytes
+    if case .block = order.unit.part { blockBytes += order.bytes }
+  }
+
+  mutating func remove(_ unit: UnitID) -> UnitOrder? {
+    guard let order = orders.removeValue(forKey: unit) else { return nil }
+    askedAt[unit] = nil
+    bytes -= order.bytes
+    if case .block = unit.part { blockBytes -= order.bytes }
+    return order
+  }
 }
 
 /// Receivers that walk in the same order ask a lone source for the same units: each shuffles what it asks for at once its

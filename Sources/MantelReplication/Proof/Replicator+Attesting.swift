@@ -220,11 +220,16 @@ extension Replicator {
     sendToAll(.announceAttestation(signed))
   }
 
-  /// By the clock, in microseconds since 1970, and higher than the last; where the clock stands still, or went back, it only
-  /// counts. A catalog of before does not know which numbers it has given since, and of two attestations with one number
-  /// either would stay where it came first. Nil only after the last number there is.
+  /// By the clock, in microseconds since 1970. A catalog of before does not know which numbers it has given since, and of two
+  /// attestations with one number either would stay where it came first. Where the clock stands still, or went back since, the
+  /// number is higher than the last by up to 65,536, as the clock's low bits say: hardly the same twice. Nil only after
+  /// the last number there is.
   private func number(after last: UInt64, now: Now) -> UInt64? {
-    last == .max ? nil : max(last + 1, UInt64(clamping: now.wall.nanoseconds / 1_000))
+    guard last < .max else { return nil }
+    let clock = UInt64(clamping: now.wall.nanoseconds / 1_000)
+    if clock > last { return clock }
+    let (next, isOver) = last.addingReportingOverflow(1 + clock & 0xFFFF)
+    return isOver ? last + 1 : next
   }
 
   private func isRenewalDue(now: Now) -> Bool {

@@ -25,12 +25,15 @@ extension Replicator {
   /// Files with these bytes under other names that are on their way into the library, as a photo that was renamed just now: they
   /// are skipped like those that come later.
   private mutating func forgetChanges(of contents: Set<ContentID>, now: Now) throws(StoreError) {
-    let waiting = publication.changes.filter { contents.contains($0.value.content) }
-    for (key, change) in waiting.sorted(by: { $0.key < $1.key }) {
-      let staysLive = try store.entries(machine, of: change.content).contains {
+    var going: Set<ContentID> = []
+    for content in contents {
+      let staysLive = try store.entries(machine, of: content).contains {
         $0.entry.state.isLive && publication.forgetting[$0.id] == nil
       }
-      guard !staysLive, let row = publication.ledgerRows[key] else { continue }
+      if !staysLive { going.insert(content) }
+    }
+    for key in publication.changes.filter({ going.contains($0.value.content) }).keys.sorted() {
+      guard let row = publication.ledgerRows[key] else { continue }
       try keepForgotten(row, known: try store.file(key.folder, key.path), now: now)
     }
   }

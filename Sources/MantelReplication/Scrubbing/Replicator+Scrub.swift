@@ -153,9 +153,8 @@ extension Replicator {
       let isAnother = stamp.inode != file.stamp.inode
       if isMoving, isAnother {
         lookAgainAfterFiling(file)
-      } else if isAnother, isTouched ? true : try isOnlyCopy(found) {
-        // Names were exchanged, somebody put it there, or an old catalog does not know what has come since: nothing is bad.
-        // It may have the only copy of what no head that is known here names yet, and stays to be found.
+      } else if isAnother, try isOnlyCopy(found) {
+        // Names were exchanged, or the catalog is an old one: nothing is bad, and the file stays to be found.
         try condemn(path, .vanished, now: now)
       } else {
         try condemn(path, isTouched ? .changed : .rotten, found: stamp, now: now)

@@ -60,8 +60,8 @@ extension Replicator {
     guard !rows.isEmpty else { return }
     try store.commitFiling(put: rows, removed: [], filed: [])
     for content in rows.map(\.content) {
-      contents.setHeld(content, true)
       makeAvailable(content)
+      contents.setHeld(content, true)
       filing.ready.insert(content)
       // What has come of it meanwhile is not needed.
       try dropIfUnwanted(content)

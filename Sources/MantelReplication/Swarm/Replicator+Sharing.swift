@@ -65,7 +65,7 @@ extension Replicator {
 
   private func mayAskByName(_ id: LinkID) -> Bool {
     guard let fetching = links[id]?.fetching else { return false }
-    return fetching.bytes < fetching.window.bytes && fetching.orders.count < settings.sharedOrders
+    return fetching.otherBytes < fetching.window.bytes && fetching.orders.count < settings.sharedOrders
   }
 
   private mutating func askShared(_ entry: SharedUnits.Entry, of id: LinkID, now: Now) -> UnitOrder? {
