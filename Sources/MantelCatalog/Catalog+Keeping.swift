@@ -145,6 +145,23 @@ extension Catalog {
     }
   }
 
+  package func markUnfiled(_ contents: [ContentID]) throws(StoreError) {
+    guard !contents.isEmpty else { return }
+    try write { db in
+      for content in contents {
+        // One row says it for all, of which there may be ten thousand.
+        try db.run(
+          """
+          UPDATE entry SET came = 1 WHERE came = 0 AND ref = (
+            SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+            WHERE l.machine <> ?2 AND l.is_closed = 0 AND e.content = ?1 AND \(EntryCoding.isInstalled)
+              AND EXISTS (SELECT 1 FROM replica_file r WHERE r.content = ?1)
+            LIMIT 1)
+          """, [.id(content), .int(ownRef)])
+      }
+    }
+  }
+
   package func replicaContents(after: ContentID?, limit: Int) throws(StoreError) -> [ReplicaContent] {
     try read { db in
       try db.all(

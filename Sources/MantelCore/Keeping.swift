@@ -194,6 +194,9 @@ package protocol KeepingStore: AnyObject {
 
   /// All of the other open libraries is looked at by filing again; what has no replica file is missing.
   func markUnfiled() throws(StoreError)
+  /// Those of some contents that have a replica file, and an entry of another open library, are looked at by filing again:
+  /// also after a restart. What has no file here is missing instead.
+  func markUnfiled(_ contents: [ContentID]) throws(StoreError)
   /// Contents with replica files that no drop has marked, ascending, above `after` (nil: from the start).
   func replicaContents(after: ContentID?, limit: Int) throws(StoreError) -> [ReplicaContent]
 

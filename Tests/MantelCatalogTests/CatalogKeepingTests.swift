@@ -246,4 +246,22 @@ import Testing
     #expect(try catalog.unfiled(limit: 9) == [Fixture.content(1)])
     #expect(try catalog.allMissing(pageSize: 5).map(\.content) == [Fixture.content(1)])
   }
+
+  /// Neither what is missing nor what a closed library names.
+  @Test func contentsWithFilesHereAreUnfiledOneByOne() throws {
+    let catalog = try Catalog(inMemory: Fixture.own)
+    try catalog.follow(
+      Fixture.anna, 1, add: [("p", 1), ("q", 1), ("r", 2), ("s", 3)].map { Fixture.entry($0, $1) })
+    try catalog.follow(Fixture.bert, 1, add: [Fixture.entry("t", 4)])
+    try catalog.setClosed(Fixture.bert, true)
+    #expect(try catalog.fileAbsent(limit: 9) == 4)
+    let files = [("anna/p", 1), ("anna/r", 2), ("bert/t", 4)].map { Fixture.replicaFile($0, $1) }
+    try catalog.commitFiling(put: files, removed: [], filed: [])
+    #expect(try catalog.unfiled(limit: 9) == [])
+    try catalog.markUnfiled([1, 3, 4].map(Fixture.content))
+    #expect(try catalog.unfiled(limit: 9) == [Fixture.content(1)])
+    #expect(try catalog.allMissing(pageSize: 5).map(\.content) == [Fixture.content(3)])
+    try catalog.commitFiling(put: [], removed: [], filed: [Fixture.content(1)])
+    #expect(try catalog.unfiled(limit: 9) == [])
+  }
 }

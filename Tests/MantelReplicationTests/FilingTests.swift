@@ -151,6 +151,35 @@ import Testing
     #expect(try machine.catalog.replicaFiles(of: a).count == 2)
   }
 
+  /// One of two places could be filled. The process dies before the other is tried again, perhaps in the middle of the batch
+  /// before that.
+  @Test(arguments: [false, true]) func aPlaceThatCouldNotBeFilledIsKnownAfterARestart(isCutOff: Bool) throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    try machine.install(
+      0, 1, [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    var batch = try #require(machine.take().batches.first)
+    #expect(batch.operations.count == 2)
+    if isCutOff {
+      try machine.restart()
+      batch = try #require(try machine.send(.recovered).batches.first)
+    }
+    let landed = FilingResult.done(path: batch.operations[0].path, machine.stamp(10, mtime: 1))
+    try machine.send(.filed(batch.id, [landed, failure(.noSpace)]))
+    #expect(machine.isHeld(a))
+    for _ in 0..<2 {
+      try machine.restart()
+      #expect(try machine.send(.recovered).batches.first?.operations == [batch.operations[1]])
+    }
+    // The second time that batch was cut off too.
+    let again = try #require(machine.take().batches.first)
+    try machine.send(.filed(again.id, [.done(path: batch.operations[1].path, machine.stamp(10, mtime: 2))]))
+    try machine.fileAll()
+    #expect(try machine.catalog.unfiled(limit: 9).isEmpty)
+  }
+
   /// Nothing of a large library is here when it is installed: no event may be spent on a plan for each content.
   @Test func aFirstInstallIsFiledInStepsAndWithoutPlans() throws {
     var settings = ReplicationSettings()
@@ -186,6 +215,25 @@ import Testing
       actions.batches.first?.operations == [
         .move(from: file.path, path: file.path, content: a, mtime: file.stamp.mtime)
       ])
+  }
+
+  /// The process dies while another batch holds that up.
+  @Test func aReplicaFileThatWasTouchedGetsItsTimeBackAfterARestartToo() throws {
+    let (machine, link) = try machine([a])
+    try machine.fileAll()
+    let file = try #require(try machine.catalog.replicaFiles(of: a).first)
+    let second = machine.entry("b.jpg", b)
+    try machine.install(
+      0, 2, [machine.entry("\(a.digest.word0).jpg", a), second], added: [second], over: link)
+    try machine.send(.availabilityChanged(link, added: [b], removed: []))
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    try machine.send(.replicaFileDoubted(file.path))
+    try machine.send(
+      .reread(.replica(file.path), .read(a, machine.stamp(10, mtime: 99, inode: file.stamp.inode))))
+    try machine.restart()
+    try machine.send(.recovered)
+    let done = try machine.fileAll()
+    #expect(done.contains(.move(from: file.path, path: file.path, content: a, mtime: file.stamp.mtime)))
   }
 
   /// The look was at a name that a batch has given to another content since.

@@ -86,6 +86,25 @@ import Testing
     #expect(!isSought(machine.take()))
   }
 
+  /// The process dies while another batch holds that up.
+  @Test func whatWasFoundIsBroughtToItsPlaceAfterARestartToo() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [b])
+    try machine.install(0, 1, [machine.entry("a.jpg", a), machine.entry("b.jpg", b)], over: link)
+    try machine.send(.replicaCompared)
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    let stray = StrayFile(path: bytes("elsewhere/x.jpg"), content: a, stamp: machine.stamp(10))
+    try machine.send(.straysSought([stray], isComplete: true))
+    try machine.restart()
+    #expect(machine.isHeld(a))
+    try machine.send(.recovered)
+    try machine.fileAll()
+    #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [bytes("peer0/folder/a.jpg")])
+  }
+
   /// The look may have passed its new place already.
   @Test func whatVanishesDuringALookIsLookedForAgain() throws {
     let (machine, files) = try bereft(of: [a, b])

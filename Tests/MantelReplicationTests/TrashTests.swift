@@ -322,8 +322,9 @@ import Testing
     #expect(try !isNamed || machine.file(of: a)?.path == bytes("peer1/folder/theirs.jpg"))
   }
 
-  /// The own library keeps what its user deleted, and only the replica has it.
-  @Test func whatTheOwnLibraryKeepsOfADeletedPhotoStays() throws {
+  /// The own library keeps what its user deleted, and only the replica has it. `isCutOff`: when it is forgotten too, the
+  /// process dies while another batch is under way.
+  @Test(arguments: [false, true]) func whatTheOwnLibraryKeepsOfADeletedPhotoStays(isCutOff: Bool) throws {
     let (machine, link) = try SingleMachine.holding([a, b])
     try machine.publish("mine.jpg", a, machine.stamp(10))
     try machine.delete("mine.jpg")
@@ -331,8 +332,21 @@ import Testing
     try machine.drop([a], of: [a, b], 2, over: link)
     try machine.pass(month * 2)
     #expect(try machine.fileAll().isEmpty && !machine.isInTrash(a))
+    if isCutOff {
+      let c = content("c")
+      try machine.install(
+        0, 3, machine.entries([b, c]) + [machine.dropped(a)], added: machine.entries([c]), over: link)
+      try machine.send(.availabilityChanged(link, added: [c], removed: []))
+      try machine.send(.unitVerified(link, UnitID(content: c, part: .whole)))
+      #expect(machine.take().batches.count == 1)
+    }
     // Until it is forgotten here too.
     try machine.send(.forget(try machine.catalog.entries(machine.machine, of: a).map(\.id)))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    if isCutOff {
+      try machine.restart()
+      try machine.send(.recovered)
+    }
     try machine.fileAll()
     #expect(try machine.isInTrash(a))
   }

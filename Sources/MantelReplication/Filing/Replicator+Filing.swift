@@ -173,6 +173,10 @@ extension Replicator {
     try store.commitFiling(
       put: put, removed: Array(outcome.removed), filed: filed,
       journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
+    // What was missing had been filed, and is missing no more when one of its files has come: what became of the others is
+    // not to be lost with the process.
+    try store.markUnfiled(
+      batch.contents.filter { outcome.failed.contains($0) || batch.outdated.contains($0) })
     filing.running = nil
     for content in outcome.unstaged.sorted() {
       // While a batch is repeated its contents are fetched too: what came is not needed where the file was found.

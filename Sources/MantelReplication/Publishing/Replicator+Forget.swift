@@ -212,6 +212,7 @@ extension Replicator {
   mutating func settleForgotten(_ forgotten: Set<ContentID>) throws(StoreError) {
     var unnamed: [ContentID] = []
     // What only the own library's deleted photo kept in the replica is judged anew.
+    try store.markUnfiled(forgotten.sorted())
     filing.ready.formUnion(forgotten)
     for content in forgotten.sorted() where !contents.isWanted(content, in: machine) {
       // When it is published again somebody has to prove anew that it is held.

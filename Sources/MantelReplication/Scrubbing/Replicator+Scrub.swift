@@ -185,6 +185,7 @@ extension Replicator {
     found.verified = now.wall
     try store.commitFiling(put: [found], removed: [], filed: [])
     guard stamp.mtime != file.stamp.mtime else { return }
+    try store.markUnfiled([file.content])
     filing.ready.insert(file.content)
     filing.running?.staying.removeAll { $0.path == file.path }
     filing.running?.outdated.insert(file.content)

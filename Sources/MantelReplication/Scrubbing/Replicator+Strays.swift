@@ -59,6 +59,7 @@ extension Replicator {
     if isLeft || !isComplete && !rows.isEmpty { expectStrays(now: now) }
     guard !rows.isEmpty else { return }
     try store.commitFiling(put: rows, removed: [], filed: [])
+    try store.markUnfiled(rows.map(\.content))
     for content in rows.map(\.content) {
       makeAvailable(content)
       contents.setHeld(content, true)
