@@ -215,6 +215,36 @@ import Testing
     #expect(machine.take().orders(link).map(\.unit.content) == [a])
   }
 
+  /// Two files have swapped their names, and the sync of the directories failed: the step that parked one of them finds it nowhere
+  /// when it is repeated, for a later one has moved it on. No copy is bad for that.
+  @Test func aParkedFileThatWasMovedOnIsNotLookedForAtItsOldName() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a, b])
+    let before = [machine.entry("1.jpg", a), machine.entry("2.jpg", b)]
+    try machine.install(0, 1, before, over: link)
+    for content in [a, b] { try machine.send(.unitVerified(link, UnitID(content: content, part: .whole))) }
+    try machine.fileAll()
+    _ = machine.take()
+    let after = [machine.entry("1.jpg", b), machine.entry("2.jpg", a)]
+    try machine.install(0, 2, after, removed: before, added: after, over: link)
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.filed(batch.id, batch.operations.map { _ in failure(.sync) }))
+    try machine.pass(.seconds(60))
+    let again = try #require(machine.take().batches.first)
+    let parking = again.operations.map { FilingPlan.isParked($0.path) }
+    #expect(parking.contains(true) && parking.contains(false))
+    let results = zip(again.operations, parking).map { operation, isParking -> FilingResult in
+      isParking ? .sourceChanged : .adopted(path: operation.path, machine.stamp(10))
+    }
+    try machine.send(.filed(again.id, results))
+    #expect(machine.isHeld(a) && machine.isHeld(b))
+    #expect(machine.take().rereads.isEmpty)
+    try machine.fileAll()
+    let names = try [a, b].map { try machine.catalog.replicaFiles(of: $0).map(\.path) }
+    #expect(names == [[bytes("peer0/folder/2.jpg")], [bytes("peer0/folder/1.jpg")]])
+  }
+
   /// Two files swap their names, and the second half fails: the parked one is known where it is.
   @Test func aParkedFileHasARowUntilItHasItsName() throws {
     let machine = try SingleMachine()

@@ -23,6 +23,25 @@ struct BatchOutcome {
     for file in batch.staying { put[file.path] = file }
   }
 
+  /// The results of a repeat, but that a move whose file a later move of the batch has found is done: the file lies nowhere any
+  /// more where that one step would look for it, and its old name may be another file's by now.
+  static func settled(_ results: [FilingResult], of batch: FilingBatch) -> [FilingResult] {
+    guard batch.isRepeat else { return results }
+    var results = results
+    var movedOn: [[UInt8]: ContentID] = [:]
+    for (place, step) in batch.steps.enumerated().reversed() {
+      guard case .move(let from, let path, let content, _) = step.operation else { continue }
+      if case .sourceChanged = results[place], movedOn[path] == content {
+        results[place] = .done(path: path, nil)
+      }
+      switch results[place] {
+      case .done, .adopted: movedOn[from] = content
+      case .sourceChanged, .failed: break
+      }
+    }
+    return results
+  }
+
   mutating func take(_ step: FilingPlan.Step, _ result: FilingResult, now: Now) {
     switch result {
     case .done(let path, let stamp), .adopted(let path, let stamp as FileStamp?):

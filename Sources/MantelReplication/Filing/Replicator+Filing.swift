@@ -154,6 +154,7 @@ extension Replicator {
   mutating func finish(
     _ batch: FilingBatch, results: [FilingResult], now: Now
   ) throws(StoreError) {
+    let results = BatchOutcome.settled(results, of: batch)
     var outcome = BatchOutcome(batch)
     for (step, result) in zip(batch.steps, results) { outcome.take(step, result, now: now) }
     // A content of which nothing is here is filed too: it is missing, and comes back when its bytes do.
