@@ -153,12 +153,16 @@ struct DrillRun: Sendable {
   /// Different photos at random, fewer if there are not as many.
   private func sample(of library: MachineID, servedBy server: MachineID?) async throws -> [InstalledEntry] {
     var chosen: [ContentID: InstalledEntry] = [:]
+    var seen: Set<ContentID> = []
     var random = SystemRandomNumberGenerator()
     for _ in 0..<photos * Self.attempts where chosen.count < photos {
       let start = Digest256(random.next(), random.next(), random.next(), random.next())
-      let content = await engine.ask { $0.drillCandidate(of: library, servedBy: server, from: start) }
-      guard let content, chosen[content] == nil,
-        let installed = try engine.catalog.entries(library, of: content).first,
+      let candidate = await engine.ask { [seen] in
+        $0.drillCandidate(of: library, servedBy: server, from: start, except: seen)
+      }
+      guard let content = candidate else { break }
+      seen.insert(content)
+      guard let installed = try engine.catalog.entries(library, of: content).first,
         installed.entry.size <= Self.contentBytes
       else { continue }
       chosen[content] = installed

@@ -35,9 +35,9 @@ extension Replicator {
   }
 
   /// The first live content of a library at or above an id, around the end: one that is held here, or that a connected
-  /// machine says it can send. The own library's are looked for only elsewhere.
+  /// machine says it can send; none of those that were chosen before. The own library's are looked for only elsewhere.
   package mutating func drillCandidate(
-    of library: MachineID, servedBy server: MachineID?, from start: Digest256
+    of library: MachineID, servedBy server: MachineID?, from start: Digest256, except chosen: Set<ContentID>
   ) -> ContentID? {
     let sets = contents.sets(of: library)
     var handles = [sets.live]
@@ -50,7 +50,9 @@ extension Replicator {
     for first in [start, .zero] {
       var found: ContentID?
       contents.index.forEach(in: handles, notIn: [], from: first) {
-        found = ContentID($0)
+        let content = ContentID($0)
+        guard !chosen.contains(content) else { return true }
+        found = content
         return false
       }
       if found != nil { return found }
