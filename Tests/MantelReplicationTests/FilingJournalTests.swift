@@ -215,9 +215,8 @@ import Testing
     #expect(machine.take().orders(link).map(\.unit.content) == [a])
   }
 
-  /// Two files have swapped their names, and the sync of the directories failed: the step that parked one of them finds it nowhere
-  /// when it is repeated, for a later one has moved it on. No copy is bad for that.
-  @Test func aParkedFileThatWasMovedOnIsNotLookedForAtItsOldName() throws {
+  /// A machine that is told to let two files swap their names, by way of a parked one.
+  private func swapping() throws -> (SingleMachine, (id: BatchID, operations: [FilingOperation])) {
     let machine = try SingleMachine()
     try machine.send(.recovered)
     let link = try machine.connect(has: [a, b])
@@ -229,6 +228,13 @@ import Testing
     let after = [machine.entry("1.jpg", b), machine.entry("2.jpg", a)]
     try machine.install(0, 2, after, removed: before, added: after, over: link)
     let batch = try #require(machine.take().batches.first)
+    return (machine, batch)
+  }
+
+  /// Two files have swapped their names, and the sync of the directories failed: the step that parked one of them finds it nowhere
+  /// when it is repeated, for a later one has moved it on. No copy is bad for that.
+  @Test func aParkedFileThatWasMovedOnIsNotLookedForAtItsOldName() throws {
+    let (machine, batch) = try swapping()
     try machine.send(.filed(batch.id, batch.operations.map { _ in failure(.sync) }))
     try machine.pass(.seconds(60))
     let again = try #require(machine.take().batches.first)
@@ -247,17 +253,7 @@ import Testing
 
   /// Two files swap their names, and the second half fails: the parked one is known where it is.
   @Test func aParkedFileHasARowUntilItHasItsName() throws {
-    let machine = try SingleMachine()
-    try machine.send(.recovered)
-    let link = try machine.connect(has: [a, b])
-    let before = [machine.entry("1.jpg", a), machine.entry("2.jpg", b)]
-    try machine.install(0, 1, before, over: link)
-    for content in [a, b] { try machine.send(.unitVerified(link, UnitID(content: content, part: .whole))) }
-    try machine.fileAll()
-    _ = machine.take()
-    let after = [machine.entry("1.jpg", b), machine.entry("2.jpg", a)]
-    try machine.install(0, 2, after, removed: before, added: after, over: link)
-    let batch = try #require(machine.take().batches.first)
+    let (machine, batch) = try swapping()
     let results = batch.operations.map { operation -> FilingResult in
       guard FilingPlan.isParked(operation.path) else { return failure(.noSpace) }
       return .done(path: operation.path, machine.stamp(10))

@@ -130,14 +130,20 @@ import Testing
     #expect(!machine.isHeld(a))
   }
 
-  /// One of two copies is lost; the process dies before it was made again, and misses it again when it is back.
-  @Test func aCopyThatWasLostIsMissedAfterARestartToo() throws {
+  /// A machine that has the bytes of one content, and is to file them at two places.
+  private func twoPlaces() throws -> (machine: SingleMachine, link: LinkID) {
     let machine = try SingleMachine()
     try machine.send(.recovered)
     let link = try machine.connect(has: [a])
     try machine.install(
       0, 1, [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)], over: link)
     try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    return (machine, link)
+  }
+
+  /// One of two copies is lost; the process dies before it was made again, and misses it again when it is back.
+  @Test func aCopyThatWasLostIsMissedAfterARestartToo() throws {
+    let machine = try twoPlaces().machine
     try machine.fileAll()
     let path = try #require(try machine.catalog.replicaFiles(of: a).first).path
     for _ in 0..<2 {
@@ -154,12 +160,7 @@ import Testing
   /// One of two places could be filled. The process dies before the other is tried again, perhaps in the middle of the batch
   /// before that.
   @Test(arguments: [false, true]) func aPlaceThatCouldNotBeFilledIsKnownAfterARestart(isCutOff: Bool) throws {
-    let machine = try SingleMachine()
-    try machine.send(.recovered)
-    let link = try machine.connect(has: [a])
-    try machine.install(
-      0, 1, [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)], over: link)
-    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    let machine = try twoPlaces().machine
     var batch = try #require(machine.take().batches.first)
     #expect(batch.operations.count == 2)
     if isCutOff {
@@ -270,12 +271,7 @@ import Testing
   }
 
   @Test func bothCopiesLostAreMissing() throws {
-    let machine = try SingleMachine()
-    try machine.send(.recovered)
-    let link = try machine.connect(has: [a])
-    try machine.install(
-      0, 1, [machine.entry("1.jpg", a, mtime: 1), machine.entry("2.jpg", a, mtime: 2)], over: link)
-    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    let (machine, link) = try twoPlaces()
     try machine.fileAll()
     _ = machine.take()
     let files = try machine.catalog.replicaFiles(of: a)
