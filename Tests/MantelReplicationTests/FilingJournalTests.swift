@@ -216,25 +216,30 @@ import Testing
   }
 
   /// A machine that is told to let two files swap their names, by way of a parked one.
-  private func swapping() throws -> (SingleMachine, (id: BatchID, operations: [FilingOperation])) {
+  private func swapping(besides third: Entry? = nil) throws -> (
+    SingleMachine, (id: BatchID, operations: [FilingOperation])
+  ) {
     let machine = try SingleMachine()
     try machine.send(.recovered)
     let link = try machine.connect(has: [a, b])
     let before = [machine.entry("1.jpg", a), machine.entry("2.jpg", b)]
-    try machine.install(0, 1, before, over: link)
+    let staying = third.map { [$0] } ?? []
+    try machine.install(0, 1, before + staying, over: link)
     for content in [a, b] { try machine.send(.unitVerified(link, UnitID(content: content, part: .whole))) }
     try machine.fileAll()
     _ = machine.take()
     let after = [machine.entry("1.jpg", b), machine.entry("2.jpg", a)]
-    try machine.install(0, 2, after, removed: before, added: after, over: link)
+    try machine.install(0, 2, after + staying, removed: before, added: after, over: link)
     let batch = try #require(machine.take().batches.first)
     return (machine, batch)
   }
 
   /// Two files have swapped their names, and the sync of the directories failed: the step that parked one of them finds it nowhere
-  /// when it is repeated, for a later one has moved it on. No copy is bad for that.
+  /// when it is repeated, for a later one has moved it on. Its old name has a copy of a third file by now, which is not made
+  /// again. No copy is bad for that.
   @Test func aParkedFileThatWasMovedOnIsNotLookedForAtItsOldName() throws {
-    let (machine, batch) = try swapping()
+    let third = try SingleMachine().entry("3.jpg", b, mtime: 3)
+    let (machine, batch) = try swapping(besides: third)
     try machine.send(.filed(batch.id, batch.operations.map { _ in failure(.sync) }))
     try machine.pass(.seconds(60))
     let again = try #require(machine.take().batches.first)
@@ -245,10 +250,15 @@ import Testing
     }
     try machine.send(.filed(again.id, results))
     #expect(machine.isHeld(a) && machine.isHeld(b))
-    #expect(machine.take().rereads.isEmpty)
-    try machine.fileAll()
-    let names = try [a, b].map { try machine.catalog.replicaFiles(of: $0).map(\.path) }
-    #expect(names == [[bytes("peer0/folder/2.jpg")], [bytes("peer0/folder/1.jpg")]])
+    let actions = machine.take()
+    #expect(actions.rereads.isEmpty)
+    // Then the copy at the old name is made again.
+    let copying = try #require(actions.batches.first)
+    let copied = copying.operations.map { FilingResult.adopted(path: $0.path, machine.stamp(10)) }
+    try machine.send(.filed(copying.id, copied))
+    #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [bytes("peer0/folder/2.jpg")])
+    let copies = try machine.catalog.replicaFiles(of: b).map(\.path).filter { !FilingPlan.isInTrash($0) }
+    #expect(Set(copies) == [bytes("peer0/folder/1.jpg"), bytes("peer0/folder/3.jpg")])
   }
 
   /// Two files swap their names, and the second half fails: the parked one is known where it is.
