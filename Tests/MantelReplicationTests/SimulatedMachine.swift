@@ -413,10 +413,7 @@ final class SimulatedMachine {
 
   /// Whether the bytes of something that is missing here were set aside, and are to be found again.
   func isSetAside(_ content: ContentID) -> Bool {
-    guard replicator.role == .full, replica.quarantine.values.contains(where: { $0.content == content })
-    else {
-      return false
-    }
+    guard replicator.role == .full, replica.hasAside(content) else { return false }
     return (try? catalog.missingContent(content)) != .some(nil)
   }
 

@@ -85,6 +85,9 @@ struct SimulatedReplica {
     isMounted = true
   }
 
+  /// Whether a file that was set aside has these bytes now.
+  func hasAside(_ content: ContentID) -> Bool { quarantine.values.contains { $0.content == content } }
+
   /// A catalog of before may name what has been set aside since: it finds out by a comparison.
   mutating func loseQuarantine() {
     damaged.formUnion(quarantine.values.map { $0.sound?.content ?? $0.content })
