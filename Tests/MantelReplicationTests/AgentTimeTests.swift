@@ -126,6 +126,7 @@ import Testing
   ) throws {
     let a = content("a")
     let desk = try SingleMachine()
+    try desk.send(.recovered)
     let link = try desk.connect()
     try desk.publish("a", a, desk.stamp(10, mtime: desk.now.wall.nanoseconds))
     let head = try #require(desk.head)

@@ -57,6 +57,7 @@ import Testing
   /// The others would take it for new, for as long as the disk lies in a drawer.
   @Test func whatCannotBeSeenIsNotSaidAgain() throws {
     let machine = try SingleMachine()
+    try machine.send(.recovered)
     try machine.publish("a.jpg", a, machine.stamp(10))
     try machine.pass(.seconds(60))
     func saysItself() -> Bool {

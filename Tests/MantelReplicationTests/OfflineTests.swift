@@ -107,6 +107,7 @@ import Testing
 
   @Test func nothingIsAttestedOfAFolderThatCannotBeSeen() throws {
     let desk = try SingleMachine()
+    try desk.send(.recovered)
     let stamp = fresh(desk)
     try desk.publish("a", a, stamp)
     func said() -> LibraryAttestation? {

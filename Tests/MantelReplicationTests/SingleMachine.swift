@@ -40,14 +40,17 @@ final class SingleMachine {
   var places: [[UInt8]: [UInt8]?]
   /// Whether looks at the folder are answered at once.
   var looksAtPlaces = true
+  /// Whether comparisons of the replica with the catalog end at once, with nothing in doubt.
+  var comparesReplica: Bool
 
   /// `hasFolder`: one folder named Photos, scanned and empty. `hasHeard`: a peer was heard since the start.
   init(
     peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true, hasHeard: Bool = true,
-    filesystem: [UInt8] = [],
+    comparesReplica: Bool = true, filesystem: [UInt8] = [],
     settings: ReplicationSettings = ReplicationSettings()
   ) throws {
     places = [[]: filesystem]
+    self.comparesReplica = comparesReplica
     self.filesystem = filesystem
     let key = DeviceKey()
     let peers = (0..<peerCount).map { _ in DeviceKey() }
@@ -93,6 +96,9 @@ final class SingleMachine {
     asked += actions
     for case .inspect(let folder, let places, _) in actions where looksAtPlaces {
       actions += try send(.inspected(folder, found(places), isBack: false))
+    }
+    if comparesReplica, actions.contains(where: { if case .compareReplica = $0 { true } else { false } }) {
+      actions += try send(.replicaCompared)
     }
     return actions
   }

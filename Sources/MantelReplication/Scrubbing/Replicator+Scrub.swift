@@ -256,6 +256,7 @@ extension Replicator {
 
   mutating func compared(now: Now) {
     scrub.isComparing = false
+    scrub.hasCompared = true
     scrub.compareDue = now.instant + settings.compareInterval
     expectStrays(now: now)
   }
