@@ -17,7 +17,7 @@ let dependencies: [Package.Dependency] = [
   .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
   // DER bytes of certificates, as swift-certificates hands them out.
   .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
-  // Deque and Heap for bounded queues and deadlines in the pure modules.
+  // Deque and Heap for bounded queues and deadlines in the pure modules, BitSet for blocks of large contents.
   .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   // Log lines of the agent.
   .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -42,6 +42,7 @@ let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates"
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let bits = Target.Dependency.product(name: "BitCollections", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -79,7 +80,7 @@ let package = Package(
     .target(name: "MantelHousehold", dependencies: ["MantelCore", crypto, x509, asn1]),
     .target(
       name: "MantelReplication",
-      dependencies: ["MantelCore", "MantelSummary", "MantelHousehold", deque, heap]),
+      dependencies: ["MantelCore", "MantelSummary", "MantelHousehold", bits, deque, heap]),
     .target(
       name: "MantelTransport",
       dependencies: [

@@ -167,7 +167,7 @@ final class PeerEnvironment: SessionEnvironment {
     _ unit: UnitID, offset: UInt64, maximumBytes: Int
   ) throws -> StoreAnswer {
     var refusal = Outcome.notHeld
-    for source in try sources(of: unit.content) {
+    for source in try sources(of: unit) {
       do {
         if unit.part == .manifest {
           return try manifest(of: source, offset: offset, maximumBytes: maximumBytes)
@@ -219,6 +219,14 @@ final class PeerEnvironment: SessionEnvironment {
 
   private let manifests = ManifestCache()
 
+  private func sources(of unit: UnitID) throws -> [ContentSource] {
+    let whole = try sources(of: unit.content)
+    guard whole.isEmpty, case .block(let index) = unit.part,
+      let size = effects.sink.size(of: unit.content, withBlock: index)
+    else { return whole }
+    return [staged(unit.content, size: size)]
+  }
+
   private func sources(of content: ContentID) throws -> [ContentSource] {
     let replica = effects.replica
     let files = try engine.catalog.sources(of: content)
@@ -248,15 +256,19 @@ final class PeerEnvironment: SessionEnvironment {
     }
     // Verified, and not landed yet.
     if sources.isEmpty, let size = replica.stagedSize(content) {
-      sources.append(
-        ContentSource(content: content, size: size) {
-          try replica.readStaged(content, offset: $0, count: $1)
-        } hash: {
-          throw DiskError(.notFound, path: [], operation: "manifest")
-        } doubt: { _, _ in
-        })
+      sources.append(staged(content, size: size))
     }
     return sources
+  }
+
+  private func staged(_ content: ContentID, size: UInt64) -> ContentSource {
+    let replica = effects.replica
+    return ContentSource(content: content, size: size) {
+      try replica.readStaged(content, offset: $0, count: $1)
+    } hash: {
+      throw DiskError(.notFound, path: [], operation: "manifest")
+    } doubt: { _, _ in
+    }
   }
 }
 

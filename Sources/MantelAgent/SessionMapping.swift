@@ -59,6 +59,7 @@ extension LinkCommand {
         PullRequest(
           units: orders.map { UnitFetch(unit: $0.unit, bytes: $0.bytes) }, count: count, bytes: bytes))
     case .available(let added, let removed): .available(added: added, removed: removed)
+    case .availableBlocks(let content, let ranges): .availableBlocks(content, ranges)
     case .challenge(let job, let challenge): .challenge(JobID(job.number), challenge)
     case .close(.notMember): .close(.notMember, message: "not a member")
     case .close(.accepted): .close(.normal, message: "accepted: connect again, as a member")
@@ -100,6 +101,7 @@ extension ReplicationEvent {
     case .unitChosen(let job, let unit): self = .unitChosen(link, LinkJob(job.number), unit)
     case .available(let added, let removed):
       self = .availabilityChanged(link, added: added, removed: removed)
+    case .availableBlocks(let content, let ranges): self = .blocksAvailable(link, content, ranges)
     case .closing(.clone, _, let byPeer): self = .cloneMet(peer: peer, isTold: byPeer)
     default: return nil
     }

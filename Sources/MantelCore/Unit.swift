@@ -51,6 +51,17 @@ package struct UnitLayout: Hashable, Sendable {
   }
 }
 
+/// Consecutive blocks of one large content.
+package struct BlockRange: Hashable, Sendable {
+  package var first: UInt32
+  package var count: UInt32
+
+  package init(first: UInt32, count: UInt32) {
+    self.first = first
+    self.count = count
+  }
+}
+
 /// The block hashes of a large content.
 ///
 /// Bytes: size u64 | SHA-256 of each block, 32 each. Its hash (in the owner's signed entry) is

@@ -39,6 +39,8 @@ package enum LinkCommand: Sendable {
   /// `unitChosen` for each, before its bytes, and `jobEnded`.
   case pull(LinkJob, [UnitOrder], count: Int, bytes: Int)
   case available(added: [ContentID], removed: [ContentID])
+  /// Blocks that are here of a large content that is not; ascending, without overlap.
+  case availableBlocks(ContentID, [BlockRange])
   case challenge(LinkJob, Challenge)
   /// The peer broke the protocol's word (wrong bytes again and again, or is no member any more).
   case close(LinkClosing)

@@ -183,6 +183,8 @@ package enum ReplicationEvent: Sendable {
   case holdingsCompared(LinkID)
   case jobEnded(LinkID, LinkJob, LinkOutcome)
   case availabilityChanged(LinkID, added: [ContentID], removed: [ContentID])
+  /// The peer has these blocks, too, of a content that it lacks; each range ends within `FrameLimits.blocksPerContent`.
+  case blocksAvailable(LinkID, ContentID, [BlockRange])
   /// A connection to `peer` closed because two living copies of a machine met; `isTold`: it is the peer that says so.
   case cloneMet(peer: MachineID, isTold: Bool)
 

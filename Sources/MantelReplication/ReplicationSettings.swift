@@ -98,6 +98,10 @@ package struct ReplicationSettings: Sendable {
   package var linkBlockBytes: UInt64 = 16 << 20
   /// Units of one link that others lack too and that are got by way of the swarm at any time; of more, its walk waits.
   package var sharedUnits = 1_024
+  /// Blocks of large contents among them, beside these.
+  package var sharedBlocks = 64
+  /// Large contents of which it is kept in mind what blocks a peer has; more are got of those that have all of them.
+  package var partialContents = 64
   /// Units asked by name of a peer that is still getting what it gives, and bytes of them.
   package var sharedOrders = 256
   var shareWindow = ShareWindow.Bounds()

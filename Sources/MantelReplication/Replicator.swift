@@ -167,6 +167,7 @@ package struct Replicator: ~Copyable {
     case .jobEnded(let link, let job, let outcome): try ended(job, outcome, link: link, now: now)
     case .availabilityChanged(let link, let added, let removed):
       availabilityChanged(link, added: added, removed: removed)
+    case .blocksAvailable(let link, let content, let ranges): blocksAvailable(content, ranges, over: link)
     case .cloneMet(let peer, let isTold): metClone(peer: peer, isTold: isTold)
     case .challengeDrawn(let link, let draw): try drawn(draw, for: link, now: now)
     case .proved(let link, let challenge, let answer): proved(challenge, answer, for: link, now: now)

@@ -127,6 +127,7 @@ extension SessionEvent {
       return base + (theirs.count + mine.count) * Digest256.byteCount
     case .roster(let statements): return statements.reduce(base) { $0 + $1.count }
     case .available(let added, let removed): return base + (added.count + removed.count) * Digest256.byteCount
+    case .availableBlocks(_, let ranges): return base + ranges.count * 8
     case .attestation(let signed):
       return signed.record.libraries.reduce(base) { $0 + 128 + $1.missing.count * Digest256.byteCount }
     default: return base

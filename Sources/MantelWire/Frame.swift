@@ -120,16 +120,6 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
   case clone = 9
 }
 
-/// Blocks of one partly present large content that can be served now.
-package struct BlockRange: Hashable, Sendable {
-  package var first: UInt32
-  package var count: UInt32
-  package init(first: UInt32, count: UInt32) {
-    self.first = first
-    self.count = count
-  }
-}
-
 /// One message of the protocol. protocol.md is the norm; types, layouts and limits are the same there.
 package enum Frame: Hashable, Sendable {
   // Opening

@@ -401,7 +401,7 @@ extension Replicator {
       guard let entry = shared[unit], entry.isAsked == (transfers.inFlight[unit] != nil) else {
         return "\(unit), of which it is not known who is asked"
       }
-      if let link = entry.holders.first(where: { !isFetchable(unit.content, from: $0) }) {
+      if let link = entry.holders.first(where: { !isFetchable(unit, from: $0) }) {
         let reasons = [
           "it is here": contents.isAvailable(unit.content),
           "it waits": transfers.notBefore.contains(unit.content),
@@ -415,6 +415,21 @@ extension Replicator {
         continue
       }
       return "\(unit), of which nobody is asked"
+    }
+    return blockFault()
+  }
+
+  /// A block that is not here is to be asked for, or asked for, or shared.
+  private func blockFault() -> String? {
+    let dropped = Set(shared.droppedBlocks)
+    for (content, transfer) in transfers.large {
+      for block in 0..<UInt32(transfer.manifest?.blocks.count ?? 0) where !transfer.has.contains(Int(block)) {
+        let unit = UnitID(content: content, part: .block(block))
+        let isWaiting = transfers.inFlight[unit] != nil || shared.contains(unit) || dropped.contains(unit)
+        guard transfer.isOpen(block) != isWaiting else {
+          return "\(unit) is \(isWaiting ? "waited for and" : "not waited for, nor") to be asked for"
+        }
+      }
     }
     return nil
   }

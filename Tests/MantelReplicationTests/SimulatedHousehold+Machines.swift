@@ -184,6 +184,8 @@ extension ReplicationEvent {
     case .jobEnded(let link, let job, let outcome): "job \(link.number) \(job.number) \(outcome)"
     case .availabilityChanged(let link, let added, let removed):
       "available \(link.number) \(added.map(\.digest.word0)) \(removed.map(\.digest.word0))"
+    case .blocksAvailable(let link, let content, let ranges):
+      "blocks \(link.number) \(content.digest.word0) \(ranges.map(\.indices))"
     case .unitsVerified(let link, let units):
       "verified \(link.number) \(units.map(\.traced).joined(separator: " "))"
     case .manifestVerified(let link, let content, _): "manifest \(link.number) \(content.digest.word0)"

@@ -75,6 +75,8 @@ extension SimulatedHousehold {
     case .announceRoster(let statements): tell(.rosterReceived(link, statements), link, to: peer)
     case .available(let added, let removed):
       tell(.availabilityChanged(link, added: added, removed: removed), link, to: peer)
+    case .availableBlocks(let content, let ranges):
+      tell(.blocksAvailable(link, content, ranges), link, to: peer)
     case .fetchDelta(let job, let library, let older, let newer):
       open(job, link, at: index)
       send(link, to: peer) { [self] in
@@ -292,7 +294,7 @@ extension SimulatedHousehold {
     if let faults, random.oneIn(faults.refusal) {
       outcome = random.element(of: [.busy, .failed, .changed, .notHeld, .cancelled]) ?? .failed
     }
-    let sound = machines[server].payload(of: order.unit.content)
+    let sound = machines[server].payload(of: order.unit)
     guard outcome == .complete,
       let payload = sound ?? machines[server].rottenPayload(of: order.unit.content),
       payload.layout.range(of: order.unit.part) != nil
@@ -314,7 +316,7 @@ extension SimulatedHousehold {
 
   /// The last bytes of a unit came over a link with a rate.
   func arrived(_ order: UnitOrder, _ link: LinkID, at index: Int, from server: Int) {
-    guard let payload = machines[server].payload(of: order.unit.content),
+    guard let payload = machines[server].payload(of: order.unit),
       machines[index].links[link]?.units.removeValue(forKey: order.unit) != nil
     else { return }
     machines[index].received.append(order.unit.content)

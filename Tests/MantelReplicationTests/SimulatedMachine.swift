@@ -389,6 +389,15 @@ final class SimulatedMachine {
     return replica.files.values.first { $0.content == content }?.payload
   }
 
+  /// Of a large content on its way here the blocks that have come can be served.
+  func payload(of unit: UnitID) -> Payload? {
+    if let payload = payload(of: unit.content) { return payload }
+    guard case .block(let index) = unit.part, replica.isMounted, let file = replica.staged[unit.content],
+      file.blocks?.contains(index) == true
+    else { return nil }
+    return file.payload
+  }
+
   /// What this machine sends for a content out of a file that has rotted, and that it takes for good.
   func rottenPayload(of content: ContentID) -> Payload? {
     let files =

@@ -31,6 +31,9 @@ import Testing
       Case(receivers: 3, sources: 2, units: 120, mostTime: 1.10, mostSent: 0.8),
       // Its own link is full: what comes twice takes time.
       Case(receivers: 1, sources: 3, units: 60, mostTime: 1.05, mostSent: 0.6),
+      // A video, which is passed on while it comes.
+      Case(receivers: 4, units: 1, unitBytes: 200 << 20, mostTime: 1.15, mostSent: 1.15),
+      Case(receivers: 3, units: 2, unitBytes: 80 << 20, slow: [10], mostTime: 1.15, mostSent: 1.15),
     ]
     let long = [
       Case(receivers: 9, mostTime: 1.15, mostSent: 1.15),

@@ -12,7 +12,9 @@ enum ModuleRules {
     "MantelWire": ["MantelCore", "NIOCore"],
     "MantelSession": ["MantelCore", "MantelSummary", "MantelWire", "DequeModule", "NIOCore"],
     "MantelHousehold": ["MantelCore", "Crypto", "X509", "SwiftASN1"],
-    "MantelReplication": ["MantelCore", "MantelSummary", "MantelHousehold", "DequeModule", "HeapModule"],
+    "MantelReplication": [
+      "MantelCore", "MantelSummary", "MantelHousehold", "BitCollections", "DequeModule", "HeapModule",
+    ],
     "MantelTransport": [
       "MantelCore", "MantelWire", "MantelSession", "MantelHousehold", "NIOCore", "NIOPosix", "NIOSSL",
       "NIOTLS", "Logging", "Glibc", "Synchronization",

@@ -1,3 +1,4 @@
+import BitCollections
 import DequeModule
 import MantelCore
 import MantelHousehold
@@ -7,6 +8,7 @@ extension Replicator {
   /// Keeps every link's fetch queue filled with what its peer has and we lack.
   mutating func fetchContents(now: Now) throws(StoreError) {
     expireDelays(now: now)
+    takeBackDroppedBlocks()
     guard role == .full || !recalls.asking.isEmpty, transfers.isRecovered, transfers.isWorthLooking,
       transfers.pausedUntil == nil,
       !(room?.isLow ?? false)
@@ -77,6 +79,7 @@ extension Replicator {
   /// A content that walks have passed by may be asked for again, of any link or of one whose peer has it now.
   mutating func reconsider(_ content: ContentID, over only: LinkID? = nil) {
     for id in only.map({ [$0] }) ?? Array(links.keys) {
+      noteSharedBlocks(of: content, over: id)
       guard let set = links[id]?.contents, contents.index.contains(content.digest, in: set) else { continue }
       links[id]?.fetching.walk.reconsider(content, limit: settings.reconsidered)
     }
@@ -88,9 +91,9 @@ extension Replicator {
     noteAsked(unit, of: nil)
     transfers.takenOver[unit] = nil
     switch unit.part {
-    case .block(let index): transfers.large[unit.content]?.release(index)
+    case .block(let index) where !shared.contains(unit): transfers.large[unit.content]?.release(index)
     case .manifest where transfers.large[unit.content]?.manifest == nil: endLarge(unit.content)
-    case .manifest, .whole: break
+    case .block, .manifest, .whole: break
     }
     reconsider(unit.content)
   }
@@ -98,6 +101,7 @@ extension Replicator {
   /// A large content is not under way any more; others may be begun.
   mutating func endLarge(_ content: ContentID) {
     transfers.large[content] = nil
+    unshare(content)
     beginMoreLarge()
   }
 
@@ -174,32 +178,23 @@ extension Replicator {
   /// Large contents of which this peer has something that is still to be asked for, or to be told by a manifest.
   private func largeUnderWay(from id: LinkID) -> Int {
     transfers.large.count { content, transfer in
-      var transfer = transfer
-      return (transfer.manifest == nil || transfer.nextBlock() != nil) && isFetchable(content, from: id)
+      (transfer.manifest == nil || transfer.nextBlock() != nil) && isFetchable(content, from: id)
     }
   }
 
-  /// Blocks of large contents already begun come first: a whole file is worth more than two halves.
-  private mutating func nextBlockOrder(for id: LinkID) -> UnitOrder? {
-    for content in transfers.large.keys.sorted() {
-      guard isFetchable(content, from: id), let block = transfers.large[content]?.nextBlock(),
-        let manifest = transfers.large[content]?.manifest
-      else { continue }
-      let unit = UnitID(content: content, part: .block(block))
-      guard let range = UnitLayout(size: manifest.size).range(of: unit.part) else { continue }
-      transfers.large[content]?.ask(block)
-      if transfers.large[content]?.nextBlock() == nil { beginMoreLarge() }
-      return UnitOrder(
-        unit: unit, bytes: UInt64(range.count), contentBytes: manifest.size,
-        hash: manifest.blocks[Int(block)])
-    }
-    return nil
-  }
-
+  /// Of a peer that has all of it.
   func isFetchable(_ content: ContentID, from id: LinkID) -> Bool {
-    guard let link = links[id] else { return false }
-    return contents.index.contains(content.digest, in: link.contents)
-      && (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
+    links[id].map { contents.index.contains(content.digest, in: $0.contents) && mayAsk($0, for: content) }
+      ?? false
+  }
+
+  func isFetchable(_ unit: UnitID, from id: LinkID) -> Bool {
+    links[id].map { has($0, unit) && mayAsk($0, for: unit.content) } ?? false
+  }
+
+  /// Whether a content, or a part of it, may be asked of a link now if its peer has it.
+  func mayAsk(_ link: Link, for content: ContentID) -> Bool {
+    (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
       && !transfers.notBefore.contains(content) && !link.fetching.putOff.contains(content)
       && recalls.mayAsk(link.machine, for: content)
   }
@@ -263,7 +258,7 @@ extension Replicator {
       if transfers.large[unit.content] == nil, !transfers.staged.contains(unit.content) {
         actions.append(.discardStaged(unit.content))
       }
-      transfers.large[unit.content]?.came(index)
+      if transfers.large[unit.content]?.came(index) == true { noteBlocks([index], of: unit.content) }
       assembleIfWhole(unit.content)
     case .manifest: break
     }
@@ -301,7 +296,7 @@ extension Replicator {
     }
     if transfer.manifest == nil {
       try store.putPartial(PartialContent(content: content, manifest: manifest, blocks: []))
-      transfers.large[content]?.manifest = manifest
+      transfers.large[content]?.take(manifest)
     }
   }
 
@@ -358,7 +353,8 @@ extension Replicator {
     }
     transfers.large[content] = LargeTransfer(
       missing: missing, manifest: partial.manifest,
-      has: Set(blocks.filter { Int($0) < partial.manifest.blocks.count }))
+      has: BitSet(blocks.lazy.map { Int($0) }.filter { $0 < partial.manifest.blocks.count }))
+    noteBlocks(blocks, of: content)
     assembleIfWhole(content)
   }
 

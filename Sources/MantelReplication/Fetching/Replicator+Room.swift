@@ -21,7 +21,7 @@ extension Replicator {
 
   mutating func measured(_ room: DiskRoom) {
     self.room = room
-    for (content, transfer) in transfers.large where !transfer.has.isEmpty {
+    for (content, transfer) in transfers.large where transfer.hasBegun {
       transfers.large[content]?.isReserved = true
     }
     guard let smallest = transfers.leftForRoom, hasRoom(for: smallest) else { return }
@@ -41,7 +41,7 @@ extension Replicator {
       transfers.pausedUntil = now.instant + settings.diskFull
     }
     if let link = transfers.inFlight[unit] { giveBack(unit, link: link) }
-    guard isNoSpace, transfers.large[unit.content]?.has.isEmpty == true else { return }
+    guard isNoSpace, transfers.large[unit.content]?.hasBegun == false else { return }
     // Nothing of it is here: it is begun anew, if there is room for it by then.
     cancelAll(of: unit.content)
     endLarge(unit.content)

@@ -57,9 +57,9 @@ extension Replicator {
       * (1 << min(transfers.takenOver[unit] ?? 0, 8))
   }
 
-  /// Notes that a link is asked for a unit.
-  mutating func ask(_ id: LinkID, for order: UnitOrder, now: Now) {
-    links[id]?.fetching.add(order, now: now)
+  /// Notes that a link is asked for a unit; `isNamed`: for a shared one by name.
+  mutating func ask(_ id: LinkID, for order: UnitOrder, isNamed: Bool = false, now: Now) {
+    links[id]?.fetching.add(order, isNamed: isNamed, now: now)
     noteAsked(order.unit, of: id)
   }
 

@@ -1,3 +1,4 @@
+import BitCollections
 import MantelCore
 
 /// What is being fetched, over all links.
@@ -43,45 +44,51 @@ struct Transfers: Sendable {
 struct LargeTransfer: Sendable {
   let missing: MissingContent
   /// Nil while it is on its way itself.
-  var manifest: Manifest?
-  private(set) var has: Set<UInt32> = []
-  private var asked: Set<UInt32> = []
-  /// Every block below is here, or was asked for.
-  private var lowestOpen: UInt32 = 0
+  private(set) var manifest: Manifest?
+  private(set) var has: BitSet
+  /// Blocks that are neither here nor asked for, nor wait to be shared.
+  private var open: BitSet = []
   var isAssembling = false
   /// Its space is no part any more of the room that was measured last.
   var isReserved = false
 
-  init(missing: MissingContent, manifest: Manifest? = nil, has: Set<UInt32> = []) {
+  init(missing: MissingContent, manifest: Manifest? = nil, has: BitSet = []) {
     self.missing = missing
-    self.manifest = manifest
     self.has = has
+    if let manifest { take(manifest) }
   }
 
-  /// The lowest block that nobody was asked for.
-  mutating func nextBlock() -> UInt32? {
-    guard let manifest else { return nil }
-    while lowestOpen < manifest.blocks.count {
-      guard has.contains(lowestOpen) || asked.contains(lowestOpen) else { return lowestOpen }
-      lowestOpen += 1
-    }
-    return nil
+  mutating func take(_ manifest: Manifest) {
+    self.manifest = manifest
+    open = BitSet(0..<manifest.blocks.count).subtracting(has)
   }
 
-  mutating func ask(_ block: UInt32) { asked.insert(block) }
+  /// The lowest block that is open.
+  func nextBlock() -> UInt32? { open.first.map(UInt32.init) }
+
+  func nextBlock(among blocks: BitSet) -> UInt32? { open.intersection(blocks).first.map(UInt32.init) }
+
+  func isOpen(_ block: UInt32) -> Bool { open.contains(Int(block)) }
+
+  /// A block is asked for, or shared, from now on.
+  mutating func take(_ block: UInt32) { open.remove(Int(block)) }
 
   mutating func release(_ block: UInt32) {
-    asked.remove(block)
-    lowestOpen = min(lowestOpen, block)
+    guard let manifest, block < manifest.blocks.count, !has.contains(Int(block)) else { return }
+    open.insert(Int(block))
   }
 
-  mutating func came(_ block: UInt32) {
-    has.insert(block)
-    asked.remove(block)
+  /// False for one that was here, or that there is not.
+  mutating func came(_ block: UInt32) -> Bool {
+    guard let manifest, block < manifest.blocks.count else { return false }
+    open.remove(Int(block))
+    return has.insert(Int(block)).inserted
   }
+
+  var hasBegun: Bool { !has.isEmpty }
 
   /// The manifest, or a block that was asked for, has not come yet.
-  var isAwaited: Bool { manifest == nil || !asked.isEmpty }
+  var isAwaited: Bool { manifest.map { open.count + has.count < $0.blocks.count } ?? true }
 
   var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }
 }

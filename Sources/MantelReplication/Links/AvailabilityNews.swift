@@ -1,3 +1,4 @@
+import BitCollections
 import MantelCore
 
 /// What one event changes of the contents that can be served from here: told at its end, in one piece, and of a content
@@ -5,17 +6,31 @@ import MantelCore
 struct AvailabilityNews: Sendable {
   private var isAvailable: [ContentID: Bool] = [:]
   private var order: [ContentID] = []
+  private var blocks: [ContentID: BitSet] = [:]
 
   mutating func note(_ content: ContentID, isAvailable: Bool) {
     if self.isAvailable.updateValue(isAvailable, forKey: content) == nil { order.append(content) }
   }
 
-  /// In the order in which they changed first; nil when nothing did.
-  mutating func take() -> (added: [ContentID], removed: [ContentID])? {
-    guard !order.isEmpty else { return nil }
-    defer { self = AvailabilityNews() }
-    return (order.filter { isAvailable[$0] == true }, order.filter { isAvailable[$0] == false })
+  mutating func note(_ blocks: some Sequence<UInt32>, of content: ContentID) {
+    for block in blocks { self.blocks[content, default: []].insert(Int(block)) }
   }
+
+  /// In the order in which they changed first; nil when nothing did.
+  mutating func take() -> AvailabilityChange? {
+    guard !order.isEmpty || !blocks.isEmpty else { return nil }
+    defer { self = AvailabilityNews() }
+    return AvailabilityChange(
+      added: order.filter { isAvailable[$0] == true }, removed: order.filter { isAvailable[$0] == false },
+      blocks: blocks)
+  }
+}
+
+struct AvailabilityChange {
+  var added: [ContentID]
+  var removed: [ContentID]
+  /// Blocks that came of contents of which the others are still missing.
+  var blocks: [ContentID: BitSet]
 }
 
 extension Replicator {
@@ -33,7 +48,10 @@ extension Replicator {
   }
 
   mutating func announceAvailability() {
-    guard let (added, removed) = availability.take() else { return }
-    sendToAll(.available(added: added, removed: removed))
+    guard let change = availability.take() else { return }
+    if !change.added.isEmpty || !change.removed.isEmpty {
+      sendToAll(.available(added: change.added, removed: change.removed))
+    }
+    announceBlocks(change.blocks)
   }
 }

@@ -1,3 +1,4 @@
+import BitCollections
 import DequeModule
 import MantelCore
 import MantelSummary
@@ -9,6 +10,9 @@ struct Link: Sendable {
   var heads: [MachineID: HeadOrder]
   /// What the peer is known to have, over the shared content array.
   let contents: SetHandle
+  /// Blocks that it has of large contents that it lacks; at most `partialContents` of them, each at most
+  /// `FrameLimits.blocksPerContent` bits.
+  var blocks: [ContentID: BitSet] = [:]
   /// Nil once all that the peer has is known: nothing may be read from an absence before that.
   var comparison: HoldingsComparison?
   var jobs: [LinkJob: JobPurpose] = [:]
@@ -69,6 +73,11 @@ struct LinkFetching: Sendable {
   private(set) var bytes: UInt64 = 0
   private(set) var blockBytes: UInt64 = 0
   var otherBytes: UInt64 { bytes - blockBytes }
+  /// Bytes of all orders but blocks that are got of this peer alone, or by its choice.
+  var sharedBytes: UInt64 { otherBytes + namedBlockBytes }
+  /// Of shared blocks asked for by name.
+  private var namedBlockBytes: UInt64 = 0
+  private var namedBlocks: Set<UnitID> = []
   var walk = MissingWalk()
   /// For shared units asked for by name.
   var window: ShareWindow
@@ -86,18 +95,20 @@ struct LinkFetching: Sendable {
 
   init(_ settings: ReplicationSettings) { window = ShareWindow(settings.shareWindow) }
 
-  mutating func add(_ order: UnitOrder, now: Now) {
+  mutating func add(_ order: UnitOrder, isNamed: Bool, now: Now) {
     orders[order.unit] = order
     askedAt[order.unit] = now.instant
     bytes += order.bytes
-    if case .block = order.unit.part { blockBytes += order.bytes }
+    if order.unit.isBlock { blockBytes += order.bytes }
+    if isNamed, order.unit.isBlock, namedBlocks.insert(order.unit).inserted { namedBlockBytes += order.bytes }
   }
 
   mutating func remove(_ unit: UnitID) -> UnitOrder? {
     guard let order = orders.removeValue(forKey: unit) else { return nil }
     askedAt[unit] = nil
     bytes -= order.bytes
-    if case .block = unit.part { blockBytes -= order.bytes }
+    if unit.isBlock { blockBytes -= order.bytes }
+    if namedBlocks.remove(unit) != nil { namedBlockBytes -= order.bytes }
     return order
   }
 }

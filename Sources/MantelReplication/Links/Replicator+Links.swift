@@ -26,6 +26,7 @@ extension Replicator {
     shared.opened(id, isAskedAll: !opening.takesPulls)
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
+    announceAllBlocks(over: id)
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
     try askAgain(over: id)
     try showOrphaned(over: id)
@@ -118,13 +119,16 @@ extension Replicator {
     if let settled = link.comparison?.settled {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
     }
-    for content in removed where contents.index.remove(content.digest, from: link.contents) {
-      noteShared(content, isLackedBy: id)
-      rememberSeen(content)
+    for content in removed {
+      let isNews = links[id]?.blocks.removeValue(forKey: content) != nil
+      let hadAll = contents.index.remove(content.digest, from: link.contents)
+      if isNews || hadAll { noteShared(content, isLackedBy: id) }
+      if hadAll { rememberSeen(content) }
     }
     if !added.isEmpty, !absences.lost.isEmpty { absences.isChanged = true }
     for content in added {
       contents.index.insert(content.digest, into: link.contents)
+      links[id]?.blocks[content] = nil
       noteShared(content, isHeldBy: id)
       reconsider(content, over: id)
     }

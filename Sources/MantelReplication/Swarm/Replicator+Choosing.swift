@@ -21,10 +21,9 @@ extension Replicator {
     return uplink.pick(candidates, count: count, for: id)
   }
 
-  private func canServe(_ unit: UnitID) -> Bool { contents.isAvailable(unit.content) }
-
-  /// Whether a link's peer is known to have a unit.
-  func has(_ link: Link, _ unit: UnitID) -> Bool {
-    contents.index.contains(unit.content.digest, in: link.contents)
+  private func canServe(_ unit: UnitID) -> Bool {
+    if contents.isAvailable(unit.content) { return true }
+    guard case .block(let index) = unit.part else { return false }
+    return transfers.large[unit.content]?.has.contains(Int(index)) ?? false
   }
 }

@@ -18,8 +18,10 @@ extension Replicator {
 
   /// Takes a unit among the shared ones; false while there are too many of this link.
   mutating func share(_ order: UnitOrder, over id: LinkID) -> Bool {
-    guard shared.count(of: id) < settings.sharedUnits else { return false }
-    let holders = links.keys.filter { isFetchable(order.unit.content, from: $0) }
+    let isBlock = order.unit.isBlock
+    guard shared.count(of: id, areBlocks: isBlock) < (isBlock ? settings.sharedBlocks : settings.sharedUnits)
+    else { return false }
+    let holders = links.keys.filter { isFetchable(order.unit, from: $0) }
     shared.insert(order, rank: AskingOrder(of: machine).rank(order.unit), holders: Set(holders))
     return true
   }
@@ -65,15 +67,15 @@ extension Replicator {
 
   private func mayAskByName(_ id: LinkID) -> Bool {
     guard let fetching = links[id]?.fetching else { return false }
-    return fetching.otherBytes < fetching.window.bytes && fetching.orders.count < settings.sharedOrders
+    return fetching.sharedBytes < fetching.window.bytes && fetching.orders.count < settings.sharedOrders
   }
 
   private mutating func askShared(_ entry: SharedUnits.Entry, of id: LinkID, now: Now) -> UnitOrder? {
-    guard isFetchable(entry.unit.content, from: id) else {
+    guard isFetchable(entry.unit, from: id) else {
       shared.note(id, lacks: entry.unit)
       return nil
     }
-    ask(id, for: entry.order, now: now)
+    ask(id, for: entry.order, isNamed: true, now: now)
     return entry.order
   }
 
@@ -98,7 +100,7 @@ extension Replicator {
     links[id]?.fetching.pull?.hasChosen = true
     let asked = transfers.inFlight[unit]
     guard asked != id else { return }
-    guard let order = pull.orders[unit], shared.contains(unit), isFetchable(unit.content, from: id),
+    guard let order = pull.orders[unit], shared.contains(unit), isFetchable(unit, from: id),
       asked == nil
     else {
       // It came, or was asked of another, while the choice was on its way.
@@ -131,8 +133,13 @@ extension Replicator {
 
   // MARK: What becomes of shared units
 
-  /// A unit came.
-  mutating func unshare(_ unit: UnitID) { shared.remove(unit) }
+  /// A unit came, or is not to be shared any more.
+  mutating func unshare(_ unit: UnitID) {
+    shared.remove(unit)
+    if case .block(let index) = unit.part, transfers.inFlight[unit] == nil {
+      transfers.large[unit.content]?.release(index)
+    }
+  }
 
   /// A content came, or is not to be asked for in this way any more.
   mutating func unshare(_ content: ContentID) {

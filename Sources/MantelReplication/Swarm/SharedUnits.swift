@@ -28,6 +28,8 @@ struct SharedUnits: Sendable {
   private var contents: [ContentID: Set<UnitID>] = [:]
   private var shares: [LinkID: Share] = [:]
   private var lastPlace: UInt64 = 0
+  /// Blocks that went because nobody can be asked for them, since `takeDropped`.
+  private(set) var droppedBlocks: [UnitID] = []
 
   var count: Int { entries.count }
   var isEmpty: Bool { entries.isEmpty }
@@ -39,6 +41,17 @@ struct SharedUnits: Sendable {
 
   /// How many units a link can be asked for.
   func count(of link: LinkID) -> Int { shares[link]?.units.count ?? 0 }
+
+  /// How many blocks of large contents, or how many of all others.
+  func count(of link: LinkID, areBlocks: Bool) -> Int {
+    let blocks = shares[link]?.blocks ?? 0
+    return areBlocks ? blocks : count(of: link) - blocks
+  }
+
+  mutating func takeDropped() -> [UnitID] {
+    defer { droppedBlocks.removeAll() }
+    return droppedBlocks
+  }
 
   /// Whether a link can be asked for all of them: it has nothing to get from the others, and gives for all.
   func gives(_ link: LinkID) -> Bool { count(of: link) == entries.count }
@@ -65,14 +78,14 @@ struct SharedUnits: Sendable {
     lastPlace += 1
     entries[order.unit] = Entry(order: order, rank: rank, place: lastPlace, holders: holders)
     contents[order.unit.content, default: []].insert(order.unit)
-    for link in holders { shares[link]?.units.insert(order.unit) }
+    for link in holders { shares[link]?.insert(order.unit) }
     open(order.unit)
   }
 
   mutating func remove(_ unit: UnitID) {
     close(unit)
     guard let entry = entries.removeValue(forKey: unit) else { return }
-    for link in entry.holders { shares[link]?.units.remove(unit) }
+    for link in entry.holders { shares[link]?.remove(unit) }
     contents[unit.content]?.remove(unit)
     if contents[unit.content]?.isEmpty == true { contents[unit.content] = nil }
   }
@@ -86,7 +99,7 @@ struct SharedUnits: Sendable {
     guard shares[link] != nil, entries[unit]?.holders.contains(link) == false else { return }
     close(unit)
     entries[unit]?.holders.insert(link)
-    shares[link]?.units.insert(unit)
+    shares[link]?.insert(unit)
     open(unit)
   }
 
@@ -95,7 +108,7 @@ struct SharedUnits: Sendable {
     guard entries[unit]?.holders.contains(link) == true else { return }
     close(unit)
     entries[unit]?.holders.remove(link)
-    shares[link]?.units.remove(unit)
+    shares[link]?.remove(unit)
     open(unit)
   }
 
@@ -116,7 +129,10 @@ struct SharedUnits: Sendable {
   private mutating func open(_ unit: UnitID) {
     guard let entry = entries[unit], !entry.isAsked else { return }
     let holders = entry.holders.count
-    guard holders > 0 else { return remove(unit) }
+    guard holders > 0 else {
+      if unit.isBlock { droppedBlocks.append(unit) }
+      return remove(unit)
+    }
     for link in entry.holders {
       shares[link]?.put(NamedUnit(holders: holders, rank: entry.rank, unit: unit))
       shares[link]?.forgetPassed(entries)
@@ -155,7 +171,10 @@ struct SharedUnits: Sendable {
       let own = units.filter { (entries[$0]?.rank ?? 0) % UInt64(giving.count) == part }
       if !own.isEmpty { units = own }
     }
-    return units.compactMap { entries[$0] }.sorted { $0.place < $1.place }.prefix(count).map(\.order)
+    // A photo passes a video.
+    return units.compactMap { entries[$0] }.sorted {
+      ($0.unit.isBlock ? 1 : 0, $0.place) < ($1.unit.isBlock ? 1 : 0, $1.place)
+    }.prefix(count).map(\.order)
   }
 
   /// What contradicts the invariant; nil when nothing does. For tests: it looks at everything.
@@ -200,7 +219,8 @@ extension SharedUnits.Entry {
 /// What is shared over one link.
 private struct Share: Sendable {
   /// Units that it can be asked for, asked or not.
-  var units: Set<UnitID> = []
+  private(set) var units: Set<UnitID> = []
+  private(set) var blocks = 0
   /// Those that nobody is asked for, by the number of links that can be: one link first.
   var waiting: [Set<UnitID>] = []
   /// The same in the order in which they are asked for by name. What does not agree with its entry any more is passed over.
@@ -209,6 +229,14 @@ private struct Share: Sendable {
   let isAskedAll: Bool
 
   init(isAskedAll: Bool) { self.isAskedAll = isAskedAll }
+
+  mutating func insert(_ unit: UnitID) {
+    if units.insert(unit).inserted, unit.isBlock { blocks += 1 }
+  }
+
+  mutating func remove(_ unit: UnitID) {
+    if units.remove(unit) != nil, unit.isBlock { blocks -= 1 }
+  }
 
   func isByName(_ unit: NamedUnit) -> Bool { isAskedAll || unit.holders > 1 }
 
@@ -238,4 +266,8 @@ private struct NamedUnit: Comparable {
   static func < (left: Self, right: Self) -> Bool {
     (left.holders, left.rank, left.unit) < (right.holders, right.rank, right.unit)
   }
+}
+
+extension UnitID {
+  var isBlock: Bool { if case .block = part { true } else { false } }
 }
