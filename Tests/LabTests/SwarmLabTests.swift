@@ -21,5 +21,21 @@ extension LabTests {
       print(outcome.text)
       #expect(outcome.sentRatio < 1.1 * Double(swarm.receivers))
     }
+
+    /// Each gives the blocks that it has: without that the source sends all of it to each.
+    @Test(.lab(needs: [.shaping])) func aVideoIsPassedOnWhileItComes() async throws {
+      var swarm = LabSwarm()
+      swarm.receivers = 3
+      swarm.photos = 1
+      swarm.photoBytes = LabScale.of(32, long: 200) << 20
+      swarm.rate = 40_000_000
+      swarm.hasOwnDisks = false
+      let outcome = try await swarm.run { household in
+        try await household.waitUntilSettled()
+        try household.expectReplicated()
+      }
+      print(outcome.text)
+      #expect(outcome.sentRatio < 2)
+    }
   }
 }
