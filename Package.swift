@@ -199,7 +199,11 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
   package.targets.append(
     .executableTarget(
       name: "mantel-benchmarks",
-      dependencies: ["MantelCore", "MantelSummary", "MantelTestSupport", argumentParser],
+      dependencies: [
+        "MantelCatalog", "MantelCore", "MantelDisk", "MantelHousehold", "MantelSession", "MantelSummary",
+        "MantelTestSupport", "MantelTransport", "MantelWire", argumentParser, crypto, logging, nioCore,
+        nioPosix,
+      ],
       path: "Tests/Benchmarks"))
   package.targets.append(
     .executableTarget(

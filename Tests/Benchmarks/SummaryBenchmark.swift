@@ -104,10 +104,6 @@ struct SummaryBenchmark {
   }
 }
 
-struct BenchmarkError: Error, CustomStringConvertible {
-  let description: String
-}
-
 /// Two sets that share `common` ids.
 private struct Pair {
   var opener: [Digest256] = []
