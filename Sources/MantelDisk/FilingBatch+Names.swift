@@ -16,9 +16,11 @@ extension FilingBatch {
     case .copy(_, let path, let content, let mtime), .copyOwn(_, _, let path, let content, let mtime):
       outcome = try place(bytes, at: path, content: content, mtime: mtime)
     case .move(let from, let path, let content, let mtime):
-      outcome = try move(from: actual[from] ?? from, to: path, content: content, mtime: mtime)
+      let source = actual[Target(path: from, content: content)] ?? from
+      outcome = try move(from: source, to: path, content: content, mtime: mtime)
     case .link(let from, let path, let content, let mtime):
-      outcome = try link(from: actual[from] ?? from, to: path, content: content, mtime: mtime)
+      let source = actual[Target(path: from, content: content)] ?? from
+      outcome = try link(from: source, to: path, content: content, mtime: mtime)
     case .remove(let path, let content):
       // Outside of the trash a user may have put another file there: its bytes are looked at first.
       let isKnown = !isRepeat && path.starts(with: Replica.trashPath)
@@ -30,14 +32,23 @@ extension FilingBatch {
         outcome = found
       }
     }
+    let target = Target(path: operation.path, content: operation.content)
     switch outcome {
     case .placed(let path), .adopted(let path):
-      actual[operation.path] = path
+      actual[target] = path
+      missed.remove(target)
       movedOn.remove(path)
-    case .removed(let path): actual[path] = nil
+    case .removed: actual[target] = nil
     case .ended: break
     }
     return outcome
+  }
+
+  /// The operation was not done: what is to be made from its file must not be made from another.
+  mutating func miss(_ operation: FilingOperation) {
+    let target = Target(path: operation.path, content: operation.content)
+    actual[target] = nil
+    missed.insert(target)
   }
 
   /// Below the root and not among Mantel's own files, but for the trash.
@@ -246,12 +257,13 @@ extension FilingBatch {
     }
   }
 
-  /// The file to be moved or linked: what has its name, and in a repeat its bytes too.
+  /// The file to be moved or linked: what has its name; in a repeat, or when the file was to come there just before and did
+  /// not, its bytes too.
   private func source(
     _ path: [UInt8], _ content: ContentID
   ) throws(Stop) -> (file: OpenFile, status: FileStatistics)? {
     guard let found = try openIfThere(path) else { return nil }
-    if isRepeat {
+    if isRepeat || missed.contains(Target(path: path, content: content)) {
       guard try isOnDiskNow(content, found.file, size: found.status.stamp.size) == true else { return nil }
     }
     return found

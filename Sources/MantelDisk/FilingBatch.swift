@@ -73,6 +73,11 @@ struct FilingBatch {
       }
     }
   }
+  /// The file that an operation is to bring: its path alone does not tell, for another content may ask for the same one.
+  struct Target: Hashable {
+    var path: [UInt8]
+    var content: ContentID
+  }
   /// Where an operation that is still to come will have put a file: for copies made before it.
   enum Source {
     case staged([UInt8])
@@ -87,8 +92,10 @@ struct FilingBatch {
   let staging: Directory
   let isRepeat: Bool
   var touched: Set<[UInt8]> = []
-  /// Paths that files really got, by the paths that were asked for.
-  var actual: [[UInt8]: [UInt8]] = [:]
+  /// Paths that files really got.
+  var actual: [Target: [UInt8]] = [:]
+  /// Files that were to come and did not: under their names lies what kept them from there, or nothing.
+  var missed: Set<Target> = []
   /// Paths that files had only until a later operation moved them on.
   var movedOn: Set<[UInt8]> = []
   /// The directory that was asked for last: its path, and the one that it really has.
@@ -123,6 +130,7 @@ struct FilingBatch {
         if case .sync(let failure) = error { syncFailure = failure }
         if case .success(let bytes?) = prepared[index], bytes.isCopy { dropStaged(bytes.name) }
         outcomes.append(.ended(Self.ending(of: error)))
+        miss(operation)
       }
     }
     let directories = syncDirectories()
@@ -151,27 +159,28 @@ struct FilingBatch {
 
   /// Gets the bytes of landings and copies ready in the staging area, with mode and mtime, not yet synced.
   private mutating func prepare(_ operations: [FilingOperation]) -> [Result<Prepared?, Stop>] {
-    var coming: [[UInt8]: Source] = [:]
+    var coming: [Target: Source] = [:]
     var landing: Set<ContentID> = []
     let keepsFiles = operations.count <= Syncer.manyFiles
     return operations.map { operation in
+      let target = Target(path: operation.path, content: operation.content)
       do throws(Stop) {
         switch operation {
-        case .land(let content, let path, let mtime):
+        case .land(let content, _, let mtime):
           let staged = Source.staged(Array(content.hex.utf8))
-          coming[path] = staged
+          coming[target] = staged
           if landing.insert(content).inserted {
             return .success(try prepareLanding(content, mtime: mtime, keepsFile: keepsFiles))
           }
           return .success(try prepareCopy(of: [staged], content, mtime: mtime, keepsFile: keepsFiles))
-        case .move(let from, let path, _, _), .link(let from, let path, _, _):
-          coming[path] = coming[from] ?? .replica(from)
+        case .move(let from, _, let content, _), .link(let from, _, let content, _):
+          coming[target] = coming[Target(path: from, content: content)] ?? .replica(from)
           return .success(nil)
-        case .copy(let from, let path, let content, let mtime):
+        case .copy(let from, _, let content, let mtime):
           // Where the source lies now; where it is to lie, if an earlier run has brought it there.
-          let sources = [coming[from], .replica(from)].compactMap(\.self)
+          let sources = [coming[Target(path: from, content: content)], .replica(from)].compactMap(\.self)
           let bytes = try prepareCopy(of: sources, content, mtime: mtime, keepsFile: keepsFiles)
-          coming[path] = bytes.map { .staged($0.name) }
+          coming[target] = bytes.map { .staged($0.name) }
           return .success(bytes)
         case .copyOwn(let folder, let source, _, let content, let mtime):
           let origin = try disk { () throws(DiskError) in try Directory(root: folder).openRegular(source) }

@@ -205,6 +205,43 @@ import Testing
     #expect(try fixture.replica.stamp(path: Array("n/moved".utf8)).mtime == 9)
   }
 
+  /// Somebody's file of the same time has the name that a photo was to get.
+  @Test func aLinkIsMadeFromNoOtherFile() throws {
+    let fixture = try ReplicaFixture()
+    #expect(try fixture.land("m/a", Array("other".utf8)).isDone)
+    let id = try fixture.stage([1, 2, 3])
+    let batch: [FilingOperation] = [
+      .land(id, path: Array("m/a".utf8), mtime: 7),
+      .link(from: Array("m/a".utf8), path: Array("n/b".utf8), content: id, mtime: 7),
+    ]
+    // The photo gets none: what lies there is not what was to be linked.
+    fixture.faults.state.withLock { $0.refuses = { $0.contains(UInt8(ascii: "(")) ? EIO : nil } }
+    let failed = fixture.replica.commit(batch)
+    #expect(failed[0].failureCode == .io && failed[1] == .sourceChanged)
+    #expect(!fixture.scratch.exists("replica/n/b"))
+    // It gets another one.
+    fixture.faults.state.withLock { $0.refuses = { _ in nil } }
+    let done = fixture.replica.commit(batch)
+    #expect(done.map(\.landedPath) == ["m/a (\(id.short))", "n/b"])
+    #expect(try fixture.bytes("n/b") == [1, 2, 3] && fixture.bytes("m/a") == Array("other".utf8))
+  }
+
+  /// A file stays at a name that a new photo of the same time asks for too, and is linked and copied in the same batch.
+  @Test func oneNameThatTwoFilesAskForIsNotConfused() throws {
+    let fixture = try ReplicaFixture()
+    #expect(try fixture.land("m/a", [1]).isDone)
+    let (old, new) = (content([1]), try fixture.stage([2, 2]))
+    let results = fixture.replica.commit([
+      .land(new, path: Array("m/a".utf8), mtime: 7),
+      .link(from: Array("m/a".utf8), path: Array("n/link".utf8), content: old, mtime: 7),
+      .copy(from: Array("m/a".utf8), path: Array("n/copy".utf8), content: old, mtime: 8),
+      .link(from: Array("m/a".utf8), path: Array("n/new".utf8), content: new, mtime: 7),
+    ])
+    #expect(results.map(\.landedPath) == ["m/a (\(new.short))", "n/link", "n/copy", "n/new"])
+    #expect(try fixture.bytes("n/link") == [1] && fixture.bytes("n/copy") == [1])
+    #expect(try fixture.bytes("n/new") == [2, 2])
+  }
+
   @Test func ownFilesAreCopiedNeverLinked() throws {
     let fixture = try ReplicaFixture()
     let bytes = sampleBytes(3_000_000)

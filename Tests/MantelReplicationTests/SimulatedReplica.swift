@@ -36,6 +36,41 @@ struct SimulatedReplica {
     var staged: (content: ContentID, file: StagedFile)?
   }
 
+  /// Where the files of a batch came to lie, as a disk keeps it in mind from one operation to the next.
+  private struct Names {
+    /// The file that an operation is to bring.
+    private struct Target: Hashable {
+      var path: [UInt8]
+      var content: ContentID
+    }
+    private var actual: [Target: [UInt8]] = [:]
+    private var missed: Set<Target> = []
+
+    func path(_ path: [UInt8], _ content: ContentID) -> [UInt8] {
+      actual[Target(path: path, content: content)] ?? path
+    }
+
+    /// The file was to come there just before, and did not.
+    func isMissed(_ path: [UInt8], _ content: ContentID) -> Bool {
+      missed.contains(Target(path: path, content: content))
+    }
+
+    mutating func note(_ operation: FilingOperation, _ result: FilingResult) {
+      let target = Target(path: operation.path, content: operation.content)
+      switch result {
+      case .done(let path, let stamp):
+        actual[target] = stamp == nil ? nil : path
+        missed.remove(target)
+      case .adopted(let path, _):
+        actual[target] = path
+        missed.remove(target)
+      case .sourceChanged, .failed:
+        actual[target] = nil
+        missed.insert(target)
+      }
+    }
+  }
+
   /// How operations fail, while faults are on.
   enum Fault: CaseIterable {
     case noSpace
@@ -156,6 +191,7 @@ struct SimulatedReplica {
     fault: (Fault, place: Int)?, limit: Int
   ) -> [FilingResult] {
     guard isMounted else { return operations.map { _ in Self.failure(.notMounted) } }
+    var names = Names()
     switch fault?.0 {
     case .notMounted: return operations.map { _ in Self.failure(.notMounted) }
     case .sync:
@@ -163,7 +199,7 @@ struct SimulatedReplica {
       for case .land(let content, _, _) in operations { staged[content] = nil }
       return operations.map { _ in Self.failure(.sync) }
     case .directories:
-      for operation in operations { _ = change { $0.commit(operation, own: own, isRepeat: isRepeat) } }
+      for operation in operations { _ = commit(operation, own: own, isRepeat: isRepeat, &names) }
       return operations.map { _ in Self.failure(.sync) }
     default: break
     }
@@ -171,11 +207,20 @@ struct SimulatedReplica {
     for (place, operation) in operations.prefix(limit).enumerated() {
       if let fault, fault.place == place {
         results.append(Self.failure(fault.0))
+        names.note(operation, Self.failure(fault.0))
       } else {
-        results.append(change { $0.commit(operation, own: own, isRepeat: isRepeat) })
+        results.append(commit(operation, own: own, isRepeat: isRepeat, &names))
       }
     }
     return results
+  }
+
+  private mutating func commit(
+    _ operation: FilingOperation, own: [[UInt8]: SimulatedFile], isRepeat: Bool, _ names: inout Names
+  ) -> FilingResult {
+    let result = change { $0.carryOut(operation, own: own, isRepeat: isRepeat, names) }
+    names.note(operation, result)
+    return result
   }
 
   private static func failure(_ fault: Fault) -> FilingResult {
@@ -190,33 +235,39 @@ struct SimulatedReplica {
     return .failed(FilingFailure(code: code, errno: 5, message: "simulated: \(fault)"))
   }
 
-  /// As on a disk, a name is trusted but in a repeat; what is copied is hashed.
-  private mutating func commit(
-    _ operation: FilingOperation, own: [[UInt8]: SimulatedFile], isRepeat: Bool
+  /// As on a disk, a name is trusted but in a repeat, and where the file was to come and did not; what is copied is hashed.
+  private mutating func carryOut(
+    _ operation: FilingOperation, own: [[UInt8]: SimulatedFile], isRepeat: Bool, _ names: Names
   ) -> FilingResult {
+    func trusts(_ file: SimulatedFile, _ path: [UInt8], _ content: ContentID) -> Bool {
+      !isRepeat && !names.isMissed(path, content) || file.content == content
+    }
     switch operation {
     case .land(let content, let path, let mtime):
       guard let file = staged[content], file.blocks == nil else { return existing(path, content, mtime) }
       unsynced[unsynced.count - 1].staged = (content, file)
       staged[content] = nil
       return put(file.payload, path, mtime)
-    case .move(let from, let path, let content, let mtime):
+    case .move(let asked, let path, let content, let mtime):
+      let from = names.path(asked, content)
       // What has rotted is moved as it is.
-      guard let file = file(at: from), !isRepeat || file.content == content else {
+      guard let file = file(at: from), trusts(file, from, content) else {
         return existing(path, content, mtime)
       }
       set(from, nil)
       if canary == .followsDeletions, Self.isRetired(path) { return .done(path: path, file.stamp) }
       return put(file.payload, path, mtime, moved: file)
-    case .link(let from, let path, let content, let mtime):
-      guard let file = file(at: from), !isRepeat || file.content == content else {
+    case .link(let asked, let path, let content, let mtime):
+      let from = names.path(asked, content)
+      guard let file = file(at: from), trusts(file, from, content) else {
         return existing(path, content, mtime)
       }
-      // Links share their rot; here each file has its own.
-      guard file.sound == nil || canary == .trustsCopies else { return .sourceChanged }
+      // Links share their rot; here each file has its own. One of another time is copied, and so hashed.
+      guard file.sound == nil && (file.mtime == mtime || file.content == content) || canary == .trustsCopies
+      else { return .sourceChanged }
       return put(file.payload, path, mtime)
-    case .copy(let from, let path, let content, let mtime):
-      guard let file = file(at: from) else { return existing(path, content, mtime) }
+    case .copy(let asked, let path, let content, let mtime):
+      guard let file = file(at: names.path(asked, content)) else { return existing(path, content, mtime) }
       guard file.content == content || canary == .trustsCopies else {
         return isRepeat ? existing(path, content, mtime) : .sourceChanged
       }
