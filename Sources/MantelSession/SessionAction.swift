@@ -52,7 +52,7 @@ package enum SessionEvent: Equatable, Sendable {
   // Signatures are not checked yet.
   case roster([[UInt8]])
   case record(Signed<MachineRecord>)
-  /// The peer has installed this head.
+  /// The peer has installed this head; one of the library here it may only have heard of.
   case head(Signed<Head>)
   case attestation(Signed<Attestation>)
   case forgetRequest(Signed<ForgetRequest>)

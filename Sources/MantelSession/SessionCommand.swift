@@ -6,7 +6,7 @@ package import MantelWire
 /// units and jobs end at once as cancelled; once `closing` was handed out, which ends everything, nothing is said.
 package enum SessionCommand: Sendable {
   // News: sent as soon as the channel takes it; a newer one of the same machine replaces one not yet sent.
-  /// A head that is installed here from now on.
+  /// A head that is installed here from now on; of the peer's own library also another that its owner may not know of.
   case announceHead(Signed<Head>)
   case announceRecord(Signed<MachineRecord>)
   case announceAttestation(Signed<Attestation>)

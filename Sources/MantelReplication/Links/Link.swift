@@ -8,6 +8,8 @@ struct Link: Sendable {
   let machine: MachineID
   /// The heads that the peer can serve.
   var heads: [MachineID: HeadOrder]
+  /// The newest head of the peer's own library that it was shown, though this machine has not installed it.
+  var shownUnserved = HeadOrder.none
   /// What the peer is known to have, over the shared content array.
   let contents: SetHandle
   /// Blocks that it has of large contents that it lacks; at most `partialContents` of them, each at most

@@ -44,6 +44,16 @@ struct LibraryFetch: Sendable {
   var arrived = ArrivedEntries()
 }
 
+/// Why a link did not bring the entries of a head.
+enum FetchFailure: Sendable {
+  /// It may another time.
+  case notNow
+  /// It has not installed the head, and may only have heard of it.
+  case unknownHead
+  /// What it brought is not what the head says.
+  case contradiction
+}
+
 extension Replicator {
   // MARK: Loading
 
@@ -119,10 +129,12 @@ extension Replicator {
         newest.record.order > library.order, mayFetch(owner, upTo: newest.record.order)
       else { continue }
       let target = newest.record.order
-      let servers = links.keys.sorted().filter {
-        (links[$0]?.heads[owner] ?? .none) >= target
-          && library.refused[$0]?.order != target
+      let holders = links.keys.sorted().filter { (links[$0]?.heads[owner] ?? .none) >= target }
+      guard !holders.isEmpty else {
+        showUnserved(newest)
+        continue
       }
+      let servers = holders.filter { library.refused[$0]?.order != target }
       // The owner itself first: it is the least likely to be behind again in a moment.
       guard let link = servers.first(where: { links[$0]?.machine == owner }) ?? servers.first else {
         continue
@@ -256,7 +268,8 @@ extension Replicator {
       if libraries[owner]?.fetch?.hasReconciled == false, outcome == .unknownHead {
         try reconcile(owner)
       } else {
-        giveUp(owner, until: now.instant + settings.retry, contradictsItself: outcome == .unknownHead)
+        let failure = outcome == .unknownHead ? FetchFailure.unknownHead : .notNow
+        giveUp(owner, until: now.instant + settings.retry, failure)
       }
       return
     }
@@ -266,10 +279,12 @@ extension Replicator {
   }
 
   /// The link does not serve this head now, or served something else: what is staged stays for the next attempt.
-  private mutating func giveUp(_ owner: MachineID, until: Instant, contradictsItself: Bool) {
+  private mutating func giveUp(_ owner: MachineID, until: Instant, _ failure: FetchFailure) {
     guard let fetch = libraries[owner]?.fetch else { return }
     if owner == machine, let peer = links[fetch.link]?.machine {
-      noteFailure(of: peer, contradictsItself: contradictsItself)
+      // It has only heard of the head: others come first, until it shows the head again.
+      if failure == .unknownHead { links[fetch.link]?.heads[owner] = nil }
+      noteFailure(of: peer, failure)
     }
     libraries[owner]?.fetch = nil
     libraries[owner]?.refused[fetch.link] = (fetch.target.record.order, until)
@@ -282,7 +297,7 @@ extension Replicator {
     guard view.root == head.root, try store.stagedCounts(owner) == head.counts else {
       if fetch.hasReconciled {
         actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
-        giveUp(owner, until: now.instant + settings.contradiction, contradictsItself: true)
+        giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
       } else {
         try reconcile(owner)
       }
@@ -295,7 +310,7 @@ extension Replicator {
       guard error.code == .constraint else { throw error }
       // Signed by its owner, and still not a library: two live entries at one path.
       actions.append(.warn(.rejectedHead(owner, error.message)))
-      giveUp(owner, until: now.instant + settings.contradiction, contradictsItself: true)
+      giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
       return
     }
     libraries[owner]?.fetch = nil

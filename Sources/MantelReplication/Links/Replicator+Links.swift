@@ -30,6 +30,7 @@ extension Replicator {
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
     try askAgain(over: id)
     try showOrphaned(over: id)
+    judgeStaging(of: opening.machine, which: opening.heads[opening.machine] ?? .none)
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.
     let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.available)

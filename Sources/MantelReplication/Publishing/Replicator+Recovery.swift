@@ -46,12 +46,14 @@ extension Replicator {
     try store.setValue(.recoveryHead, nil)
   }
 
-  /// A member did not bring the entries of a head of the own library that it had shown. While all are waited for, that may
-  /// pass; but a wait that has an end must not be begun anew by one that shows and never brings.
-  mutating func noteFailure(of peer: MachineID, contradictsItself: Bool) {
+  /// A member did not bring the entries of a head of the own library that it had shown. One that has only heard of it tells no
+  /// more by it than that it was signed; it shows it again once it has it. Else, while all are waited for, that may pass;
+  /// but a wait that has an end must not be begun anew by one that shows and never brings.
+  mutating func noteFailure(of peer: MachineID, _ failure: FetchFailure) {
+    if failure == .unknownHead { publication.recovery?.shown[peer] = nil }
     guard isOutOfPatience, let failures = publication.recovery?.failures[peer, default: 0] else { return }
     publication.recovery?.failures[peer] = failures + 1
-    if contradictsItself || failures + 1 >= settings.recoveryAttempts {
+    if failure != .notNow || failures + 1 >= settings.recoveryAttempts {
       publication.recovery?.shown[peer] = nil
       publication.recovery?.failures[peer] = nil
     }
