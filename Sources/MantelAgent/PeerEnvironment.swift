@@ -221,10 +221,17 @@ final class PeerEnvironment: SessionEnvironment {
 
   private func sources(of unit: UnitID) throws -> [ContentSource] {
     let whole = try sources(of: unit.content)
-    guard whole.isEmpty, case .block(let index) = unit.part,
-      let size = effects.sink.size(of: unit.content, withBlock: index)
-    else { return whole }
-    return [staged(unit.content, size: size)]
+    guard whole.isEmpty, case .block = unit.part, let staged = effects.sink.staged(unit.content) else {
+      return whole
+    }
+    return [
+      ContentSource(content: unit.content, size: staged.size) {
+        try staged.readVerified(at: $0, count: $1)
+      } hash: {
+        throw DiskError(.notFound, path: [], operation: "manifest")
+      } doubt: { _, _ in
+      }
+    ]
   }
 
   private func sources(of content: ContentID) throws -> [ContentSource] {
@@ -256,19 +263,15 @@ final class PeerEnvironment: SessionEnvironment {
     }
     // Verified, and not landed yet.
     if sources.isEmpty, let size = replica.stagedSize(content) {
-      sources.append(staged(content, size: size))
+      sources.append(
+        ContentSource(content: content, size: size) {
+          try replica.readStaged(content, offset: $0, count: $1)
+        } hash: {
+          throw DiskError(.notFound, path: [], operation: "manifest")
+        } doubt: { _, _ in
+        })
     }
     return sources
-  }
-
-  private func staged(_ content: ContentID, size: UInt64) -> ContentSource {
-    let replica = effects.replica
-    return ContentSource(content: content, size: size) {
-      try replica.readStaged(content, offset: $0, count: $1)
-    } hash: {
-      throw DiskError(.notFound, path: [], operation: "manifest")
-    } doubt: { _, _ in
-    }
   }
 }
 

@@ -199,13 +199,8 @@ final class TransferSink: Sendable {
     }
   }
 
-  /// The size of a content that is under way, if this block of it was verified, and lies in the staging area.
-  func size(of content: ContentID, withBlock index: UInt32) -> UInt64? {
-    guard let staged = state.withLock({ $0.large[content] }), staged.verifiedBlocks.hasBit(Int(index)) else {
-      return nil
-    }
-    return staged.size
-  }
+  /// A large content that is under way.
+  func staged(_ content: ContentID) -> StagedContent? { state.withLock { $0.large[content] } }
 
   /// The last check of a large content; true when it may be landed.
   func assemble(_ content: ContentID, _ manifest: Manifest) throws -> Bool {

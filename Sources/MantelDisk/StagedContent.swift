@@ -171,6 +171,15 @@ package final class StagedContent: Sendable {
   /// One bit a block that was verified, block 0 the lowest bit of byte 0.
   package var verifiedBlocks: [UInt8] { state.withLock { $0.verified } }
 
+  /// Bytes within one block that was verified. Throws `.notFound` for those of any other.
+  package func readVerified(at offset: UInt64, count: Int) throws(DiskError) -> [UInt8] {
+    let index = UInt32(clamping: offset / UInt64(Limits.blockBytes))
+    guard count >= 0, let range = layout.range(of: .block(index)), UInt64(count) <= range.upperBound - offset,
+      state.withLock({ $0.isVerified(.block(index)) })
+    else { throw DiskError(.notFound, path: path, operation: "read a staged block") }
+    return try file.bytes(at: offset, count: count, path: path)
+  }
+
   /// Makes the verified blocks durable; only then may their bits be recorded. An error is final: discard the content.
   package func syncBlocks() throws(DiskError) {
     let outcome = replica.calls.fdatasync(file.descriptor)

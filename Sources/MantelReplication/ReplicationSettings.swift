@@ -94,11 +94,12 @@ package struct ReplicationSettings: Sendable {
   /// Units and bytes given to one link's fetch queue.
   package var linkUnits = 1_024
   package var linkBytes: UInt64 = 64 << 20
-  /// How much of it may be blocks of large contents: a new photo waits for so much of a video at most.
+  /// How much of it may be blocks of large contents that are got of this peer alone: a new photo waits for so much of a video at
+  /// most. Those that are shared have half of a share window beside it, or of what is left to the peer's choice.
   package var linkBlockBytes: UInt64 = 16 << 20
   /// Units of one link that others lack too and that are got by way of the swarm at any time; of more, its walk waits.
   package var sharedUnits = 1_024
-  /// Blocks of large contents among them, beside these.
+  /// Blocks of large contents that wait so, beside these.
   package var sharedBlocks = 64
   /// Large contents of which it is kept in mind what blocks a peer has; more are got of those that have all of them.
   package var partialContents = 64

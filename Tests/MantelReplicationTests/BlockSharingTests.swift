@@ -134,6 +134,85 @@ import Testing
     try machine.install(0, 2, [film, photo], added: [photo], over: source)
     try machine.send(.unitChosen(source, pull.job, block(0)))
     try machine.send(.jobEnded(source, pull.job, .complete))
-    #expect(machine.take().pulls(source).last?.units.first?.content == content("photo"))
+    let units = try #require(machine.take().pulls(source).last?.units)
+    #expect(units.first?.content == content("photo") && units.count == 12, "and the blocks go on")
+  }
+
+  /// It restores a video that one machine has and another is getting: no block waits to be shared by one that shares nothing.
+  @Test func aSourceThatRecallsAVideoGetsAllBlocks() throws {
+    let machine = try SingleMachine(peers: 2, role: .source)
+    try machine.send(.recovered)
+    let source = try machine.connect(0, has: [film.content], takesPulls: true)
+    let other = try machine.connect(1, takesPulls: true)
+    let missing = MissingContent(
+      content: film.content, size: film.size, manifest: film.manifestHash, mtime: 1,
+      library: machine.peers[0].machine)
+    try machine.send(.recall(RecallID(1), RecallOrder(missing)))
+    try machine.send(.blocksAvailable(other, film.content, [BlockRange(first: 0, count: 12)]))
+    try machine.send(.manifestVerified(source, film.content, try #require(film.manifest)))
+    let actions = machine.take()
+    let asked = (actions.orders(source) + actions.orders(other)).map(\.unit).filter { $0.part != .manifest }
+    #expect(Set(asked) == Set((0..<12).map(block)) && machine.replicator.shared.isEmpty)
+  }
+
+  @Test func whatIsSharedIsAskedForAgainAfterAChangeOfRole() throws {
+    let (machine, source, _) = try swarm()
+    let missing = MissingContent(
+      content: film.content, size: film.size, manifest: film.manifestHash, mtime: 1,
+      library: machine.peers[0].machine)
+    _ = machine.take()
+    try machine.send(.recall(RecallID(1), RecallOrder(missing)))
+    try machine.send(.roleChanged(.source))
+    #expect(Set(machine.take().orders(source).map(\.unit)).isSuperset(of: (0..<12).map(block)))
+  }
+
+  /// Its disk may hang; the others are not to blame.
+  @Test func aGetterThatIsBusyPutsOffNobodyElse() throws {
+    let (machine, source, other) = try swarm()
+    let pull = try #require(machine.take().pulls(source).last)
+    try machine.send(.blocksAvailable(other, film.content, [BlockRange(first: 0, count: 2)]))
+    #expect(!machine.take().orders(other).isEmpty)
+    for index in 0..<2 as Range<UInt32> { try machine.send(.unitEnded(other, block(index), .busy)) }
+    let chosen = try machine.send(.unitChosen(source, pull.job, block(0)))
+    #expect(chosen.contains { if case .expect(source, _) = $0 { true } else { false } })
+    // It is asked again later.
+    try machine.pass(machine.settings.retry)
+    #expect(machine.take().orders(other).map(\.unit) == [block(1)])
+  }
+
+  @Test func blocksThatAreDroppedAreTakenBack() throws {
+    let (machine, source, other) = try swarm()
+    try machine.send(.unitsVerified(source, [block(3)]))
+    _ = machine.take()
+    try machine.install(
+      0, 2, [],
+      removed: [machine.entry("film.mov", film.content, size: film.size, manifest: film.manifestHash)],
+      over: source)
+    let removed = machine.take().commands(other).flatMap { command -> [ContentID] in
+      if case .available(_, let removed) = command { removed } else { [] }
+    }
+    #expect(removed == [film.content])
+  }
+
+  @Test func whoLosesTheWholeIsToldWhichBlocksAreHere() throws {
+    let (machine, source, _) = try swarm()
+    try machine.send(.unitsVerified(source, [block(3)]))
+    _ = machine.take()
+    let actions = try machine.send(.availabilityChanged(source, added: [], removed: [film.content]))
+    #expect(told(actions, source) == [BlockRange(first: 3, count: 1)])
+  }
+
+  @Test func anIdleGetterTakesOverWhatASlowOneOwes() throws {
+    let (machine, source, other) = try swarm()
+    let third = try machine.connect(2, takesPulls: true)
+    try machine.send(.linkClosed(source))
+    _ = machine.take()
+    try machine.send(.blocksAvailable(other, film.content, [BlockRange(first: 5, count: 1)]))
+    var actions = machine.take()
+    if let pull = actions.pulls(other).last { try machine.send(.unitChosen(other, pull.job, block(5))) }
+    try machine.send(.blocksAvailable(third, film.content, [BlockRange(first: 5, count: 1)]))
+    try machine.pass(machine.settings.takeOverAfter * 2)
+    actions = machine.take()
+    #expect(actions.orders(third).map(\.unit) == [block(5)])
   }
 }

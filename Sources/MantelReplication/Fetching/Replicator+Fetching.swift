@@ -100,7 +100,11 @@ extension Replicator {
 
   /// A large content is not under way any more; others may be begun.
   mutating func endLarge(_ content: ContentID) {
-    transfers.large[content] = nil
+    let ended = transfers.large.removeValue(forKey: content)
+    // Those that were told of its blocks; unless all of it is here now, of which they hear in the same event.
+    if ended?.hasBegun == true, !contents.isAvailable(content) {
+      availability.note(content, isAvailable: false)
+    }
     unshare(content)
     beginMoreLarge()
   }
@@ -258,7 +262,7 @@ extension Replicator {
       if transfers.large[unit.content] == nil, !transfers.staged.contains(unit.content) {
         actions.append(.discardStaged(unit.content))
       }
-      if transfers.large[unit.content]?.came(index) == true { noteBlocks([index], of: unit.content) }
+      if transfers.large[unit.content]?.came(index) == true { availability.note([index], of: unit.content) }
       assembleIfWhole(unit.content)
     case .manifest: break
     }
@@ -296,7 +300,7 @@ extension Replicator {
     }
     if transfer.manifest == nil {
       try store.putPartial(PartialContent(content: content, manifest: manifest, blocks: []))
-      transfers.large[content]?.take(manifest)
+      transfers.large[content]?.begin(manifest)
     }
   }
 
@@ -354,7 +358,7 @@ extension Replicator {
     transfers.large[content] = LargeTransfer(
       missing: missing, manifest: partial.manifest,
       has: BitSet(blocks.lazy.map { Int($0) }.filter { $0 < partial.manifest.blocks.count }))
-    noteBlocks(blocks, of: content)
+    availability.note(blocks, of: content)
     assembleIfWhole(content)
   }
 
@@ -424,10 +428,18 @@ extension Replicator {
         putOff(unit.content, of: link, until: now.instant + settings.retry(waiting: waiting))
       }
     case .changed, .busy, .failed:
-      let delay = settings.retry(waiting: transfers.notBefore.count)
-      putOff(unit.content, until: now.instant + delay)
+      if hasPart(link, of: unit.content) {
+        // Others have it, and are not to blame.
+        let waiting = links[link]?.fetching.putOff.count ?? 0
+        putOff(unit.content, of: link, until: now.instant + settings.retry(waiting: waiting))
+      } else {
+        let waiting = transfers.notBefore.count
+        putOff(unit.content, until: now.instant + settings.retry(waiting: waiting))
+      }
     }
-    recalls.failed(unit.content, outcome == .cancelled ? nil : .refused, now: now)
+    if !hasPart(link, of: unit.content) {
+      recalls.failed(unit.content, outcome == .cancelled ? nil : .refused, now: now)
+    }
     giveBack(unit, link: link)
     if outcome == .notHeld, case .block = unit.part { _ = try blockFailed(unit.content) }
   }

@@ -32,14 +32,12 @@ extension Replicator {
   private var isEndgame: Bool { !shared.isEmpty && shared.count <= settings.endgameUnits }
 
   private mutating func takeOver(for id: LinkID, now: Now) {
-    guard let taker = links[id] else { return }
     var bytes: UInt64 = 0
     var orders: [UnitOrder] = []
     for (unit, asked) in transfers.inFlight.sorted(by: { $0.key < $1.key }) {
       guard orders.count < settings.linkUnits, bytes < settings.linkBytes else { break }
-      guard asked != id, !taker.fetching.putOff.contains(unit.content),
-        contents.index.contains(unit.content.digest, in: taker.contents),
-        let order = links[asked]?.fetching.orders[unit], let since = links[asked]?.fetching.askedAt[unit],
+      guard asked != id, isFetchable(unit, from: id), let order = links[asked]?.fetching.orders[unit],
+        let since = links[asked]?.fetching.askedAt[unit],
         now.instant - since >= patience(with: unit)
       else { continue }
       cancel(unit, of: asked)

@@ -55,10 +55,10 @@ struct LargeTransfer: Sendable {
   init(missing: MissingContent, manifest: Manifest? = nil, has: BitSet = []) {
     self.missing = missing
     self.has = has
-    if let manifest { take(manifest) }
+    if let manifest { begin(manifest) }
   }
 
-  mutating func take(_ manifest: Manifest) {
+  mutating func begin(_ manifest: Manifest) {
     self.manifest = manifest
     open = BitSet(0..<manifest.blocks.count).subtracting(has)
   }
@@ -71,7 +71,7 @@ struct LargeTransfer: Sendable {
   func isOpen(_ block: UInt32) -> Bool { open.contains(Int(block)) }
 
   /// A block is asked for, or shared, from now on.
-  mutating func take(_ block: UInt32) { open.remove(Int(block)) }
+  mutating func reserve(_ block: UInt32) { open.remove(Int(block)) }
 
   mutating func release(_ block: UInt32) {
     guard let manifest, block < manifest.blocks.count, !has.contains(Int(block)) else { return }
@@ -87,7 +87,7 @@ struct LargeTransfer: Sendable {
 
   var hasBegun: Bool { !has.isEmpty }
 
-  /// The manifest, or a block that was asked for, has not come yet.
+  /// The manifest, or a block that was asked for or is shared, has not come yet.
   var isAwaited: Bool { manifest.map { open.count + has.count < $0.blocks.count } ?? true }
 
   var isWhole: Bool { manifest.map { has.count == $0.blocks.count } ?? false }

@@ -43,6 +43,8 @@ extension Replicator {
   mutating func makeUnavailable(_ content: ContentID) {
     guard contents.setAvailable(content, false) else { return }
     availability.note(content, isAvailable: false)
+    // Whoever had a part has it still.
+    if let has = transfers.large[content]?.has { availability.note(has.map(UInt32.init), of: content) }
     // Another library may want it: then it is missing now.
     reconsider(content)
   }

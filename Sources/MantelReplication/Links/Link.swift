@@ -78,7 +78,7 @@ struct LinkFetching: Sendable {
   /// Bytes of all orders but blocks that are got of this peer alone, or by its choice.
   var sharedBytes: UInt64 { otherBytes + namedBlockBytes }
   /// Of shared blocks asked for by name.
-  private var namedBlockBytes: UInt64 = 0
+  private(set) var namedBlockBytes: UInt64 = 0
   private var namedBlocks: Set<UnitID> = []
   var walk = MissingWalk()
   /// For shared units asked for by name.

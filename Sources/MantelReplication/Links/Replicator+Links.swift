@@ -26,7 +26,6 @@ extension Replicator {
     shared.opened(id, isAskedAll: !opening.takesPulls)
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
-    announceAllBlocks(over: id)
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
     try askAgain(over: id)
     try showOrphaned(over: id)
@@ -109,6 +108,7 @@ extension Replicator {
     contents.index.insert(sorted: common, into: link.contents)
     contents.index.removeSet(comparison.settled)
     links[id]?.comparison = nil
+    announceAllBlocks(over: id)
     // Some of it may have gone here since.
     links[id]?.fetching.walk.restart()
     transfers.isWorthLooking = true
@@ -121,10 +121,12 @@ extension Replicator {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
     }
     for content in removed {
-      let isNews = links[id]?.blocks.removeValue(forKey: content) != nil
+      let hadPart = links[id]?.blocks.removeValue(forKey: content) != nil
       let hadAll = contents.index.remove(content.digest, from: link.contents)
-      if isNews || hadAll { noteShared(content, isLackedBy: id) }
-      if hadAll { rememberSeen(content) }
+      if hadPart || hadAll { noteShared(content, isLackedBy: id) }
+      guard hadAll else { continue }
+      rememberSeen(content)
+      announceAllBlocks(of: content, over: id)
     }
     if !added.isEmpty, !absences.lost.isEmpty { absences.isChanged = true }
     for content in added {

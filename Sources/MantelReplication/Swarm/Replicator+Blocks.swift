@@ -6,11 +6,6 @@ import MantelSummary
 extension Replicator {
   // MARK: What this machine has
 
-  /// Blocks are here, verified, of a content that is not here as a whole.
-  mutating func noteBlocks(_ blocks: some Sequence<UInt32>, of content: ContentID) {
-    availability.note(blocks, of: content)
-  }
-
   /// Told to those that lack the content; of one that is whole by now its availability says all.
   mutating func announceBlocks(_ news: [ContentID: BitSet]) {
     for content in news.keys.sorted() where transfers.large[content] != nil {
@@ -19,16 +14,22 @@ extension Replicator {
     }
   }
 
-  /// All blocks of contents under way, for a connection that has just opened.
+  /// All blocks of contents under way, for a link of whose peer it is known now what it has.
   mutating func announceAllBlocks(over id: LinkID) {
-    for content in transfers.large.keys.sorted() {
-      guard let blocks = transfers.large[content]?.has else { continue }
-      announce(blocks, of: content, over: id)
-    }
+    for content in transfers.large.keys.sorted() { announceAllBlocks(of: content, over: id) }
   }
 
+  mutating func announceAllBlocks(of content: ContentID, over id: LinkID) {
+    guard let blocks = transfers.large[content]?.has, !contents.isAvailable(content) else { return }
+    announce(blocks, of: content, over: id)
+  }
+
+  /// Sources get nothing but what somebody recalls, and that of those that have all of it. What the peer has has to be known: else
+  /// the one that sent the blocks would be told of them.
   private mutating func announce(_ blocks: BitSet, of content: ContentID, over id: LinkID) {
-    guard let link = links[id], !blocks.isEmpty, !contents.index.contains(content.digest, in: link.contents)
+    guard let link = links[id], link.knowsContents, !blocks.isEmpty,
+      records[link.machine]?.record.role != .source,
+      !contents.index.contains(content.digest, in: link.contents)
     else { return }
     actions.append(.link(id, .availableBlocks(content, BlockRange.ranges(of: blocks))))
   }
@@ -43,6 +44,7 @@ extension Replicator {
       link.blocks[content] != nil || link.blocks.count < settings.partialContents
     else { return }
     for range in ranges { links[id]?.blocks[content, default: []].formUnion(range.indices) }
+    guard transfers.large[content] != nil else { return }
     noteSharedBlocks(of: content, over: id)
     transfers.isWorthLooking = true
   }
@@ -63,14 +65,15 @@ extension Replicator {
   // MARK: What to ask for
 
   /// Blocks of large contents already begun come first: a whole file is worth more than two halves. Those that others lack too,
-  /// or that come from a peer that is still getting the content, wait to be shared.
+  /// or that come from a peer that is still getting the content, wait to be shared; what somebody waits for does not.
   mutating func nextBlockOrder(for id: LinkID) -> UnitOrder? {
-    for content in transfers.large.keys.sorted() {
+    for content in transfers.large.keys.sorted() where transfers.large[content]?.nextBlock() != nil {
       let isWhole = isFetchable(content, from: id)
-      let isShared = !isWhole || isContested(content, over: id)
+      let isShared =
+        role == .full && recalls.open[content] == nil && (!isWhole || isContested(content, over: id))
       while let order = blockOrder(of: content, from: id, isWhole: isWhole) {
         guard !isShared || share(order, over: id) else { break }
-        if case .block(let index) = order.unit.part { transfers.large[content]?.take(index) }
+        if case .block(let index) = order.unit.part { transfers.large[content]?.reserve(index) }
         if transfers.large[content]?.nextBlock() == nil { beginMoreLarge() }
         if !isShared { return order }
       }
@@ -95,7 +98,12 @@ extension Replicator {
       contentBytes: manifest.size, hash: manifest.blocks[Int(next)])
   }
 
-  /// Blocks that waited to be shared and can be asked of nobody any more are for the walks again.
+  /// Whether what a link's peer has of a content is at most a part: what it refuses others may well have.
+  func hasPart(_ id: LinkID, of content: ContentID) -> Bool {
+    links[id].map { !contents.index.contains(content.digest, in: $0.contents) } ?? false
+  }
+
+  /// Blocks that waited to be shared, have not come, and are not shared any more are to be asked for again.
   mutating func takeBackDroppedBlocks() {
     for unit in shared.takeDropped() where transfers.inFlight[unit] == nil && !shared.contains(unit) {
       guard case .block(let index) = unit.part else { continue }

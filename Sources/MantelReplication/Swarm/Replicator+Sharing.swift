@@ -42,7 +42,7 @@ extension Replicator {
   /// Asks a peer that is still getting for what others have too, the rarest first; each machine in an order of its own.
   private mutating func askByName(_ id: LinkID, now: Now) {
     var orders: [UnitOrder] = []
-    while mayAskByName(id), let entry = shared.nextNamed(of: id) {
+    while mayAskByName(id), let entry = nextNamed(of: id) {
       if let order = askShared(entry, of: id, now: now) { orders.append(order) }
     }
     if !orders.isEmpty { actions.append(.link(id, .fetch(orders))) }
@@ -56,7 +56,7 @@ extension Replicator {
     while !asking.isEmpty {
       var more: [LinkID] = []
       for id in asking where mayAskByName(id) {
-        guard let entry = shared.nextNamed(of: id) else { continue }
+        guard let entry = nextNamed(of: id) else { continue }
         if let order = askShared(entry, of: id, now: now) { orders[id, default: []].append(order) }
         more.append(id)
       }
@@ -68,6 +68,12 @@ extension Replicator {
   private func mayAskByName(_ id: LinkID) -> Bool {
     guard let fetching = links[id]?.fetching else { return false }
     return fetching.sharedBytes < fetching.window.bytes && fetching.orders.count < settings.sharedOrders
+  }
+
+  /// Blocks have at most half of the window: a new photo waits for no more.
+  private mutating func nextNamed(of id: LinkID) -> SharedUnits.Entry? {
+    guard let fetching = links[id]?.fetching else { return nil }
+    return shared.nextNamed(of: id, withBlocks: fetching.namedBlockBytes < max(1, fetching.window.bytes / 2))
   }
 
   private mutating func askShared(_ entry: SharedUnits.Entry, of id: LinkID, now: Now) -> UnitOrder? {
@@ -100,10 +106,10 @@ extension Replicator {
     links[id]?.fetching.pull?.hasChosen = true
     let asked = transfers.inFlight[unit]
     guard asked != id else { return }
-    guard let order = pull.orders[unit], shared.contains(unit), isFetchable(unit, from: id),
+    guard let order = pull.orders[unit], shared[unit]?.order == order, isFetchable(unit, from: id),
       asked == nil
     else {
-      // It came, or was asked of another, while the choice was on its way.
+      // It came, was asked of another, or is taken for something else, since the choice was left to it.
       actions.append(.link(id, .cancelFetch([unit])))
       return
     }
@@ -134,12 +140,7 @@ extension Replicator {
   // MARK: What becomes of shared units
 
   /// A unit came, or is not to be shared any more.
-  mutating func unshare(_ unit: UnitID) {
-    shared.remove(unit)
-    if case .block(let index) = unit.part, transfers.inFlight[unit] == nil {
-      transfers.large[unit.content]?.release(index)
-    }
-  }
+  mutating func unshare(_ unit: UnitID) { shared.remove(unit) }
 
   /// A content came, or is not to be asked for in this way any more.
   mutating func unshare(_ content: ContentID) {

@@ -28,7 +28,7 @@ struct SharedUnits: Sendable {
   private var contents: [ContentID: Set<UnitID>] = [:]
   private var shares: [LinkID: Share] = [:]
   private var lastPlace: UInt64 = 0
-  /// Blocks that went because nobody can be asked for them, since `takeDropped`.
+  /// Blocks that are not here any more, since `takeDropped`: they came, or nobody can be asked for them.
   private(set) var droppedBlocks: [UnitID] = []
 
   var count: Int { entries.count }
@@ -42,10 +42,10 @@ struct SharedUnits: Sendable {
   /// How many units a link can be asked for.
   func count(of link: LinkID) -> Int { shares[link]?.units.count ?? 0 }
 
-  /// How many blocks of large contents, or how many of all others.
+  /// How many blocks of large contents wait that a link can be asked for, or how many of all others there are.
   func count(of link: LinkID, areBlocks: Bool) -> Int {
-    let blocks = shares[link]?.blocks ?? 0
-    return areBlocks ? blocks : count(of: link) - blocks
+    guard let share = shares[link] else { return 0 }
+    return areBlocks ? share.waitingBlocks : share.units.count - share.blocks
   }
 
   mutating func takeDropped() -> [UnitID] {
@@ -85,6 +85,7 @@ struct SharedUnits: Sendable {
   mutating func remove(_ unit: UnitID) {
     close(unit)
     guard let entry = entries.removeValue(forKey: unit) else { return }
+    if unit.isBlock { droppedBlocks.append(unit) }
     for link in entry.holders { shares[link]?.remove(unit) }
     contents[unit.content]?.remove(unit)
     if contents[unit.content]?.isEmpty == true { contents[unit.content] = nil }
@@ -129,10 +130,7 @@ struct SharedUnits: Sendable {
   private mutating func open(_ unit: UnitID) {
     guard let entry = entries[unit], !entry.isAsked else { return }
     let holders = entry.holders.count
-    guard holders > 0 else {
-      if unit.isBlock { droppedBlocks.append(unit) }
-      return remove(unit)
-    }
+    guard holders > 0 else { return remove(unit) }
     for link in entry.holders {
       shares[link]?.put(NamedUnit(holders: holders, rank: entry.rank, unit: unit))
       shares[link]?.forgetPassed(entries)
@@ -141,15 +139,19 @@ struct SharedUnits: Sendable {
 
   private mutating func close(_ unit: UnitID) {
     guard let entry = entries[unit], !entry.isAsked else { return }
-    for link in entry.holders { shares[link]?.waiting[entry.holders.count - 1].remove(unit) }
+    for link in entry.holders { shares[link]?.take(unit, holders: entry.holders.count) }
   }
 
   // MARK: What to ask of whom
 
   /// Takes the unit that is to be asked by name of a link, the rarest that others have too: it has to be `asked`, or noted
   /// as lacking, by the caller.
-  mutating func nextNamed(of link: LinkID) -> Entry? {
-    while let next = shares[link]?.named.popMin() {
+  ///
+  /// Nil while the next is a block, if those are not wanted: photos come before them.
+  mutating func nextNamed(of link: LinkID, withBlocks: Bool = true) -> Entry? {
+    while let next = shares[link]?.named.min {
+      if next.unit.isBlock, !withBlocks { return nil }
+      shares[link]?.named.removeMin()
       if let entry = entries[next.unit], entry.agrees(with: next.holders, of: link) { return entry }
     }
     return nil
@@ -171,10 +173,21 @@ struct SharedUnits: Sendable {
       let own = units.filter { (entries[$0]?.rank ?? 0) % UInt64(giving.count) == part }
       if !own.isEmpty { units = own }
     }
-    // A photo passes a video.
-    return units.compactMap { entries[$0] }.sorted {
-      ($0.unit.isBlock ? 1 : 0, $0.place) < ($1.unit.isBlock ? 1 : 0, $1.place)
-    }.prefix(count).map(\.order)
+    let sorted = units.compactMap { entries[$0] }.sorted { $0.place < $1.place }
+    return Self.alternating(sorted, count: count).map(\.order)
+  }
+
+  /// A photo, a block, a photo, ... while there are both: neither waits until the others have come.
+  private static func alternating(_ entries: [Entry], count: Int) -> [Entry] {
+    var blocks = entries.lazy.filter(\.unit.isBlock).makeIterator()
+    var others = entries.lazy.filter { !$0.unit.isBlock }.makeIterator()
+    var chosen: [Entry] = []
+    while chosen.count < count {
+      let next = [others.next(), blocks.next()].compactMap(\.self)
+      guard !next.isEmpty else { break }
+      chosen += next
+    }
+    return Array(chosen.prefix(count))
   }
 
   /// What contradicts the invariant; nil when nothing does. For tests: it looks at everything.
@@ -220,7 +233,9 @@ extension SharedUnits.Entry {
 private struct Share: Sendable {
   /// Units that it can be asked for, asked or not.
   private(set) var units: Set<UnitID> = []
+  /// Of these blocks of large contents, and those of them that nobody is asked for.
   private(set) var blocks = 0
+  private(set) var waitingBlocks = 0
   /// Those that nobody is asked for, by the number of links that can be: one link first.
   var waiting: [Set<UnitID>] = []
   /// The same in the order in which they are asked for by name. What does not agree with its entry any more is passed over.
@@ -242,8 +257,12 @@ private struct Share: Sendable {
 
   mutating func put(_ unit: NamedUnit) {
     while waiting.count < unit.holders { waiting.append([]) }
-    waiting[unit.holders - 1].insert(unit.unit)
+    if waiting[unit.holders - 1].insert(unit.unit).inserted, unit.unit.isBlock { waitingBlocks += 1 }
     if isByName(unit) { named.insert(unit) }
+  }
+
+  mutating func take(_ unit: UnitID, holders: Int) {
+    if waiting[holders - 1].remove(unit) != nil, unit.isBlock { waitingBlocks -= 1 }
   }
 
   /// What was passed over too often makes room.
@@ -264,7 +283,9 @@ private struct NamedUnit: Comparable {
   var unit: UnitID
 
   static func < (left: Self, right: Self) -> Bool {
-    (left.holders, left.rank, left.unit) < (right.holders, right.rank, right.unit)
+    // A photo passes a video.
+    guard left.unit.isBlock == right.unit.isBlock else { return right.unit.isBlock }
+    return (left.holders, left.rank, left.unit) < (right.holders, right.rank, right.unit)
   }
 }
 
