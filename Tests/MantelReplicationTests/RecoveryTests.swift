@@ -416,12 +416,8 @@ import Testing
     try desk.publish("b.jpg", b, desk.stamp(10))
     // Since the backup the user deleted b.jpg, and changed a.jpg; then the files were restored with the catalog.
     let entries = [entry("a.jpg", content("edited"), mtime: SingleMachine.oldTime + 5)]
-    let head = try ownHead(desk, published, entries)
-    let link = try desk.connect()
-    let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
     let former = try [a, b].flatMap { try desk.ownEntries(of: $0) }.map { EntryID(of: $0) }
-    try desk.send(.entriesReceived(link, job, added: entries, removed: former))
-    try desk.send(.jobEnded(link, job, .complete))
+    try show(try ownHead(desk, published, entries), entries, removed: former, to: desk)
     #expect(desk.head?.order == published)
     #expect(!desk.isHeld(a) && !desk.isHeld(b))
     let files = ["a.jpg": a, "b.jpg": b]
@@ -432,5 +428,20 @@ import Testing
     try desk.pass(.seconds(10))
     #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
     #expect(desk.isHeld(a) && desk.isHeld(b))
+  }
+
+  /// Files of equal bytes that are all of them other ones by what the newest head says, or gone from it: none of them stands
+  /// in for the others.
+  @Test(arguments: [true, false]) func equalFilesDoNotBearEachOtherOut(areNamed: Bool) throws {
+    let desk = try SingleMachine()
+    for path in ["a.jpg", "copy.jpg"] { try desk.publish(path, a, desk.stamp(10)) }
+    #expect(desk.isHeld(a))
+    let names = areNamed ? ["a.jpg", "copy.jpg"] : []
+    let entries = names.map { entry($0, content("edited \($0)"), mtime: SingleMachine.oldTime + 5) }
+    let former = try desk.ownEntries(of: a).map { EntryID(of: $0) }
+    try show(try ownHead(desk, published, entries), entries, removed: former, to: desk)
+    #expect(desk.head?.order == published)
+    #expect(!desk.isHeld(a) && !desk.isAvailable(a))
+    #expect(desk.take().told(desk.lastLinkID, of: a) == false)
   }
 }

@@ -177,6 +177,7 @@ extension Replicator {
       guard let last = page.last else { break }
       after = last.digest
       var rows: [LedgerFile] = []
+      var former: Set<ContentID> = []
       for bytes in try store.entryBytes(machine, page) {
         guard let entry = try? Entry(canonicalBytes: bytes) else {
           throw StoreError(code: .corrupt, message: "an entry of the own library cannot be read")
@@ -186,9 +187,11 @@ extension Replicator {
           lost.insert(entry.folder)
           try store.putFolder(.lost(entry.folder))
         }
-        if let row = try recalled(entry) { rows.append(row) }
+        guard let recalled = try recalled(entry) else { continue }
+        rows.append(recalled.row)
+        if let content = recalled.former { former.insert(content) }
       }
-      try store.putFiles(rows)
+      try put(rows, insteadOf: former)
     }
     for folder in ledger.folders.keys.sorted() { try doubtUnpublished(of: folder) }
     for folder in lost.sorted() { try retireFiles(of: folder, now: now) }
@@ -196,20 +199,22 @@ extension Replicator {
 
   private static let recalledPage = 1_000
 
-  /// The row of a live entry's file, if there is none that agrees.
-  private mutating func recalled(_ entry: Entry) throws(StoreError) -> LedgerFile? {
+  /// The row of a live entry's file, if there is none that agrees, and what the former one said that the file has.
+  private mutating func recalled(
+    _ entry: Entry
+  ) throws(StoreError) -> (row: LedgerFile, former: ContentID?)? {
     // What was hashed meanwhile was judged without knowing of the entry: the next scan has it hashed again.
     let key = FileKey(folder: entry.folder, path: entry.path)
     dropChange(key)
     publication.ledgerRows[key] = nil
-    let row = try store.file(entry.folder, entry.path)
-    if let row {
-      guard row.status == .published, row.content != entry.content else { return nil }
-      try unhold(row)
+    let former = try store.file(entry.folder, entry.path)
+    if let former {
+      guard former.status == .published, former.content != entry.content else { return nil }
     }
-    return LedgerFile(
+    let row = LedgerFile(
       folder: entry.folder, path: entry.path, stamp: FileStamp(of: entry), status: .pending(.hashing),
       content: entry.content, manifest: entry.manifest, changes: 0)
+    return (row, former?.content)
   }
 
   /// Rows that say "published" of what the library does not name: hashed again, and published then.
@@ -220,15 +225,25 @@ extension Replicator {
       guard let last = page.last else { return }
       after = last.path
       var rows: [LedgerFile] = []
+      var former: Set<ContentID> = []
       for var row in page where row.status == .published {
         guard try store.liveEntry(machine, folder, row.path) == nil else { continue }
-        try unhold(row)
+        if let content = row.content { former.insert(content) }
         row.status = .pending(.hashing)
         row.content = nil
         rows.append(row)
       }
-      try store.putFiles(rows)
+      try put(rows, insteadOf: former)
     }
+  }
+
+  /// What has the former contents still is asked when all rows are written: until then files of equal bytes would each be
+  /// held for the sake of the others.
+  private mutating func put(
+    _ rows: [LedgerFile], insteadOf former: Set<ContentID>
+  ) throws(StoreError) {
+    try store.putFiles(rows)
+    for content in former.sorted() { try releaseIfGone(content) }
   }
 }
 
