@@ -16,7 +16,7 @@ struct HouseholdInvariants {
   private var wasCatchingUp: Set<Int> = []
   /// Since when contents lie in each machine's trash and nowhere else in its replica, by its agent time.
   private var trashed: [[ContentID: AgentTime]]
-  /// Contents that a machine knew another's library to have, ever: the library names them for good.
+  /// Contents that a machine knew another's library to have, and not to have dropped since: the library names them for good.
   private var named: [[MachineID: Set<ContentID>]]
   /// The root of each head that anyone ever knew: one for each order.
   private var roots: [MachineID: [HeadOrder: Digest256]] = [:]
@@ -70,10 +70,7 @@ struct HouseholdInvariants {
     try checkReplica(household, machine, index)
     try checkHeld(machine, index)
     try checkSafe(household, machine, index)
-    if household.steps % 16 == 0 {
-      try checkStatus(household, machine, index)
-      noteNames(machine, index)
-    }
+    if household.steps % 16 == 0 { try checkStatus(household, machine, index) }
   }
 
   private func fail(_ index: Int, _ message: String) throws -> Never {
@@ -86,6 +83,7 @@ struct HouseholdInvariants {
       guard let head = library.installed?.record else { continue }
       let before = heads[index][owner] ?? .none
       guard head.order >= before else { try fail(index, "went back from \(before) to \(head.order)") }
+      if head.order > before, owner != machine.machine { try noteNames(owner, machine, index) }
       heads[index][owner] = head.order
       guard library.entries.root == head.root else {
         try fail(index, "a head whose entries have another root")
@@ -299,19 +297,17 @@ struct HouseholdInvariants {
     }
   }
 
-  private mutating func noteNames(_ machine: SimulatedMachine, _ index: Int) {
-    machine.ask { replicator in
-      for (owner, sets) in replicator.contents.byLibrary where owner != machine.machine {
-        replicator.contents.index.forEach(in: [sets.wanted], notIn: [], from: .zero) {
-          named[index][owner, default: []].insert(ContentID($0))
-          return true
-        }
-      }
-    }
+  /// What an owner drops is let go with that: where its home becomes an older image, and its next head names the content in no
+  /// state, its word is lost, and no bytes that anybody wants. Nobody takes a drop back: of two branches the other one may have
+  /// undone it.
+  private mutating func noteNames(_ owner: MachineID, _ machine: SimulatedMachine, _ index: Int) throws {
+    let entries = try machine.entries(of: owner)
+    named[index][owner, default: []].subtract(entries.lazy.filter(\.isDropped).map(\.content))
+    named[index][owner, default: []].formUnion(entries.lazy.filter(\.state.isWanted).map(\.content))
   }
 
   /// What a library had, and any other machine has learned, never just vanishes from it, whatever was restored: it is live,
-  /// retired, unheld or dropped.
+  /// retired, unheld or dropped; or was dropped once, as far as that machine knows.
   func checkNamed(_ household: SimulatedHousehold) throws {
     for (index, machine) in household.machines.enumerated() {
       let library = Set(try machine.entries(of: machine.machine).map(\.content))
