@@ -264,7 +264,8 @@ struct HouseholdInvariants {
     _ content: ContentID, _ machine: SimulatedMachine, isStrict: Bool = false
   ) -> Bool {
     let hasRotted = machine.replica.rotted.contains(content) || machine.rotted.contains(content)
-    return machine.replica.has(content) || machine.own.values.contains { $0.content == content }
+    return machine.replica.has(content) || machine.holdsAside(content)
+      || machine.own.values.contains { $0.content == content }
       || machine.replica.damaged.contains(content) || machine.changed.contains(content)
       || (hasRotted && (!isStrict || machine.isExcused(content)))
   }

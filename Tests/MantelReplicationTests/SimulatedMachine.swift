@@ -387,6 +387,14 @@ final class SimulatedMachine {
     guard replica.isMounted else { return nil }
     if let file = replica.staged[content], file.blocks == nil { return file.payload }
     return replica.files.values.first { $0.content == content }?.payload
+      ?? (holdsAside(content) ? replica.quarantine.values.first { $0.content == content }?.payload : nil)
+  }
+
+  /// What was set aside by mistake, was found there, and is on its way to its place.
+  func holdsAside(_ content: ContentID) -> Bool {
+    replica.quarantine.contains { path, file in
+      file.content == content && (try? catalog.replicaFile(at: path))?.content == content
+    }
   }
 
   /// Of a large content on its way here the blocks that have come can be served.
@@ -430,7 +438,7 @@ final class SimulatedMachine {
   func has(_ content: ContentID) -> Bool {
     // What its user forgot is nobody's to read.
     own.contains { $0.value.content == content && !isForgotten($0.key) }
-      || replica.staged[content].map { $0.blocks == nil } == true
+      || replica.staged[content].map { $0.blocks == nil } == true || holdsAside(content)
       || replica.files.contains { path, file in file.content == content && isKnown(path, content) }
   }
 }
