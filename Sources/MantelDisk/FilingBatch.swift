@@ -214,11 +214,14 @@ struct FilingBatch {
     let stage = replica.verified(content)
     let file = stage?.file ?? opened.file
     if stage == nil {
-      // Being written by another thread, it is not the whole of anything.
-      guard !replica.isReserved(content) else { throw .sourceChanged }
-      guard try isOnDisk(content, file, size: opened.status.stamp.size) else {
+      // Being written by another thread, it is not the whole of anything: a batch that is repeated finds what is fetched
+      // since. What was verified of it would be lost with its name, and whoever writes would not know.
+      guard !replica.isBeingWritten(content) else { throw .sourceChanged }
+      let isWhole = try isOnDisk(content, file, size: opened.status.stamp.size)
+      guard !replica.isBeingWritten(content) else { throw .sourceChanged }
+      guard isWhole else {
         // It must not stand in the way of the bytes that are fetched now.
-        if !replica.isReserved(content) { dropStaged(name) }
+        dropStaged(name)
         throw .sourceChanged
       }
     }

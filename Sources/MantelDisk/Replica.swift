@@ -24,6 +24,8 @@ package final class Replica: Sendable {
     var verified: [ContentID: VerifiedStage] = [:]
     /// Contents that are being written into the staging area under their names.
     var reserved: Set<ContentID> = []
+    /// Large contents whose blocks are being written there, by how many values.
+    var blocksUnderWay: [ContentID: Int] = [:]
     var keptFiles = 0
     var lastTemporary: UInt64 = 0
     /// Contents that are being written.

@@ -37,6 +37,8 @@ package final class StagedContent: Sendable {
     var blocks: [UInt32: RunningHash] = [:]
     var verified: [UInt8]
     var wasWritten = false
+    /// Of a large content: a block was about to be written, which its replica knows.
+    var isUnderWay = false
     /// The file has the content's name, or is to go with this value.
     var hasName: Bool
     /// Verified as a whole: the file may lie at its final name by now, and is never written to again.
@@ -88,6 +90,7 @@ package final class StagedContent: Sendable {
   deinit {
     // Best effort: a file without a content's name goes at the next start too.
     if let temporaryName, !state.withLock({ $0.hasName }) { replica.dropTemporary(temporaryName) }
+    if state.withLock({ $0.isUnderWay }) { replica.endBlocks(of: content) }
     replica.state.withLock { $0.openStages -= 1 }
     replica.releaseIfIdle()
   }
@@ -103,6 +106,7 @@ package final class StagedContent: Sendable {
     guard !state.withLock({ $0.isVerified(part) }) else {
       throw DiskError(.exists, path: path, operation: "stage")
     }
+    noteUnderWay(part)
     try file.write(bytes, at: range.lowerBound + offset, path: path, calls: replica.calls)
     state.withLock { state in
       state.wasWritten = true
@@ -123,6 +127,16 @@ package final class StagedContent: Sendable {
     defer { copy.deallocate() }
     copy.copyBytes(from: bytes)
     try write(part, offset: offset, UnsafeRawBufferPointer(copy))
+  }
+
+  /// Before the first byte: from then on until this value goes, no batch takes the file for the whole of anything. What is
+  /// only read, to resume it, may be landed by a batch that is repeated.
+  private func noteUnderWay(_ part: UnitID.Part) {
+    guard case .block = part else { return }
+    state.withLock { state in
+      if !state.isUnderWay { replica.beginBlocks(of: content) }
+      state.isUnderWay = true
+    }
   }
 
   /// Writing and verifying a block as one piece of work: with several peers, each in its turn.

@@ -84,6 +84,22 @@ extension Replica {
 
   func isReserved(_ content: ContentID) -> Bool { state.withLock { $0.reserved.contains(content) } }
 
+  func beginBlocks(of content: ContentID) {
+    state.withLock { $0.blocksUnderWay[content, default: 0] += 1 }
+  }
+
+  func endBlocks(of content: ContentID) {
+    state.withLock {
+      let count = $0.blocksUnderWay[content, default: 0]
+      $0.blocksUnderWay[content] = count > 1 ? count - 1 : nil
+    }
+  }
+
+  /// Whether what has the content's name in the staging area may be half of it, with the rest on its way.
+  func isBeingWritten(_ content: ContentID) -> Bool {
+    state.withLock { $0.reserved.contains(content) || $0.blocksUnderWay[content] != nil }
+  }
+
   func release(_ content: ContentID) { state.withLock { _ = $0.reserved.remove(content) } }
 }
 

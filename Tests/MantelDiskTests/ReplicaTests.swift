@@ -215,14 +215,15 @@ extension FilingResult {
     try staged.syncBlocks()
 
     // A record that claims more than is there is not believed.
-    let resumed = try fixture.reopened().stage(id, size: layout.size)
+    let reopened = try fixture.reopened()
+    let resumed = try reopened.stage(id, size: layout.size)
     #expect(try resumed.resume(manifest: manifest, claimed: [0b100_0111]) == [0b100_0101])
     for index in [5, 4, 3, 1] {
       try resumed.write(.block(UInt32(index)), offset: 0, try block(index))
       #expect(try resumed.verifyBlock(UInt32(index), expected: manifest.blocks[index]))
     }
     #expect(try resumed.finishLarge(manifest))
-    let results = fixture.replica.commit([.land(id, path: Array("m/video.mp4".utf8), mtime: 5)])
+    let results = reopened.commit([.land(id, path: Array("m/video.mp4".utf8), mtime: 5)])
     #expect(results[0].isDone)
     #expect(try fixture.replica.hash(path: Array("m/video.mp4".utf8), fromDisk: true).content == id)
   }
@@ -300,5 +301,45 @@ extension FilingResult {
     #expect { try fixture.replica.stage(id, size: 5 << 20) } throws: { ($0 as? DiskError)?.code == .exists }
     #expect(fixture.replica.commit([.land(id, path: Array("m/v".utf8), mtime: 5)])[0].isDone)
     #expect(try fixture.replica.hash(path: Array("m/v".utf8)).content == id)
+  }
+
+  /// Its landing failed, so that it is fetched again; meanwhile that landing is repeated.
+  @Test func aRepeatedLandingLeavesTheBlocksThatCameSince() throws {
+    let fixture = try ReplicaFixture()
+    let bytes = sampleBytes(5 << 20)
+    let blocks = (0..<5).map { Array(bytes[($0 << 20)..<(($0 + 1) << 20)]) }
+    let manifest = Manifest(size: 5 << 20, blocks: blocks.map(sha256))
+    let id = content(bytes)
+    let land = FilingOperation.land(id, path: Array("m/v".utf8), mtime: 5)
+    let staged = try fixture.replica.stage(id, size: 5 << 20)
+    for index in 0..<5 {
+      try staged.write(.block(UInt32(index)), offset: 0, blocks[index])
+      #expect(try staged.verifyBlock(UInt32(index), expected: manifest.blocks[index]))
+      #expect(fixture.replica.commit([land], isRepeat: true) == [.sourceChanged])
+      #expect(try fixture.replica.stagedContents().map(\.0) == [id])
+    }
+    #expect(try staged.finishLarge(manifest))
+    #expect(fixture.replica.commit([land], isRepeat: true)[0].isDone)
+    #expect(try fixture.replica.hash(path: Array("m/v".utf8), fromDisk: true).content == id)
+  }
+
+  /// Once nobody writes to it any more, half a file is judged by its bytes, and does not stand in the way.
+  @Test func blocksThatNobodyGoesOnWithAreNotLanded() throws {
+    let fixture = try ReplicaFixture()
+    let id = content(sampleBytes(5 << 20))
+    let land = FilingOperation.land(id, path: Array("m/v".utf8), mtime: 5)
+    func begin() throws -> StagedContent {
+      let staged = try fixture.replica.stage(id, size: 5 << 20)
+      for offset in 0..<2 { try staged.write(.block(0), offset: UInt64(offset), [1]) }
+      return staged
+    }
+    var writers = [try begin(), try begin()]
+    while !writers.isEmpty {
+      #expect(fixture.replica.commit([land], isRepeat: true) == [.sourceChanged])
+      #expect(try fixture.replica.stagedContents().map(\.0) == [id])
+      writers.removeLast()
+    }
+    #expect(fixture.replica.commit([land], isRepeat: true) == [.sourceChanged])
+    #expect(try fixture.replica.stagedContents().isEmpty)
   }
 }

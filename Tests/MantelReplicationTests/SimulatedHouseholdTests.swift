@@ -140,4 +140,18 @@ import Testing
       #expect(!report.peers.contains { !$0.isComplete }, "m\(index) knows the others complete")
     }
   }
+
+  /// As on a disk: what a failed sync takes away are the bytes of its batch, not those that came since it failed before.
+  @Test func aFailedSyncLeavesTheBlocksThatAreComing() {
+    var replica = SimulatedReplica()
+    let film = Payload([1], size: UInt64(Limits.wholeUnitBytes) + 1)
+    let land = FilingOperation.land(film.content, path: Array("m0/Photos/film".utf8), mtime: 5)
+    func fail() { _ = replica.commit([land], own: [:], isRepeat: true, fault: (.sync, place: 0), limit: 1) }
+    replica.stageBlock(0, of: film)
+    fail()
+    #expect(replica.staged[film.content]?.blocks == [0])
+    replica.staged[film.content]?.blocks = nil
+    fail()
+    #expect(replica.staged.isEmpty)
+  }
 }

@@ -195,8 +195,11 @@ struct SimulatedReplica {
     switch fault?.0 {
     case .notMounted: return operations.map { _ in Self.failure(.notMounted) }
     case .sync:
-      // The sync of the staged bytes failed: they are not to be trusted, and go.
-      for case .land(let content, _, _) in operations { staged[content] = nil }
+      // The sync of the staged bytes failed: they are not to be trusted, and go. Blocks that come while a batch is repeated
+      // are none of them.
+      for case .land(let content, _, _) in operations where staged[content]?.blocks == nil {
+        staged[content] = nil
+      }
       return operations.map { _ in Self.failure(.sync) }
     case .directories:
       for operation in operations { _ = commit(operation, own: own, isRepeat: isRepeat, &names) }
