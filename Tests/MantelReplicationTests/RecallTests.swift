@@ -348,4 +348,55 @@ import Testing
     actions = machine.take()
     #expect(actions.discarded == [photo])
   }
+
+  // MARK: Bytes that go meanwhile
+
+  /// Publishes a photo that a machine then has no more, after somebody was told that it is here.
+  private func machineThatLost(_ photo: ContentID, role: Role, isForgotten: Bool) throws -> (
+    machine: SingleMachine, link: LinkID
+  ) {
+    let machine = try machine(role: role)
+    try machine.publish("a.jpg", photo, machine.stamp(10))
+    let link = try machine.connect(has: [photo])
+    _ = machine.take()
+    try machine.send(.recall(id, order(photo, of: machine)))
+    #expect(outcomes(machine) == [.here])
+    if isForgotten {
+      try machine.send(.forget(try machine.catalog.entries(machine.machine, of: photo).map(\.id)))
+    } else {
+      try machine.delete("a.jpg")
+    }
+    #expect(!machine.isAvailable(photo))
+    return (machine, link)
+  }
+
+  @Test(arguments: [Role.full, .source], [true, false])
+  func whatWasHereAndIsGoneIsAskedForWhenSomebodyElseNeedsIt(role: Role, isForgotten: Bool) throws {
+    let (machine, link) = try machineThatLost(photo, role: role, isForgotten: isForgotten)
+    let second = RecallID(2)
+    try machine.send(.recall(second, order(photo, of: machine)))
+    var actions = machine.take()
+    #expect(actions.recalled.isEmpty && actions.orders(link).map(\.unit) == [whole(photo)])
+    try machine.send(.unitVerified(link, whole(photo)))
+    actions = machine.take()
+    #expect(actions.recalled.map(\.id) == [second], "the first was told, and is told nothing more")
+    #expect(actions.recalled.map(\.outcome) == [.here])
+    try machine.send(.recallReleased(second))
+    #expect(machine.take().discarded.isEmpty, "the first has not let go")
+    try machine.send(.recallReleased(id))
+    #expect(machine.take().discarded == [photo])
+  }
+
+  @Test func whatIsGoneAndDoesNotComeAgainEndsForThoseWhoWereNotTold() throws {
+    let (machine, link) = try machineThatLost(photo, role: .source, isForgotten: true)
+    try machine.send(.linkClosed(link))
+    try machine.send(.recall(RecallID(2), order(photo, of: machine)))
+    try machine.send(.recall(RecallID(3), order(photo, of: machine)))
+    try machine.send(.recallReleased(RecallID(3)))
+    try machine.pass(machine.settings.recallPatience)
+    let ended = machine.take().recalled
+    #expect(ended.map(\.id) == [RecallID(2)] && ended.map(\.outcome) == [.notReachable])
+    try machine.send(.recallReleased(id))
+    #expect(machine.take().recalled.isEmpty)
+  }
 }

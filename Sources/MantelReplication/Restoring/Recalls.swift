@@ -54,6 +54,8 @@ struct Recalls: Sendable {
   struct Open: Sendable {
     let order: RecallOrder
     var users: Set<RecallID>
+    /// Users to whom nothing was said yet of how their recall ended.
+    var untold: Set<RecallID>
     /// When something of it was last on its way.
     var quietSince: Instant
     /// When something of it last came.
@@ -90,12 +92,32 @@ struct Recalls: Sendable {
 
   mutating func begin(_ id: RecallID, _ order: RecallOrder, now: Now) {
     let content = order.content.content
-    open[content] = Open(order: order, users: [id], quietSince: now.instant, progressedAt: now.instant)
+    open[content] = Open(
+      order: order, users: [id], untold: [id], quietSince: now.instant, progressedAt: now.instant)
     asking.append(content)
     bytes += order.content.size
   }
 
-  mutating func join(_ id: RecallID, _ content: ContentID) { open[content]?.users.insert(id) }
+  mutating func join(_ id: RecallID, _ content: ContentID) {
+    open[content]?.users.insert(id)
+    open[content]?.untold.insert(id)
+  }
+
+  /// The bytes were here and are gone: they are asked for as at first. Whoever was told of them still needs them, and is
+  /// told nothing more.
+  mutating func askAgain(_ content: ContentID, now: Now) {
+    guard isHere(content), let before = open[content] else { return }
+    open[content] = Open(
+      order: before.order, users: before.users, untold: before.untold, quietSince: now.instant,
+      progressedAt: now.instant)
+    asking.append(content)
+  }
+
+  /// Those who are to be told how their recall of a content ended, each once.
+  mutating func takeUntold(_ content: ContentID) -> [RecallID] {
+    defer { open[content]?.untold.removeAll() }
+    return open[content]?.untold.sorted { $0.number < $1.number } ?? []
+  }
 
   /// Something of an open content is on its way; `blocks` of it have come.
   mutating func isMoving(_ content: ContentID, blocks: Int, now: Now) {
@@ -129,6 +151,7 @@ struct Recalls: Sendable {
     waiting.removeAll { $0.id == id }
     guard let content = open.first(where: { $0.value.users.contains(id) })?.key else { return nil }
     open[content]?.users.remove(id)
+    open[content]?.untold.remove(id)
     return (content, open[content]?.users.isEmpty ?? true)
   }
 

@@ -37,14 +37,14 @@ extension Replicator {
       guard let recall = recalls.open[content] else { continue }
       if isHere(recall.order) {
         recalls.came(content)
-        tell(recall, .here)
+        tell(content, .here)
         continue
       }
       if isMoving(content) {
         recalls.isMoving(content, blocks: transfers.large[content]?.has.count ?? 0, now: now)
       }
       guard let recall = recalls.open[content], let outcome = verdict(on: recall, now: now) else { continue }
-      tell(recall, outcome)
+      tell(content, outcome)
       try closeRecall(content)
       hasGivenUp = true
     }
@@ -60,8 +60,16 @@ extension Replicator {
           actions.append(.recalled(next.id, .busy))
           continue
         }
+        if recalls.isHere(missing.content), isGone(missing.content) {
+          guard hasDiskRoom(for: missing.size) else {
+            actions.append(.recalled(next.id, .noSpace))
+            continue
+          }
+          recalls.askAgain(missing.content, now: now)
+          beginAsking(for: missing.content)
+        }
         recalls.join(next.id, missing.content)
-        if recalls.isHere(missing.content) { actions.append(.recalled(next.id, .here)) }
+        if recalls.isHere(missing.content) { tell(missing.content, .here) }
         continue
       }
       guard recalls.hasRoom(for: missing.size, settings) else { return }
@@ -71,9 +79,18 @@ extension Replicator {
         continue
       }
       recalls.begin(next.id, next.order, now: now)
-      unshare(next.order.content.content)
-      transfers.isWorthLooking = true
+      beginAsking(for: missing.content)
     }
+  }
+
+  private mutating func beginAsking(for content: ContentID) {
+    unshare(content)
+    transfers.isWorthLooking = true
+  }
+
+  /// A file of the user's had the bytes, and was forgotten, changed or taken away since.
+  private func isGone(_ content: ContentID) -> Bool {
+    !contents.isAvailable(content) && !transfers.staged.contains(content)
   }
 
   /// The bytes of one more content leave the reserve of the replica's filesystem alone.
@@ -82,8 +99,8 @@ extension Replicator {
     return room.free > room.reserve && room.free - room.reserve >= size
   }
 
-  private mutating func tell(_ recall: Recalls.Open, _ outcome: RecallOutcome) {
-    for id in recall.users.sorted(by: { $0.number < $1.number }) { actions.append(.recalled(id, outcome)) }
+  private mutating func tell(_ content: ContentID, _ outcome: RecallOutcome) {
+    for id in recalls.takeUntold(content) { actions.append(.recalled(id, outcome)) }
   }
 
   private mutating func closeRecall(_ content: ContentID) throws(StoreError) {
