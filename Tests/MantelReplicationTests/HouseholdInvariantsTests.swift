@@ -22,6 +22,7 @@ import Testing
     #expect(try household.machines[1].entries(of: owner.machine) == [entry])
     if isForgotten {
       household.forgotten.insert(entry.content)
+      owner.decide(Array("a.jpg".utf8))
       try household.handle(.forget([EntryID(of: entry)]), at: 0)
       try household.settle()
       let entries = try household.machines[1].entries(of: owner.machine)
