@@ -127,25 +127,6 @@ import Testing
     #expect(machine.take().comparisons == 1)
   }
 
-  /// An old catalog names what its disk may not have any more.
-  @Test func nothingIsAttestedBeforeTheReplicaWasComparedAndJudged() throws {
-    let (machine, _, files) = try machine([a, b])
-    func said() -> Attestation? { machine.replicator.attesting.newest[machine.machine]?.record }
-    machine.comparesReplica = false
-    try machine.restart()
-    let before = try #require(said())
-    try machine.send(.recovered)
-    try machine.publish("new.jpg", c, machine.stamp(10))
-    try machine.pass(.seconds(61))
-    #expect(said() == before)
-    try machine.send(.replicaFileDoubted(files[0].path))
-    try machine.send(.replicaCompared)
-    try machine.pass(.seconds(61))
-    #expect(machine.take().rereads == [.replica(files[0].path)] && said() == before)
-    try machine.send(.reread(.replica(files[0].path), .gone))
-    #expect(said()?.libraries.flatMap(\.missing) == [a])
-  }
-
   @Test func whatADiskThatIsNotThereHoldsIsNotAttestedAnew() throws {
     let (machine, link, files) = try machine([a, b])
     try machine.pass(.seconds(600))

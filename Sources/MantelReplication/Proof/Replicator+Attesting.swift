@@ -138,7 +138,7 @@ extension Replicator {
   mutating func attestIfDue(now: Now) throws(StoreError) {
     guard attesting.isChanged || attesting.due != nil else { return }
     // What cannot be seen is not attested anew: the last word on it stands until its time is over.
-    guard !scrub.isAway || attesting.isRetracting, knowsReplica() else {
+    guard !scrub.isAway || attesting.isRetracting else {
       attesting.due = nil
       return
     }
@@ -161,15 +161,6 @@ extension Replicator {
       return
     }
     try attest(isComplete: isComplete, now: now)
-  }
-
-  /// What an old catalog says of the replica may be gone. A run claims nothing before it has compared the two and read what it
-  /// doubts, but that there is less.
-  private mutating func knowsReplica() -> Bool {
-    guard role == .full, !scrub.hasJudged else { return true }
-    guard scrub.hasCompared else { return false }
-    scrub.hasJudged = !scrub.hasDoubts && !scrub.hasForgottenDoubts && !scrub.isComparing
-    return scrub.hasJudged || attesting.isRetracting
   }
 
   /// Nothing that this machine owes is missing, at the heads it has installed.

@@ -256,7 +256,6 @@ extension Replicator {
 
   mutating func compared(now: Now) {
     scrub.isComparing = false
-    scrub.hasCompared = true
     scrub.compareDue = now.instant + settings.compareInterval
     expectStrays(now: now)
   }

@@ -34,9 +34,6 @@ struct Scrub: Sendable {
 
   var compareDue: Instant
   var isComparing = false
-  /// A comparison has ended since the start, and then nothing was in doubt any more: the catalog is not an old one.
-  var hasCompared = false
-  var hasJudged = false
   /// When copies are looked for that are not where the catalog says; nil: nothing points to any.
   var straysDue: Instant?
   var isSeekingStrays = false
