@@ -188,7 +188,8 @@ package final class StagedContent: Sendable {
   /// Bytes within one block that was verified. Throws `.notFound` for those of any other.
   package func readVerified(at offset: UInt64, count: Int) throws(DiskError) -> [UInt8] {
     let index = UInt32(clamping: offset / UInt64(Limits.blockBytes))
-    guard count >= 0, let range = layout.range(of: .block(index)), UInt64(count) <= range.upperBound - offset,
+    guard count >= 0, let range = layout.range(of: .block(index)), offset <= range.upperBound,
+      UInt64(count) <= range.upperBound - offset,
       state.withLock({ $0.isVerified(.block(index)) })
     else { throw DiskError(.notFound, path: path, operation: "read a staged block") }
     return try file.bytes(at: offset, count: count, path: path)

@@ -208,7 +208,10 @@ extension FilingResult {
     // What is served of it: verified blocks alone, each by itself.
     let start = UInt64(2 * Limits.blockBytes)
     #expect(try staged.readVerified(at: start + 5, count: 9) == Array(try block(2)[5..<14]))
-    let notThere = [(start - 1, 1), (start + 5, Limits.blockBytes), (UInt64(bytes.count), 1), (.max, 1)]
+    let notThere = [
+      (start - 1, 1), (start + 5, Limits.blockBytes), (UInt64(bytes.count), 1), (UInt64(bytes.count) + 1, 1),
+      (.max, 1),
+    ]
     for (offset, count) in notThere {
       #expect(throws: DiskError.self) { try staged.readVerified(at: offset, count: count) }
     }
