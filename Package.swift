@@ -200,8 +200,9 @@ if Context.environment["MANTEL_BENCHMARKS"] == "1" {
     .executableTarget(
       name: "mantel-benchmarks",
       dependencies: [
-        "MantelCatalog", "MantelCore", "MantelDisk", "MantelHousehold", "MantelSession", "MantelSummary",
-        "MantelTestSupport", "MantelTransport", "MantelWire", argumentParser, crypto, logging, nioCore,
+        "MantelCatalog", "MantelCore", "MantelDisk", "MantelHousehold", "MantelReplication", "MantelSession",
+        "MantelSummary", "MantelTestSupport", "MantelTransport", "MantelWire", argumentParser, crypto,
+        logging, nioCore,
         nioPosix,
       ],
       path: "Tests/Benchmarks"))

@@ -3,6 +3,7 @@ import Dispatch
 import Foundation
 import MantelCore
 import MantelDisk
+import MantelReplication
 import MantelTestSupport
 
 /// Reading and hashing files, as a scan does it, beside a plain loop over the same files on as many threads.
@@ -28,12 +29,12 @@ struct HashingBenchmark {
       try data.prefix(bytes).write(to: folder.appending(path: name))
     }
     let threads = max(2, ProcessInfo.processInfo.activeProcessorCount)
-    let hashing = BlockingPool(threads: threads, queueLimit: threads)
+    let hashing = BlockingPool(threads: threads, queueLimit: files)
     let syncing = BlockingPool(threads: 1, queueLimit: threads)
     let root = Array(folder.path.utf8)
     let hasher = OwnFileHasher(hashing: hashing, syncing: syncing)
     let seconds = try await timing.medians([
-      { try await Self.hash(names, root: root, hasher) },
+      { try await Self.hash(names, bytes: bytes, root: root, hasher) },
       { try Self.hashPlainly(names, folder, isInBlocks: bytes > Limits.wholeUnitBytes, threads: threads) },
     ])
     try await hashing.close()
@@ -43,12 +44,14 @@ struct HashingBenchmark {
       seconds: seconds[0], plain: "the same hashes in a plain loop", plainSeconds: seconds[1])
   }
 
-  /// Batches as the agent makes them, several at once.
-  private static func hash(_ names: [String], root: [UInt8], _ hasher: OwnFileHasher) async throws {
-    let batch = 64
+  /// Jobs as large as the agent makes them, several at once.
+  private static func hash(_ names: [String], bytes: Int, root: [UInt8], _ hasher: OwnFileHasher) async throws
+  {
+    let settings = ReplicationSettings()
+    let job = min(settings.hashJobFiles, max(1, Int(settings.hashJobBytes) / bytes))
     try await withThrowingTaskGroup { group in
-      for start in stride(from: 0, to: names.count, by: batch) {
-        let paths = names[start..<min(names.count, start + batch)].map { Array($0.utf8) }
+      for start in stride(from: 0, to: names.count, by: job) {
+        let paths = names[start..<min(names.count, start + job)].map { Array($0.utf8) }
         group.addTask {
           for result in try await hasher.hash(root: root, paths: paths, shouldContinue: { true }) {
             _ = try result.get()
