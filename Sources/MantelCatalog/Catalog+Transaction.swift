@@ -44,7 +44,7 @@ extension Catalog {
   func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
     do {
       if let transaction { return try body(transaction) }
-      return try database.read(body)
+      return try hasOneConnection ? database.unsafeRead(body) : database.read(body)
     } catch { throw StoreError(mapping: error) }
   }
 

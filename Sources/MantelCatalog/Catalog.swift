@@ -14,6 +14,9 @@ package final class Catalog: HouseholdStore, Sendable {
   package let machine: MachineID
   /// The machine's number in the tables.
   let ownRef: Int64
+  /// There is one connection, for reads too: nobody else writes while it reads, so that it needs no snapshot. GRDB's would forbid
+  /// writes by a pragma, after which SQLite prepares each statement anew: half the time of a simulation.
+  let hasOneConnection: Bool
 
   /// Kilobytes of page cache of the writing connection; while many entries are staged, which touch random pages of three
   /// indexes, it has more, until a head is installed.
@@ -73,6 +76,7 @@ package final class Catalog: HouseholdStore, Sendable {
     }
     try CatalogSchema.migrator.migrate(database)
     self.database = database
+    self.hasOneConnection = database is DatabaseQueue
     self.machine = machine
     self.ownRef = try database.write { db in
       try db.execute(sql: "PRAGMA application_id = \(CatalogSchema.applicationID)")
