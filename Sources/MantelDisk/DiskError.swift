@@ -58,7 +58,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     case ELOOP, EISDIR, ENXIO: .notRegular
     case EACCES, EPERM, EROFS: .permission
     case ENOSPC, EDQUOT: .noSpace
-    case EIO, EUCLEAN, ETIMEDOUT: .io
+    // EBADMSG: ext4 and XFS say so of metadata with a wrong checksum.
+    case EIO, EUCLEAN, EBADMSG, ETIMEDOUT: .io
     case ENODEV, ESTALE, ENOTCONN, ESHUTDOWN, ENOMEDIUM: .notMounted
     case EEXIST, ENOTEMPTY: .exists
     case ENAMETOOLONG, EILSEQ, EINVAL: .name
