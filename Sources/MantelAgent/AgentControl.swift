@@ -272,6 +272,17 @@ struct AgentControl: ControlService {
       return ReasonAnswer(
         code: "replicaOffline",
         message: "the replica is not there (not mounted?): its copies are neither checked nor counted anew")
+    case .checkingReplica:
+      return ReasonAnswer(
+        code: "checkingReplica",
+        message:
+          "the copies here are being compared with the catalog, and read where they do not look the same")
+    case .replicaUnreadable:
+      return ReasonAnswer(
+        code: "replicaUnreadable",
+        message:
+          "the copies here could not be compared with the catalog (the agent's log says why; the disk may be failing): what it "
+          + "has lost is not known; tried again every minute")
     case .badFiles(let files):
       return ReasonAnswer(
         code: "badFiles", message: "\(files) copies were found bad, and are fetched again", files: files)

@@ -23,11 +23,9 @@ extension Effects {
           replica: DiskSpace(free: try replica.freeBytes, total: try replica.totalBytes),
           catalog: DiskSpace(free: catalog.free, total: catalog.total))
       }
-      let isBack = isReplicaAway.withLock { isAway in
-        defer { isAway = false }
-        return isAway
-      }
-      if isBack { await engine.handle(.replicaMounted) }
+      isReplicaAway.withLock { $0 = false }
+      // What the decisions were told last counts: another look may have failed meanwhile.
+      if await engine.ask({ $0.isReplicaAway }) { await engine.handle(.replicaMounted) }
       await engine.handle(.diskRoom(room))
     } catch let error as DiskError where error.code == .notMounted {
       await replicaIsAway(engine: engine)
@@ -36,7 +34,7 @@ extension Effects {
     }
   }
 
-  /// Told each time: decisions that were loaded anew do not know it.
+  /// Told each time: decisions that were loaded anew do not know it. Logged once.
   func replicaIsAway(engine: Engine) async {
     let isNew = isReplicaAway.withLock { isAway in
       defer { isAway = true }

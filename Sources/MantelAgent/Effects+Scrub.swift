@@ -50,13 +50,17 @@ extension Effects {
   }
 
   /// All files, by stat alone: opening nothing that is unchanged.
-  func compareReplica(engine: Engine) {
+  func compareReplica(_ id: ComparisonID, engine: Engine) {
     start { [self] in
+      var isComplete = false
       do {
         var after: [UInt8]?
         while isRunning {
           let page = try engine.catalog.replicaFiles(of: nil, after: after, limit: 1_000)
-          guard let last = page.last else { break }
+          guard let last = page.last else {
+            isComplete = true
+            break
+          }
           let doubtful = try await walk { [replica] in try replica.doubtful(among: page) }
           for file in doubtful { await engine.handle(.replicaFileDoubted(file.path)) }
           after = last.path
@@ -66,7 +70,8 @@ extension Effects {
       } catch {
         logger.warning("the replica cannot be compared with the catalog", metadata: ["error": "\(error)"])
       }
-      await engine.handle(.replicaCompared)
+      // An agent that stops has not failed.
+      if isComplete || isRunning { await engine.handle(.replicaCompared(id, isComplete: isComplete)) }
     }
   }
 }

@@ -172,7 +172,7 @@ actor Engine {
       if case .own(let id, _) = target { folder = root(of: id) }
       effects.reread(target, bytesPerSecond: rate, root: folder, engine: self)
     case .setAside(let order): effects.setAside(order, engine: self)
-    case .compareReplica: effects.compareReplica(engine: self)
+    case .compareReplica(let id): effects.compareReplica(id, engine: self)
     case .findStrays: effects.findStrays(engine: self)
     case .drawChallenge(let link): effects.drawChallenge(link, engine: self)
     case .prove(let link, let challenge): effects.prove(challenge, for: link, engine: self)

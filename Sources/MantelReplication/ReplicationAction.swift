@@ -80,9 +80,9 @@ package enum ReplicationAction: Sendable {
   case reread(RereadTarget, bytesPerSecond: UInt64?)
   /// Move a bad replica file out of the way, durably and without replacing anything, and report `setAside`.
   case setAside(SetAsideOrder)
-  /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and
-  /// `replicaCompared` at the end.
-  case compareReplica
+  /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and at the end
+  /// `replicaCompared` with the same number.
+  case compareReplica(ComparisonID)
   /// Look in the replica, outside of Mantel's own directory, for files that the catalog does not know and that are as long as
   /// something missing; make each durable with its names, read it through, and report all that have missing bytes at once, as
   /// `straysSought`.

@@ -229,7 +229,8 @@ package enum ReplicationEvent: Sendable {
   /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its
   /// bytes decide.
   case replicaFileDoubted([UInt8])
-  case replicaCompared
+  /// A comparison has ended. `isComplete`: it has seen all files; each that differs was reported before.
+  case replicaCompared(ComparisonID, isComplete: Bool)
   /// A look for copies has ended: all that it found, each durable and read through. `isComplete`: it has seen all files.
   case straysSought([StrayFile], isComplete: Bool)
   /// The replica's disk is not there. Told again and again.
@@ -253,6 +254,12 @@ package enum ReplicationEvent: Sendable {
   case releaseWanted
   case releaseStopped
   case tick
+}
+
+/// Names a comparison of the replica with the catalog.
+package struct ComparisonID: Hashable, Sendable {
+  package var number: UInt64
+  package init(_ number: UInt64) { self.number = number }
 }
 
 /// Names a batch of filing operations.

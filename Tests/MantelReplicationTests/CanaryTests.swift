@@ -16,7 +16,7 @@ import Testing
   }
 
   /// The most seeds that a mistake may take.
-  private static let seeds: UInt64 = wanted == nil ? 30 : 1_000
+  private static let seeds: UInt64 = wanted == nil ? 60 : 1_000
 
   @Test func theCanaryIsKnown() {
     #expect(!Self.canaries.isEmpty, "MANTEL_CANARY=\(Self.wanted ?? "") is none of \(Canary.allCases)")

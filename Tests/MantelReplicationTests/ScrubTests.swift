@@ -22,7 +22,7 @@ import Testing
     try machine.fileAll()
     let files = try photos.flatMap { try machine.catalog.replicaFiles(of: $0) }
     #expect(files.count == photos.count)
-    try machine.send(.replicaCompared)
+    try machine.compare()
     _ = machine.take()
     return (machine, link, files)
   }
@@ -117,12 +117,10 @@ import Testing
     let machine = try SingleMachine()
     try machine.send(.recovered)
     #expect(machine.take().comparisons == 1)
-    try machine.send(.replicaCompared)
     try machine.pass(.seconds(86_000))
     #expect(machine.take().comparisons == 0)
     try machine.pass(.seconds(500))
     #expect(machine.take().comparisons == 1)
-    try machine.send(.replicaCompared)
     try machine.send(.replicaMounted)
     #expect(machine.take().comparisons == 1)
   }

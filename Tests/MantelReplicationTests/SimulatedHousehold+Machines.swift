@@ -31,11 +31,7 @@ extension SimulatedHousehold {
     case .recalled(let id, let outcome): try recalled(id, outcome, at: index)
     case .reread(let target, _): work(at: index) { [self] in try reread(target, at: index) }
     case .setAside(let order): work(at: index) { [self] in try setAside(order, at: index) }
-    case .compareReplica:
-      work(at: index) { [self] in
-        for event in try machine.doubtfulFiles() { try handle(event, at: index) }
-        try handle(.replicaCompared, at: index)
-      }
+    case .compareReplica(let id): work(at: index) { [self] in try compareReplica(id, at: index) }
     case .findStrays:
       work(at: index) { [self] in
         machine.replica.sync()
@@ -91,6 +87,14 @@ extension SimulatedHousehold {
     } else if let head {
       machine.replica.guarded = head
     }
+  }
+
+  /// A walk that fails has told of what it saw before.
+  private func compareReplica(_ id: ComparisonID, at index: Int) throws {
+    let machine = machines[index]
+    let isComplete = machine.replica.isMounted && !(faults.map { random.oneIn($0.reading) } ?? false)
+    for event in try machine.doubtfulFiles() { try handle(event, at: index) }
+    try handle(.replicaCompared(id, isComplete: isComplete), at: index)
   }
 
   private func reread(_ target: RereadTarget, at index: Int) throws {
@@ -204,7 +208,7 @@ extension ReplicationEvent {
     case .reread(let target, let outcome): "reread \(target) \(outcome)"
     case .setAside(let path, let outcome): "aside \(String(decoding: path, as: UTF8.self)) \(outcome)"
     case .replicaFileDoubted(let path): "doubted \(String(decoding: path, as: UTF8.self))"
-    case .replicaCompared: "compared with the disk"
+    case .replicaCompared(_, let isComplete): "compared with the disk \(isComplete)"
     case .recovered: "recovered"
     case .guardFound(let head): "guard \(head.record.order)"
     case .recall(let id, let order): "recall \(id.number) \(order.content.content.digest.word0)"

@@ -39,7 +39,7 @@ extension SimulatedMachine {
   /// When the replica was compared, and nothing is in doubt any more, the agent knows.
   func noteHandled(_ event: ReplicationEvent) {
     guard !stale.isEmpty else { return }
-    if case .replicaCompared = event { hasCompared = true }
+    if case .replicaCompared(_, isComplete: true) = event { hasCompared = true }
     if hasCompared, !replicator.scrub.hasDoubts { stale.removeAll() }
   }
 

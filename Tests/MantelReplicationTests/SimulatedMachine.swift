@@ -80,9 +80,10 @@ final class SimulatedMachine {
     replicator = try Self.load(key, statements, catalog, settings, now)
     _ = try replicator.handle(.folderAdded(folder), now: now)
     _ = try replicator.handle(.recordChanged(record), now: now)
-    _ = try replicator.handle(.recovered, now: now)
     // The first comparison, of a replica that is empty: one that never ended would be the last.
-    _ = try replicator.handle(.replicaCompared, now: now)
+    for case .compareReplica(let id) in try replicator.handle(.recovered, now: now) {
+      _ = try replicator.handle(.replicaCompared(id, isComplete: true), now: now)
+    }
   }
 
   private static func load(

@@ -97,10 +97,23 @@ final class SingleMachine {
     for case .inspect(let folder, let places, _) in actions where looksAtPlaces {
       actions += try send(.inspected(folder, found(places), isBack: false))
     }
-    if comparesReplica, actions.contains(where: { if case .compareReplica = $0 { true } else { false } }) {
-      actions += try send(.replicaCompared)
+    for case .compareReplica(let id) in actions where comparesReplica {
+      actions += try send(.replicaCompared(id, isComplete: true))
     }
     return actions
+  }
+
+  /// Ends the comparison that is under way, or one that is due now.
+  func compare(isComplete: Bool = true) throws {
+    let answers = comparesReplica
+    comparesReplica = false
+    defer { comparesReplica = answers }
+    if replicator.scrub.comparing == nil {
+      replicator.scrub.compareDue = now.instant
+      try send(.tick)
+    }
+    guard let id = replicator.scrub.comparing else { throw SimulationError.broken("nothing is compared") }
+    try send(.replicaCompared(id, isComplete: isComplete))
   }
 
   /// What a look at the folder finds.

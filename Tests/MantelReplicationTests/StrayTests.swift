@@ -19,7 +19,7 @@ import Testing
     try machine.fileAll()
     let landed = try photos.flatMap { try machine.catalog.replicaFiles(of: $0) }
     try machine.send(.linkClosed(link))
-    try machine.send(.replicaCompared)
+    try machine.compare()
     try machine.pass(.seconds(60))
     #expect(photos.allSatisfy(machine.isHeld))
     _ = machine.take()
@@ -92,7 +92,7 @@ import Testing
     try machine.send(.recovered)
     let link = try machine.connect(has: [b])
     try machine.install(0, 1, [machine.entry("a.jpg", a), machine.entry("b.jpg", b)], over: link)
-    try machine.send(.replicaCompared)
+    try machine.compare()
     try machine.pass(.seconds(2))
     #expect(isSought(machine.take()))
     try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
@@ -115,7 +115,7 @@ import Testing
     try machine.fileAll()
     try machine.pass(.seconds(10))
     #expect(!isSought(machine.take()), "b lies nowhere, and nothing says that it does")
-    try machine.send(.replicaCompared)
+    try machine.compare()
     try machine.pass(.seconds(2))
     #expect(isSought(machine.take()))
     try vanish(try #require(try machine.catalog.replicaFiles(of: a).first), machine)
@@ -151,7 +151,7 @@ import Testing
   @Test func withNothingMissingNobodyLooks() throws {
     let machine = try SingleMachine()
     try machine.send(.recovered)
-    try machine.send(.replicaCompared)
+    try machine.compare()
     try machine.pass(.seconds(3_600))
     #expect(!isSought(machine.take()))
   }

@@ -142,6 +142,10 @@ extension Replicator {
       attesting.due = nil
       return
     }
+    guard isReplicaJudged || scrub.judgeBy <= now.instant else {
+      attesting.due = scrub.judgeBy
+      return
+    }
     let isComplete = holdsAll
     let wait: Duration
     if let last = attesting.lastSigned {
@@ -162,6 +166,10 @@ extension Replicator {
     }
     try attest(isComplete: isComplete, now: now)
   }
+
+  /// Whether nothing here can be an older state that names what has gone: until then the last word stands. Of a disk that is away
+  /// nothing is said anyway, and a source owes none of it.
+  var isReplicaJudged: Bool { scrub.isJudged || scrub.isAway || role == .source }
 
   /// Nothing that this machine owes is missing, at the heads it has installed.
   var holdsAll: Bool {

@@ -41,6 +41,10 @@ package enum StatusReason: Hashable, Sendable {
   case massChange(FolderID, FolderLosses.MassChange, held: Int)
   /// The replica's disk is not there: what it holds of others cannot be seen.
   case replicaOffline
+  /// Since the start, or since the disk came back, not all copies were looked at, and those read that did not look right.
+  case checkingReplica
+  /// The replica could not be looked at whole: its copies are not counted anew.
+  case replicaUnreadable
   /// Copies were found bad and are not healed.
   case badFiles(files: Int)
   /// Own files changed though nobody wrote to them; of so many another machine proves to have the bytes.
@@ -170,6 +174,7 @@ extension Replicator {
     let (missingFiles, missingBytes) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
+    if let reason = unjudgedReplica { reasons.append(reason) }
     if fullMachines.count < 2 { reasons.append(.noSecondMachine) }
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
@@ -193,6 +198,13 @@ extension Replicator {
       arriving: exact.count, ledger: tally, peers: peers,
       ownHead: libraries[machine]?.order ?? .none, receivedBytes: transfers.receivedBytes,
       trash: try trashReports())
+  }
+
+  /// Why it is not known what lies in the replica, which is there.
+  private var unjudgedReplica: StatusReason? {
+    guard role == .full, !scrub.isAway else { return nil }
+    if scrub.comparison == .failed { return .replicaUnreadable }
+    return scrub.isJudged ? nil : .checkingReplica
   }
 
   private func trashReports() throws(StoreError) -> [TrashReport] {

@@ -22,6 +22,7 @@ extension Replicator {
   // MARK: What to read next
 
   mutating func scrubIfDue(now: Now) throws(StoreError) {
+    defer { scrub.isJudged = scrub.isJudged || scrub.isJudgedNow }
     try compareIfDue(now: now)
     try seekStraysIfDue(now: now)
     try surveyIfDue(now: now)
@@ -236,36 +237,44 @@ extension Replicator {
 
   // MARK: Comparing by stat
 
-  /// At start, daily, and when the disk has come back. Not while files are on their way: the catalog names places
-  /// that are just being left.
+  /// At start, daily, and when the disk has come back.
   private mutating func compareIfDue(now: Now) throws(StoreError) {
-    guard !scrub.isComparing, !scrub.isAway, scrub.compareDue <= now.instant, transfers.isRecovered else {
-      return
-    }
-    guard filing.isIdle || now.instant - scrub.compareDue >= settings.comparePatience else { return }
-    scrub.isComparing = true
-    actions.append(.compareReplica)
+    guard scrub.comparing == nil, !scrub.isAway, transfers.isRecovered,
+      scrub.compareDue + comparePatience <= now.instant
+    else { return }
+    actions.append(.compareReplica(scrub.beginComparison()))
+  }
+
+  /// Not while files are on their way: the catalog names places that are just being left. But what waits for a judgement does not
+  /// wait for those, which may take hours.
+  private var comparePatience: Duration {
+    filing.isIdle || scrub.comparison != .complete || scrub.hasForgottenDoubts
+      ? .zero : settings.comparePatience
   }
 
   /// A comparison that waits for filing is due with the event that ends it, or when patience does.
   var scrubDeadline: Instant? {
-    let compareDue = filing.isIdle ? scrub.compareDue : scrub.compareDue + settings.comparePatience
+    let compareDue = scrub.compareDue + comparePatience
     let next = scrub.nextDeadline(compareDue: transfers.isRecovered && !scrub.isAway ? compareDue : nil)
     return [next, straysDeadline].compactMap(\.self).min()
   }
 
-  mutating func compared(now: Now) {
-    scrub.isComparing = false
-    scrub.compareDue = now.instant + settings.compareInterval
+  mutating func compared(_ id: ComparisonID, isComplete: Bool, now: Now) {
+    guard scrub.comparing == id else { return }
+    scrub.comparing = nil
+    scrub.comparison = isComplete ? .complete : .failed
+    scrub.compareDue = now.instant + (isComplete ? settings.compareInterval : settings.compareAgain)
     expectStrays(now: now)
   }
 
   /// More files were doubted than were kept in mind, and those are judged.
   private mutating func compareAgainIfForgotten(now: Now) {
-    guard scrub.hasForgottenDoubts, !scrub.isComparing else { return }
-    scrub.hasForgottenDoubts = false
+    guard scrub.hasForgottenDoubts, scrub.comparing == nil else { return }
     scrub.compareDue = min(scrub.compareDue, now.instant + settings.compareAgain)
   }
+
+  /// The replica's disk is not there, as far as was told.
+  package var isReplicaAway: Bool { scrub.isAway }
 
   /// What lies there cannot be seen: status says so, and nothing new is attested of it.
   mutating func away(now: Now) {
@@ -276,6 +285,11 @@ extension Replicator {
 
   mutating func mounted(now: Now) {
     scrub.isAway = false
+    // It may be another disk, or another state of it; a comparison that began before has not seen all of this one.
+    scrub.comparing = nil
+    scrub.comparison = nil
+    scrub.isJudged = false
+    scrub.judgeBy = now.instant + settings.judgePatience
     scrub.compareDue = now.instant
     filing.isRepeatDue = !filing.unresolved.isEmpty
     if scrub.isResting { scrub.surveyDue = now.instant }

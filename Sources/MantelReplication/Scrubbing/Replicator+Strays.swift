@@ -24,7 +24,8 @@ extension Replicator {
   /// that are just being left. An event ends each of these.
   var straysDeadline: Instant? {
     let isQuiet = filing.isIdle && scrub.doubted.isEmpty && scrub.running?.isDoubted != true
-    return isQuiet && !scrub.isAway && !scrub.isComparing && !scrub.isSeekingStrays ? scrub.straysDue : nil
+    return isQuiet && !scrub.isAway && scrub.comparing == nil && !scrub.isSeekingStrays
+      ? scrub.straysDue : nil
   }
 
   mutating func seekStraysIfDue(now: Now) throws(StoreError) {

@@ -33,7 +33,15 @@ struct Scrub: Sendable {
   var isAway = false
 
   var compareDue: Instant
-  var isComparing = false
+  /// The comparison under way.
+  var comparing: ComparisonID?
+  private var lastComparison: ComparisonID
+  /// How the last comparison since the start, and since the replica was mounted, ended; nil: none has.
+  var comparison: Comparison?
+  /// Since then nothing was in doubt any more: the catalog is not an old one, nor the disk's state.
+  var isJudged = false
+  /// From here on no judgement is waited for.
+  var judgeBy: Instant
   /// When copies are looked for that are not where the catalog says; nil: nothing points to any.
   var straysDue: Instant?
   var isSeekingStrays = false
@@ -42,6 +50,15 @@ struct Scrub: Sendable {
     surveyDue = now + settings.scrubDelay
     readDue = surveyDue
     compareDue = now
+    judgeBy = now + settings.judgePatience
+    // What an earlier value of this process asked for must not be taken for what this one does.
+    lastComparison = ComparisonID(UInt64(clamping: now.nanoseconds))
+  }
+
+  enum Comparison: Sendable {
+    /// All files were seen, and those that differ are in doubt.
+    case complete
+    case failed
   }
 
   struct Running: Sendable {
@@ -79,6 +96,20 @@ struct Scrub: Sendable {
 
   var hasDoubts: Bool { !isDoubted.isEmpty || running?.isDoubted == true }
 
+  /// The catalog's word on the replica was held against the disk, and all that did not agree was read.
+  var isJudgedNow: Bool {
+    comparison == .complete && !hasDoubts && !hasForgottenDoubts && awaiting.isEmpty
+  }
+
+  mutating func beginComparison() -> ComparisonID {
+    // What was doubted and not kept is doubted again by this one.
+    if hasForgottenDoubts { comparison = nil }
+    hasForgottenDoubts = false
+    lastComparison.number += 1
+    comparing = lastComparison
+    return lastComparison
+  }
+
   var hasMarks: Bool { !verified.isEmpty || !verifiedOwn.isEmpty }
 
   /// Another name of this file was just read.
@@ -92,7 +123,7 @@ struct Scrub: Sendable {
   /// Without what waits for an event instead of a moment: a read, a comparison that is under way.
   func nextDeadline(compareDue: Instant?) -> Instant? {
     let next = isWalkDone || isResting ? surveyDue : min(surveyDue, readDue)
-    return [running == nil ? next : nil, isComparing ? nil : compareDue, verification?.nextDeadline]
+    return [running == nil ? next : nil, comparing == nil ? compareDue : nil, verification?.nextDeadline]
       .compactMap(\.self).min()
   }
 }

@@ -1,0 +1,187 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// What is signed of the copies here while it is not known whether they are: an old catalog, or another state of the replica's
+/// disk, names what has gone since.
+@Suite struct AttestedCopiesTests {
+  private let a = content("a")
+  private let b = content("b")
+  private let c = content("c")
+
+  /// A machine that holds, and has attested, these photos of its peer.
+  private func machine(
+    _ photos: [ContentID], settings: ReplicationSettings = ReplicationSettings()
+  ) throws -> (SingleMachine, [ReplicaFile]) {
+    let machine = try SingleMachine(settings: settings)
+    try machine.send(.recovered)
+    let link = try machine.connect(has: photos)
+    let entries = photos.enumerated().map { machine.entry("\($0.offset).jpg", $0.element) }
+    try machine.install(0, 1, entries, over: link)
+    for photo in photos { try machine.send(.unitVerified(link, UnitID(content: photo, part: .whole))) }
+    try machine.fileAll()
+    try machine.pass(.seconds(61))
+    #expect(missing(machine) == [])
+    return (machine, try photos.flatMap { try machine.catalog.replicaFiles(of: $0) })
+  }
+
+  /// The same after a restart, before a first comparison has ended.
+  private func restarted(
+    _ photos: [ContentID], settings: ReplicationSettings = ReplicationSettings()
+  ) throws -> (SingleMachine, [ReplicaFile]) {
+    let (machine, files) = try machine(photos, settings: settings)
+    machine.comparesReplica = false
+    try machine.restart()
+    try machine.send(.recovered)
+    _ = machine.take()
+    return (machine, files)
+  }
+
+  private func word(_ machine: SingleMachine) -> Attestation? {
+    machine.replicator.attesting.newest[machine.machine]?.record
+  }
+
+  /// What the newest own word calls missing of the peer's library; nil: it says nothing of it.
+  private func missing(_ machine: SingleMachine) -> [ContentID]? {
+    word(machine)?.libraries.first { $0.library == machine.peers[0].machine }?.missing
+  }
+
+  private func good(_ file: ReplicaFile) -> ReplicationEvent {
+    .reread(.replica(file.path), .read(file.content, file.stamp))
+  }
+
+  private func doubt(_ files: [ReplicaFile], on machine: SingleMachine) throws {
+    for file in files { try machine.send(.replicaFileDoubted(file.path)) }
+  }
+
+  /// Something that is worth a new word.
+  private func publish(_ name: String, on machine: SingleMachine) throws {
+    try machine.publish(name, content(name), machine.stamp(10))
+    try machine.pass(.seconds(61))
+  }
+
+  @Test func nothingIsSignedBeforeTheReplicaWasCompared() throws {
+    let (machine, _) = try restarted([a])
+    let before = word(machine)
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before)
+    #expect(try machine.report().reasons.contains(.checkingReplica))
+    try machine.compare()
+    #expect(word(machine) != before && missing(machine) == [])
+    #expect(try !machine.report().reasons.contains(.checkingReplica))
+  }
+
+  @Test func norBeforeWhatIsInDoubtWasRead() throws {
+    let (machine, files) = try restarted([a, b])
+    let before = word(machine)
+    try doubt(files, on: machine)
+    try machine.compare()
+    try machine.send(.reread(.replica(files[0].path), .gone))
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before && !machine.isHeld(a), "a loss is told with all else")
+    try machine.send(good(files[1]))
+    try machine.pass(.seconds(1))
+    #expect(missing(machine) == [a])
+  }
+
+  /// The user looks at a photo with a program that touches it, later: that silences nobody.
+  @Test func aDoubtAfterwardsHoldsNothingBack() throws {
+    let (machine, files) = try machine([a, b])
+    let before = word(machine)
+    try doubt(files, on: machine)
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) != before && missing(machine) == [])
+  }
+
+  @Test func aFileThatCannotBeReadSilencesNobodyForLong() throws {
+    let (machine, files) = try restarted([a])
+    let before = word(machine)
+    try doubt(files, on: machine)
+    try machine.compare()
+    try machine.send(.reread(.replica(files[0].path), .unavailable))
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before)
+    try machine.pass(machine.settings.judgePatience)
+    #expect(word(machine) != before)
+  }
+
+  @Test func aComparisonThatFailedIsTriedAgainThoughFilesAreOnTheirWay() throws {
+    let (machine, _) = try restarted([a])
+    let before = word(machine)
+    let link = try machine.connect(has: [b])
+    try machine.install(0, 2, [machine.entry("0.jpg", a), machine.entry("b.jpg", b)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    #expect(!machine.replicator.isFilingIdle)
+    try machine.compare(isComplete: false)
+    try machine.pass(.seconds(59))
+    #expect(word(machine) == before && machine.take().comparisons == 0)
+    #expect(try machine.report().reasons.contains(.replicaUnreadable))
+    try machine.pass(.seconds(2))
+    #expect(machine.take().comparisons == 1)
+    try machine.compare()
+    #expect(word(machine) != before)
+    #expect(try !machine.report().reasons.contains(.replicaUnreadable))
+  }
+
+  /// Files may be on their way for hours, and a laptop is on for less.
+  @Test func theFirstComparisonWaitsForNoFiling() throws {
+    let machine = try SingleMachine(comparesReplica: false)
+    let link = try machine.connect(has: [a])
+    try machine.install(0, 1, [machine.entry("a.jpg", a)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    #expect(!machine.replicator.isFilingIdle && machine.take().comparisons == 0)
+    try machine.send(.recovered)
+    #expect(machine.take().comparisons == 1)
+  }
+
+  /// A peer shows what the machine said in a time that its catalog has forgotten.
+  @Test func aForgottenWordIsAnsweredWhenTheReplicaWasCompared() throws {
+    let (machine, files) = try restarted([a, b])
+    let link = try machine.connect(0)
+    var forgotten = try #require(word(machine))
+    forgotten.number += 1_000_000_000
+    let shown = try machine.key.sign(forgotten, in: machine.household)
+    try machine.send(.attestationReceived(link, shown))
+    try machine.pass(.seconds(61))
+    #expect(word(machine) == forgotten)
+    try doubt([files[1]], on: machine)
+    try machine.compare()
+    try machine.send(.reread(.replica(files[1].path), .gone))
+    try machine.pass(.seconds(61))
+    #expect(word(machine) != forgotten && missing(machine) == [b])
+  }
+
+  @Test func doubtsThatAreNotKeptHoldBackTheWord() throws {
+    var settings = ReplicationSettings()
+    settings.doubtedFiles = 1
+    let (machine, files) = try restarted([a, b, c], settings: settings)
+    let before = word(machine)
+    try doubt(files, on: machine)
+    try machine.compare()
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before, "one is read, one waits, one is forgotten")
+    for file in files[0...1] { try machine.send(good(file)) }
+    #expect(word(machine) == before)
+    try machine.pass(.seconds(61))
+    try doubt([files[2]], on: machine)
+    try machine.compare()
+    #expect(word(machine) == before)
+    try machine.send(good(files[2]))
+    #expect(word(machine) != before)
+  }
+
+  /// The disk was swapped for last month's image of it while it was being looked at.
+  @Test func aComparisonThatBeganBeforeAMountIsNone() throws {
+    let (machine, _) = try restarted([a])
+    let before = word(machine)
+    let early = try #require(machine.replicator.scrub.comparing)
+    try machine.send(.replicaAway)
+    try machine.send(.replicaMounted)
+    try machine.send(.replicaCompared(early, isComplete: true))
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before)
+    try machine.compare()
+    #expect(word(machine) != before)
+  }
+}
