@@ -342,6 +342,20 @@ import Testing
     #expect(try machine.catalog.partial(large.content) == nil)
   }
 
+  /// Its user wants no copies, and then wants them after all, while the last check is made: that found nothing, for the bytes were
+  /// discarded, which says nothing of whom they came from.
+  @Test func aCheckOfWhatWasGivenUpSaysNothing() throws {
+    let (machine, link, blocks) = try wholeFilm()
+    for block in blocks { try machine.send(.unitVerified(link, block.unit)) }
+    #expect(machine.take().assembled == [large.content])
+    try machine.become(.source)
+    #expect(machine.take().discarded == [large.content])
+    try machine.send(.contentAssembled(large.content, isIntact: false))
+    try machine.become(.full)
+    let orders = machine.take().orders(link)
+    #expect(orders.map(\.unit) == [UnitID(content: large.content, part: .manifest)])
+  }
+
   /// A disk that does not answer says nothing of the bytes: they are checked again, and not fetched.
   @Test func aCheckThatCouldNotBeMadeIsMadeAgain() throws {
     let (machine, link, blocks) = try wholeFilm()

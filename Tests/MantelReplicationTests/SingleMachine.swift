@@ -256,6 +256,18 @@ final class SingleMachine {
     try catalog.entries(machine, of: content).map(\.entry)
   }
 
+  /// The user decides what the machine is to the household.
+  func become(_ role: Role) throws {
+    if replicator.records[machine] == nil {
+      try send(
+        .recordChanged(
+          MachineRecord(
+            machine: machine, number: 0, name: "me", role: replicator.role, program: "test", addresses: [],
+            folders: [])))
+    }
+    try send(.roleChanged(role))
+  }
+
   // MARK: Links
 
   /// Opens a link to a peer that has these contents, and answers the comparison of holdings.

@@ -9,7 +9,9 @@ import Testing
   private let b = content("b")
 
   /// A machine whose copies have vanished, and the files that they were.
-  private func bereft(of photos: [ContentID]) throws -> (SingleMachine, [ReplicaFile]) {
+  private func bereft(
+    of photos: [ContentID], role: Role = .full
+  ) throws -> (SingleMachine, [ReplicaFile]) {
     let machine = try SingleMachine()
     try machine.send(.recovered)
     let link = try machine.connect(has: photos)
@@ -22,6 +24,7 @@ import Testing
     try machine.compare()
     try machine.pass(.seconds(60))
     #expect(photos.allSatisfy(machine.isHeld))
+    if role == .source { try machine.become(.source) }
     _ = machine.take()
     for file in landed { try vanish(file, machine) }
     #expect(!photos.contains(where: machine.isHeld))
@@ -33,8 +36,8 @@ import Testing
     try machine.send(.reread(.replica(file.path), .gone))
   }
 
-  private func bereft() throws -> (SingleMachine, ReplicaFile) {
-    let (machine, files) = try bereft(of: [a])
+  private func bereft(role: Role = .full) throws -> (SingleMachine, ReplicaFile) {
+    let (machine, files) = try bereft(of: [a], role: role)
     return (machine, try #require(files.first))
   }
 
@@ -55,6 +58,19 @@ import Testing
       batch.operations.contains {
         if case .move(stray.path, file.path, a, _) = $0 { true } else { false }
       }, "\(batch)")
+  }
+
+  /// A machine that keeps copies no more owes nothing of them; but those that it still has may be the only ones.
+  @Test func aSourceFindsItsCopiesAgainToo() throws {
+    let (machine, file) = try bereft(role: .source)
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+    let stray = StrayFile(path: bytes("elsewhere/x.jpg"), content: a, stamp: file.stamp)
+    let other = StrayFile(path: bytes("elsewhere/y.jpg"), content: b, stamp: file.stamp)
+    try machine.send(.straysSought([stray, other], isComplete: true))
+    #expect(machine.isAvailable(a) && !machine.isAvailable(b), "b was never its copy")
+    #expect(machine.take().batches.isEmpty)
+    #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [stray.path])
   }
 
   /// Others that lack it can have it of this machine at once.

@@ -315,12 +315,13 @@ extension Replicator {
   mutating func assembled(
     _ content: ContentID, isIntact: Bool, now: Now
   ) throws(StoreError) {
-    let claim = transfers.large[content]?.claim
+    // Given up meanwhile, and its bytes discarded: the check may have found them gone.
+    guard let transfer = transfers.large[content], transfer.isAssembling else { return }
     endLarge(content)
     if isIntact {
       transfers.stagedLarge.insert(content)
       becameAvailable(content)
-    } else if let claim, try doubt(claim, of: content) {
+    } else if try doubt(transfer.claim, of: content) {
       try store.removePartial(content)
       actions.append(.discardStaged(content))
     } else {

@@ -43,7 +43,10 @@ extension Replicator {
     filing.ready.insert(content)
     attesting.retract()
     transfers.isWorthLooking = true
-    if !fault.leavesFile { expectStrays(now: now) }
+    if !fault.leavesFile {
+      if scrub.vanished.count < settings.doubtedFiles { scrub.vanished.insert(content) }
+      expectStrays(now: now)
+    }
     actions.append(.warn(.badFile(content, fault)))
   }
 

@@ -31,10 +31,18 @@ extension Replicator {
   mutating func seekStraysIfDue(now: Now) throws(StoreError) {
     guard let due = straysDeadline, due <= now.instant else { return }
     scrub.straysDue = nil
-    // What is not owed here is not missing.
-    guard role == .full, try !store.missing(after: nil, limit: 1).isEmpty else { return }
+    // What is not owed here is not missing; but a source's copies may be the only ones.
+    let mayLack = role == .full ? try !store.missing(after: nil, limit: 1).isEmpty : !scrub.vanished.isEmpty
+    guard mayLack else { return }
     scrub.isSeekingStrays = true
     actions.append(.findStrays)
+  }
+
+  /// Whether bytes that were found somewhere are a copy again.
+  private func isLost(_ content: ContentID) throws(StoreError) -> Bool {
+    if try missing(content) != nil { return true }
+    return role == .source && scrub.vanished.contains(content)
+      && contents.isWantedByOther(than: machine, content)
   }
 
   /// Strays that have the bytes of something missing are its copies from now on, and are brought to their places as any other
@@ -45,7 +53,7 @@ extension Replicator {
     var taken: Set<ContentID> = []
     var isLeft = false
     for stray in found where !taken.contains(stray.content) && !contents.isHeld(stray.content) {
-      guard try store.replicaFile(at: stray.path) == nil, try missing(stray.content) != nil else { continue }
+      guard try store.replicaFile(at: stray.path) == nil, try isLost(stray.content) else { continue }
       // A batch may just have moved it there, or be about to bring another copy.
       guard !scrub.isAway, !filing.isUnderWay(stray.content) else {
         isLeft = true
@@ -58,6 +66,7 @@ extension Replicator {
           stamp: stray.stamp, verified: now.wall, mark: nil))
     }
     if isLeft || !isComplete && !rows.isEmpty { expectStrays(now: now) }
+    if !isLeft, isComplete { scrub.vanished.removeAll() }
     guard !rows.isEmpty else { return }
     try store.commitFiling(put: rows, removed: [], filed: [])
     try store.markUnfiled(rows.map(\.content))

@@ -45,6 +45,8 @@ struct Scrub: Sendable {
   /// When copies are looked for that are not where the catalog says; nil: nothing points to any.
   var straysDue: Instant?
   var isSeekingStrays = false
+  /// Contents that had a file here which is gone, since the last look for strays; at most as many as doubts.
+  var vanished: Set<ContentID> = []
 
   init(now: Instant, _ settings: ReplicationSettings) {
     surveyDue = now + settings.scrubDelay
