@@ -126,13 +126,35 @@ import Testing
 
   /// Files may be on their way for hours, and a laptop is on for less.
   @Test func theFirstComparisonWaitsForNoFiling() throws {
-    let machine = try SingleMachine(comparesReplica: false)
-    let link = try machine.connect(has: [a])
-    try machine.install(0, 1, [machine.entry("a.jpg", a)], over: link)
-    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
-    #expect(!machine.replicator.isFilingIdle && machine.take().comparisons == 0)
-    try machine.send(.recovered)
-    #expect(machine.take().comparisons == 1)
+    let (machine, _) = try machine([a])
+    let link = try machine.connect(has: [b])
+    try machine.install(0, 2, [machine.entry("0.jpg", a), machine.entry("b.jpg", b)], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: b, part: .whole)))
+    machine.comparesReplica = false
+    try machine.restart()
+    _ = machine.take()
+    try machine.send(.tick)
+    #expect(!machine.replicator.isFilingIdle && machine.take().comparisons == 1)
+  }
+
+  /// By its name, a file of an old image would be taken for the content that the catalog has there, and after that it would look as
+  /// though it were.
+  @Test func nothingIsMovedBeforeTheReplicaWasCompared() throws {
+    let (machine, files) = try restarted([a, b])
+    let link = try machine.connect(has: [a, b, c])
+    let entries = [machine.entry("album/0.jpg", a), machine.entry("1.jpg", b), machine.entry("c.jpg", c)]
+    try machine.install(
+      0, 2, entries, removed: [machine.entry("0.jpg", a)], added: [entries[0], entries[2]], over: link)
+    try machine.send(.unitVerified(link, UnitID(content: c, part: .whole)))
+    let before = try machine.fileAll()
+    #expect(before == [.land(c, path: bytes("peer0/folder/c.jpg"), mtime: SingleMachine.oldTime)])
+    try doubt([files[0]], on: machine)
+    try machine.compare()
+    #expect(try machine.fileAll() == [], "now this one alone waits")
+    try machine.send(good(files[0]))
+    let moved = try machine.fileAll()
+    #expect(moved.count == 1)
+    #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [bytes("peer0/folder/album/0.jpg")])
   }
 
   /// A peer shows what the machine said in a time that its catalog has forgotten.

@@ -115,7 +115,6 @@ import Testing
 
   @Test func theReplicaIsComparedAtStartDailyAndAfterAMount() throws {
     let machine = try SingleMachine()
-    try machine.send(.recovered)
     #expect(machine.take().comparisons == 1)
     try machine.pass(.seconds(86_000))
     #expect(machine.take().comparisons == 0)

@@ -78,10 +78,11 @@ final class SimulatedMachine {
     catalog = try Catalog(inMemory: key.machine)
     try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
     replicator = try Self.load(key, statements, catalog, settings, now)
-    _ = try replicator.handle(.folderAdded(folder), now: now)
-    _ = try replicator.handle(.recordChanged(record), now: now)
+    var actions = try replicator.handle(.folderAdded(folder), now: now)
+    actions += try replicator.handle(.recordChanged(record), now: now)
+    actions += try replicator.handle(.recovered, now: now)
     // The first comparison, of a replica that is empty: one that never ended would be the last.
-    for case .compareReplica(let id) in try replicator.handle(.recovered, now: now) {
+    for case .compareReplica(let id) in actions {
       _ = try replicator.handle(.replicaCompared(id, isComplete: true), now: now)
     }
   }

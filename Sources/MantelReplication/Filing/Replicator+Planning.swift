@@ -51,10 +51,14 @@ extension Replicator {
   /// A file that may be another than the catalog says (an old catalog, names exchanged by hand) is read before it is moved, and
   /// so long nothing takes its name: a move would make it look as though it had been looked at.
   private mutating func leaveOutDoubted(_ sites: inout [ContentID: Site]) throws(StoreError) {
-    guard scrub.hasDoubts else { return }
+    // Before the first comparison has ended each of them may be another.
+    let isUnseen = scrub.comparison == nil
+    guard isUnseen || scrub.hasDoubts else { return }
     var doubted: Set<ContentID> = []
     for content in sites.keys where contents.isHeld(content) {
-      let isDoubted = try store.replicaFiles(of: content).contains { scrub.doubts(.replica($0.path)) }
+      let isDoubted = try store.replicaFiles(of: content).contains {
+        isUnseen || scrub.doubts(.replica($0.path))
+      }
       if isDoubted { doubted.insert(content) }
     }
     var isMore = !doubted.isEmpty
@@ -74,11 +78,16 @@ extension Replicator {
     filing.doubted.formUnion(doubted)
   }
 
+  /// A comparison has ended: what waited for it, and is not in doubt, is planned.
+  mutating func planUnseen() {
+    filing.ready.formUnion(filing.doubted)
+    filing.doubted.removeAll()
+  }
+
   /// A file that was in doubt has been read: what waited for it is planned again.
   mutating func planDoubted(_ content: ContentID?) {
-    if !scrub.hasDoubts {
-      filing.ready.formUnion(filing.doubted)
-      filing.doubted.removeAll()
+    if !scrub.hasDoubts, scrub.comparison != nil {
+      planUnseen()
     } else if let content, filing.doubted.remove(content) != nil {
       filing.ready.insert(content)
     }

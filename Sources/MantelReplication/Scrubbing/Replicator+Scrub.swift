@@ -239,9 +239,9 @@ extension Replicator {
 
   /// At start, daily, and when the disk has come back.
   private mutating func compareIfDue(now: Now) throws(StoreError) {
-    guard scrub.comparing == nil, !scrub.isAway, transfers.isRecovered,
-      scrub.compareDue + comparePatience <= now.instant
-    else { return }
+    guard scrub.comparing == nil, !scrub.isAway, scrub.compareDue + comparePatience <= now.instant else {
+      return
+    }
     actions.append(.compareReplica(scrub.beginComparison()))
   }
 
@@ -255,7 +255,7 @@ extension Replicator {
   /// A comparison that waits for filing is due with the event that ends it, or when patience does.
   var scrubDeadline: Instant? {
     let compareDue = scrub.compareDue + comparePatience
-    let next = scrub.nextDeadline(compareDue: transfers.isRecovered && !scrub.isAway ? compareDue : nil)
+    let next = scrub.nextDeadline(compareDue: scrub.isAway ? nil : compareDue)
     return [next, straysDeadline].compactMap(\.self).min()
   }
 
@@ -264,6 +264,7 @@ extension Replicator {
     scrub.comparing = nil
     scrub.comparison = isComplete ? .complete : .failed
     scrub.compareDue = now.instant + (isComplete ? settings.compareInterval : settings.compareAgain)
+    planUnseen()
     expectStrays(now: now)
   }
 
