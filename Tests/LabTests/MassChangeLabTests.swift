@@ -3,12 +3,13 @@ import MantelTestSupport
 import Testing
 
 extension LabTests {
-  /// What a slip of the hand, or ransomware, does to a folder: the other machines keep every photo.
+  /// What a slip of the hand, or ransomware, does to a folder: the other machines keep every photo, and `restore` brings it back.
   @Suite struct MassChangeLabTests {
     private static let photos = 120
 
     @Test func aFolderEmptiedInPlaceIsHeldUntilItIsAccepted() async throws {
       try await withReplicatedPhotos { household, anna, ben in
+        let photos = try await keepOriginals(of: anna)
         let originals = try FolderImage(ben.copies(of: anna))
         try await anna.run(["sh", "-c", "rm -rf \(anna.photos)/*"]).succeeded()
         try await household.waitForAttention("anna")
@@ -35,6 +36,7 @@ extension LabTests {
         try await household.waitUntilSettled()
         try household.expectReplicated()
         #expect(try retired(of: anna, on: ben).count == Self.photos)
+        try await expectRestored(photos, on: anna)
       }
     }
 
@@ -55,7 +57,9 @@ extension LabTests {
     /// Thirty files a second, each overwritten in place.
     @Test func encryptionInPlaceTakesNoOriginalFromAReplica() async throws {
       try await withReplicatedPhotos { household, anna, ben in
+        let photos = try await keepOriginals(of: anna)
         let originals = try contents(below: anna.photos)
+        let before = Date.now.formatted(.iso8601)
         let script = """
           find "\(anna.photos)" -type f | sort | while read file; do
             head -c 60000 /dev/urandom | dd of="$file" conv=notrunc status=none; sleep 0.033
@@ -67,6 +71,8 @@ extension LabTests {
         let kept = try contents(below: "\(ben.replica)/\(anna.name)")
         #expect(originals.isSubset(of: kept), "\(originals.subtracting(kept).count) originals are gone")
         #expect(try retired(of: anna, on: ben).count <= 50, "most are still at their places")
+        // Some were replaced, most are held; nobody has accepted anything.
+        try await expectRestored(photos, on: anna, "--as-of", before)
       }
     }
 
@@ -114,6 +120,25 @@ extension LabTests {
         try household.expectReplicated()
         try await body(household, anna, ben)
       }
+    }
+
+    /// A copy that no agent knows of: what has to come back.
+    private func keepOriginals(of machine: LabMachine) async throws -> FolderImage {
+      try await machine.run(["cp", "-a", "Photos", "original"]).succeeded("copy of the originals")
+      return try FolderImage("\(machine.home)/original")
+    }
+
+    /// Each photo comes back with its name, time and bytes; so does the one that was new meanwhile.
+    private func expectRestored(
+      _ originals: FolderImage, on machine: LabMachine, _ options: String...
+    ) async throws {
+      let restored = try await machine.mantel(
+        ["restore", "--to", "back"] + options, within: .seconds(120)
+      ).succeeded("restore")
+      #expect(restored.stdout.hasPrefix("restored \(Self.photos + 1) files"), "\(restored)")
+      let back = try FolderImage("\(machine.home)/back/Photos")
+      #expect(back.files.count == Self.photos + 1)
+      #expect(try originals.differences(from: back.without(Self.new)) == [])
     }
 
     private func expectNewPhotoArrives(from anna: LabMachine, on ben: LabMachine) async throws {
