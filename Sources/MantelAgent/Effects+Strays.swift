@@ -37,11 +37,11 @@ extension Effects {
 
   private func missingSizes(_ engine: Engine) throws -> Set<UInt64> {
     var sizes: Set<UInt64> = []
-    var after: MissingContent?
+    var after: MissingPosition?
     repeat {
       let page = try engine.catalog.missing(after: after, limit: Self.missingPage)
-      sizes.formUnion(page.lazy.map(\.size))
-      after = page.last
+      sizes.formUnion(page.contents.lazy.map(\.size))
+      after = page.next
     } while after != nil && isRunning
     return sizes
   }

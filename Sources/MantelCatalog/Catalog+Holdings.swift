@@ -26,18 +26,61 @@ extension Catalog {
     }
   }
 
-  package func missing(after: MissingContent?, limit: Int) throws(StoreError) -> [MissingContent] {
+  package func missing(after: MissingPosition?, limit: Int) throws(StoreError) -> (
+    contents: [MissingContent], next: MissingPosition?
+  ) {
     try read { db in
-      guard let after else { return try Self.missing("TRUE", [], limit, db) }
-      // Contents of the same time first, then the older ones: one condition for both would walk over all of the same
-      // time again and again.
-      var page = try Self.missing(
-        "e.mtime = ? AND e.content > ?", [.int(after.mtime), .id(after.content)], limit, db)
-      if page.count < limit {
-        page += try Self.missing("e.mtime < ?", [.int(after.mtime)], limit - page.count, db)
+      let start = after ?? MissingPosition()
+      var position = start
+      var page: [MissingContent] = []
+      var seen: Set<ContentID> = []
+      // What a library does not fill of its part is for the others.
+      var unread = try self.othersLibraries(db)
+      while !unread.isEmpty, page.isEmpty || limit - page.count >= unread.count {
+        let part = max(1, (limit - page.count) / unread.count)
+        var more: [(ref: Int64, machine: MachineID)] = []
+        for library in unread {
+          let rows = try Self.missing(of: library.ref, after: position.last[library.machine], part, db)
+          if let last = rows.last { position.pass(last) }
+          if rows.count == part { more.append(library) }
+          for row in rows where seen.insert(row.content).inserted {
+            if try !Self.hasPassed(row, start, db) { page.append(row) }
+          }
+        }
+        unread = more
       }
-      return page
+      return (page, page.isEmpty ? nil : position)
     }
+  }
+
+  /// The open ones, those that were known first before the others.
+  private func othersLibraries(_ db: Database) throws -> [(ref: Int64, machine: MachineID)] {
+    try db.all(
+      """
+      SELECT l.machine, m.id FROM library l CROSS JOIN machine m ON m.ref = l.machine
+      WHERE l.is_closed = 0 AND l.machine <> ? ORDER BY l.machine
+      """, [.int(ownRef)]
+    ) { (ref: try $0.integer(0), machine: try $0.id(1)) }
+  }
+
+  /// Whether an earlier page has had the content, from another library.
+  private static func hasPassed(
+    _ missing: MissingContent, _ position: MissingPosition, _ db: Database
+  ) throws -> Bool {
+    guard position.last.keys.contains(where: { $0 != missing.library }) else { return false }
+    let newest = try db.rows(
+      """
+      SELECT m.id, n.mtime
+      FROM library l CROSS JOIN machine m ON m.ref = l.machine
+        CROSS JOIN entry n ON n.ref = (
+          SELECT e.ref FROM entry e INDEXED BY entry_lacking_content
+          WHERE e.library = l.machine AND e.content = ? AND e.lacking = 1 AND \(EntryCoding.isInstalled)
+          ORDER BY e.mtime DESC LIMIT 1)
+      """, [.id(missing.content)])
+    while let row = try newest.next() {
+      if position.hasPassed(missing.content, try row.integer(1), in: try row.id(0)) { return true }
+    }
+    return false
   }
 
   package func missingContent(_ content: ContentID) throws(StoreError) -> MissingContent? {
@@ -189,28 +232,43 @@ extension Catalog {
 
   private static let missingColumns = "e.content, e.size, e.manifest, e.mtime, m.id"
 
-  /// Each content once, at its newest entry (of equal ones the row that came first).
+  /// Of one library, newest first, after one of them.
   private static func missing(
-    _ condition: String, _ values: [SQLValue], _ limit: Int, _ db: Database
+    of library: Int64, after: MissingContent?, _ limit: Int, _ db: Database
+  ) throws -> [MissingContent] {
+    guard let after else { return try missing(of: library, "TRUE", [], limit, db) }
+    // Contents of the same time first, then the older ones: one condition for both would walk over all of the same
+    // time again and again.
+    var page = try missing(
+      of: library, "e.mtime = ? AND e.content > ?", [.int(after.mtime), .id(after.content)], limit, db)
+    if page.count < limit {
+      page += try missing(of: library, "e.mtime < ?", [.int(after.mtime)], limit - page.count, db)
+    }
+    return page
+  }
+
+  /// Each content once, at the library's newest entry of it (of equal ones the row that came first).
+  private static func missing(
+    of library: Int64, _ condition: String, _ values: [SQLValue], _ limit: Int, _ db: Database
   ) throws -> [MissingContent] {
     func hasNewer(_ comparison: String) -> String {
       """
       EXISTS (
-        SELECT 1 FROM library o CROSS JOIN entry n INDEXED BY entry_lacking_content ON n.library = o.machine
-        WHERE n.content = e.content AND n.lacking = 1 AND \(comparison)
-          AND n.since <= o.installed AND (n.until = 0 OR n.until > o.installed))
+        SELECT 1 FROM entry n INDEXED BY entry_lacking_content
+        WHERE n.library = e.library AND n.content = e.content AND n.lacking = 1 AND \(comparison)
+          AND n.since <= l.installed AND (n.until = 0 OR n.until > l.installed))
       """
     }
     // CASE keeps SQLite from looking for newer entries before it knows that the row is installed at all.
     return try db.all(
       """
       SELECT \(missingColumns)
-      FROM entry e INDEXED BY entry_lacking CROSS JOIN library l ON l.machine = e.library
+      FROM entry e INDEXED BY entry_lacking_newest CROSS JOIN library l ON l.machine = e.library
         CROSS JOIN machine m ON m.ref = l.machine
-      WHERE e.lacking = 1 AND \(condition) AND CASE WHEN \(EntryCoding.isInstalled)
+      WHERE e.library = ? AND e.lacking = 1 AND \(condition) AND CASE WHEN \(EntryCoding.isInstalled)
         THEN NOT \(hasNewer("n.mtime > e.mtime")) AND NOT \(hasNewer("n.mtime = e.mtime AND n.ref < e.ref")) END
       ORDER BY e.mtime DESC, e.content LIMIT ?
-      """, values + [.int(limit)]
+      """, [.int(library)] + values + [.int(limit)]
     ) { try $0.missingContent() }
   }
 

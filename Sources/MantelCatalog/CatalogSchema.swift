@@ -33,6 +33,7 @@ enum CatalogSchema {
     migrator.registerMigration("5 orphans") { try $0.execute(sql: orphans) }
     migrator.registerMigration("6 acknowledged orphans") { try $0.execute(sql: acknowledgedOrphans) }
     migrator.registerMigration("7 counts without triggers") { try $0.execute(sql: countsWithoutTriggers) }
+    migrator.registerMigration("8 missing by library") { try $0.execute(sql: missingByLibrary) }
     return migrator
   }
 
@@ -303,6 +304,12 @@ enum CatalogSchema {
     DROP TRIGGER file_came;
     DROP TRIGGER file_went;
     DROP TRIGGER file_changed;
+    """
+
+  /// The newest of one library are found without a step over those of another.
+  private static let missingByLibrary = """
+    DROP INDEX entry_lacking;
+    CREATE INDEX entry_lacking_newest ON entry (library, mtime DESC, content, since, until) WHERE lacking = 1;
     """
 
   private static let massChanges = """

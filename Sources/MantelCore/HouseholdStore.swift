@@ -228,9 +228,12 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
 
   /// Every content with a durable replica file or a held own live file.
   func forEachHeld(_ body: (ContentID) -> Void) throws(StoreError)
-  /// Wanted contents of other libraries (open ones) without a replica file, newest first, after a position that
-  /// an earlier page returned.
-  func missing(after: MissingContent?, limit: Int) throws(StoreError) -> [MissingContent]
+  /// Wanted contents of other libraries (open ones) without a replica file, after a position that an earlier page
+  /// returned: of each library its part of the page, but at least one, newest first. What several libraries want comes
+  /// once, where it is reached first. At the end there are no contents, and no next position.
+  func missing(after: MissingPosition?, limit: Int) throws(StoreError)
+    -> (contents: [MissingContent], next: MissingPosition?)
+  /// By the newest of the entries that want it.
   func missingContent(_ content: ContentID) throws(StoreError) -> MissingContent?
   /// What each library says of a content that it names, also as deleted or lost: once a library, whatever else it says.
   /// The own one first, then those that were known first.

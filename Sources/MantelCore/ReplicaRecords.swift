@@ -59,7 +59,7 @@ package struct MissingContent: Hashable, Sendable {
   package var content: ContentID
   package var size: UInt64
   package var manifest: Digest256?
-  /// Newest modification time of the entries that name it: newest first is the fetch order.
+  /// Newest modification time of the library's entries that name it: newest first is the fetch order within a library.
   package var mtime: Int64
   package var library: MachineID
 
@@ -69,6 +69,22 @@ package struct MissingContent: Hashable, Sendable {
     self.manifest = manifest
     self.mtime = mtime
     self.library = library
+  }
+}
+
+/// How far a walk over the missing contents came: in each library by itself, so that none waits for another's.
+package struct MissingPosition: Hashable, Sendable {
+  /// What was read last of each library that was begun.
+  package private(set) var last: [MachineID: MissingContent] = [:]
+
+  package init() {}
+
+  package mutating func pass(_ missing: MissingContent) { last[missing.library] = missing }
+
+  /// Whether a content was passed in a library that names it with this time.
+  package func hasPassed(_ content: ContentID, _ mtime: Int64, in library: MachineID) -> Bool {
+    guard let place = last[library] else { return false }
+    return mtime == place.mtime ? content <= place.content : mtime > place.mtime
   }
 }
 

@@ -268,6 +268,33 @@ import Testing
     #expect(try catalog.ownFiles(of: first.content).count == 1)
   }
 
+  /// A camera set to another century, or a member that names millions, must not come before all that others have.
+  @Test(arguments: Home.allCases)
+  func eachLibraryHasItsPartOfAPageOfWhatIsMissing(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let many: [Entry] = (0..<40).map { Fixture.entry("m\($0)", $0, mtime: 1_000 + Int64($0)) }
+    // Both name two of them: one comes in the other's turn, and one has come when it is its turn.
+    var few: [Entry] = (100..<103).map { Fixture.entry("f\($0)", $0, mtime: Int64($0)) }
+    few += [Fixture.entry("early", 10, mtime: 2), Fixture.entry("late", 39, mtime: 1)]
+    try fixture.catalog.follow(Fixture.anna, 1, add: many)
+    try fixture.catalog.follow(Fixture.bert, 1, add: few)
+    try fixture.reopen()
+
+    let catalog = fixture.catalog
+    var position: MissingPosition?
+    for expected in [[39, 38, 102, 101], [37, 36, 100, 10], [35, 34, 33, 32]] as [[UInt64]] {
+      let page = try catalog.missing(after: position, limit: 4)
+      #expect(page.contents.map(\.content) == expected.map(Fixture.content))
+      position = page.next
+    }
+    let all = try catalog.allMissing(pageSize: 4).map(\.content)
+    #expect(all.count == 43 && Set(all).count == 43)
+    // A page that is too small for all has one of each.
+    let smallest = try catalog.missing(after: nil, limit: 1).contents
+    #expect(smallest.map(\.content) == [39, 102].map(Fixture.content))
+    #expect(try catalog.allMissing(pageSize: 1).count == 43)
+  }
+
   @Test func keepsOldHeadsReadableUntilPurged() throws {
     let catalog = try Catalog(inMemory: Fixture.own)
     // A photo that is moved: what leaves no name behind would be an orphan, and stays.

@@ -167,11 +167,13 @@ extension Catalog {
   /// All pages of what is missing.
   func allMissing(pageSize: Int) throws(StoreError) -> [MissingContent] {
     var all: [MissingContent] = []
-    while true {
-      let page = try missing(after: all.last, limit: pageSize)
-      all += page
-      if page.count < pageSize { return all }
-    }
+    var position: MissingPosition?
+    repeat {
+      let page = try missing(after: position, limit: pageSize)
+      all += page.contents
+      position = page.next
+    } while position != nil
+    return all
   }
 
   /// All pages of a delta; nil when one of them is.

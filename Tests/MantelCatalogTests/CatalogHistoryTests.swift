@@ -207,14 +207,24 @@ private struct RandomHistory {
       #expect(try catalog.orphans(in: library).files == count)
       try checkLastHead(of: library, state)
     }
+    let wantedTimes = model.missing
     let missing = try catalog.allMissing(pageSize: Int(number(3)) + 1)
-    #expect(missing.map(\.content) == model.missing.map(\.content))
-    #expect(missing.map(\.mtime) == model.missing.map(\.mtime))
+    #expect(missing.map(\.content).sorted() == wantedTimes.keys.sorted(), "each once")
+    #expect(missing.allSatisfy { wantedTimes[$0.content]?[$0.library] == $0.mtime })
+    for library in Fixture.machines {
+      let part = missing.filter { $0.library == library }
+      let newestFirst = part.sorted {
+        $0.mtime != $1.mtime ? $0.mtime > $1.mtime : $0.content < $1.content
+      }
+      #expect(part == newestFirst)
+    }
     #expect(Set(try catalog.unfiled(limit: 1_000)) == model.unfiled)
     #expect(try catalog.held() == model.held.sorted())
     for content in (0..<Self.contents).map(Fixture.content) {
       #expect(try catalog.isWanted(content) == model.isWanted(content))
-      #expect(try catalog.missingContent(content) == missing.first { $0.content == content })
+      let found = try catalog.missingContent(content)
+      #expect(found?.mtime == wantedTimes[content]?.values.max())
+      if let found { #expect(wantedTimes[content]?[found.library] == found.mtime) }
       let entries = model.open.flatMap { machine, library in
         library.installed.filter { $0.value.content == content && $0.value.state.isWanted }.keys
       }

@@ -79,19 +79,18 @@ struct CatalogModel {
     }
   }
 
-  /// Newest first; of contents of one time the smaller id.
-  var missing: [(content: ContentID, mtime: Int64)] {
-    var newest: [ContentID: Int64] = [:]
+  /// The newest time of each content by each library that wants it.
+  var missing: [ContentID: [MachineID: Int64]] {
+    var newest: [ContentID: [MachineID: Int64]] = [:]
     let held = replicaContents
     for (machine, library) in open where machine != own {
       for entry in library.installed.values
       where entry.state.isWanted && !held.contains(entry.content) {
-        newest[entry.content] = max(newest[entry.content] ?? .min, entry.mtime)
+        let before = newest[entry.content]?[machine] ?? .min
+        newest[entry.content, default: [:]][machine] = max(before, entry.mtime)
       }
     }
-    return newest.map { ($0.key, $0.value) }.sorted {
-      $0.mtime != $1.mtime ? $0.mtime > $1.mtime : $0.content < $1.content
-    }
+    return newest
   }
 
   func missing(in machine: MachineID) -> [ContentID] {

@@ -178,7 +178,7 @@ import Testing
     #expect(try catalog.unfiled(limit: 9).count == 3)
     #expect(try catalog.fileAbsent(limit: 2) == 1)
     #expect(Set(try catalog.unfiled(limit: 9)) == [entries[0].content, entries[1].content])
-    #expect(try catalog.missing(after: nil, limit: 9).count == 4, "they are missing all the same")
+    #expect(try catalog.missing(after: nil, limit: 9).contents.count == 4, "they are missing all the same")
     // What leaves again, and was never here, too.
     try catalog.follow(Fixture.anna, 2, remove: [entries[4]])
     #expect(try catalog.fileAbsent(limit: 9) == 1)

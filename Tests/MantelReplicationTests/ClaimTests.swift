@@ -8,7 +8,7 @@ import Testing
   private let photo = content("photo")
   private let film = Payload(Array("film".utf8), size: UInt64(Limits.wholeUnitBytes) + 1)
 
-  /// Peer 0 tells the truth and has the content, peer 1 names it with a newer time. Returns peer 0's link.
+  /// Peer 0 tells the truth and has the content, peer 1 named it before, with a newer time. Returns peer 0's link.
   private func machine(_ truth: Entry, _ lie: Entry) throws -> (SingleMachine, LinkID) {
     let machine = try SingleMachine(peers: 2)
     try machine.send(.recovered)
@@ -37,7 +37,7 @@ import Testing
     let (machine, link) = try machine(entry(mtime: 1), entry(11, mtime: 2))
     var actions = machine.take()
     let lied = try #require(actions.orders(link).first)
-    #expect(lied.bytes == 11, "the newest entry is believed first")
+    #expect(lied.bytes == 11, "the first library is believed first")
     try machine.send(.unitEnded(link, lied.unit, .notHeld))
     actions = machine.take()
     let order = try #require(actions.orders(link).first)

@@ -216,6 +216,41 @@ import Testing
     #expect(Set(try bringAll(machine, link)) == Set(photos))
   }
 
+  // MARK: Fairness
+
+  /// A camera set to another century, or a member that names millions, must not keep the photos of others away.
+  @Test func theLibrariesOfTwoPeersHaveTheirTurns() throws {
+    var settings = ReplicationSettings()
+    settings.linkUnits = 1
+    settings.missingPage = 4
+    let machine = try SingleMachine(peers: 2, settings: settings)
+    try machine.send(.recovered)
+    let many = (0..<40).map { content("new \($0)") }
+    let few = (0..<5).map { content("old \($0)") }
+    let link = try machine.connect(0, has: many + few)
+    try machine.install(
+      0, 1, many.enumerated().map { machine.entry("\($0).jpg", $1, mtime: 1_000 + Int64($0)) }, over: link)
+    try machine.install(
+      1, 1, few.enumerated().map { machine.entry("\($0).jpg", $1, mtime: Int64($0)) }, over: link)
+    let brought = try bringAll(machine, link)
+    #expect(Set(few).isSubset(of: brought.prefix(13)), "\(brought.count { few.contains($0) }) of them")
+    #expect(brought.count { many.contains($0) } >= 10)
+  }
+
+  /// Contents that a peer chose so that they come first in the order in which this machine asks.
+  @Test func chosenIDsDoNotPassOtherLibraries() throws {
+    let machine = try SingleMachine(peers: 2)
+    let order = AskingOrder(of: machine.machine)
+    let sorted = (0..<8).map { content("any \($0)") }.sorted { order.isBefore($0, $1) }
+    func missing(_ content: ContentID, _ peer: Int) -> MissingContent {
+      MissingContent(
+        content: content, size: 1, manifest: nil, mtime: 1, library: machine.peers[peer].machine)
+    }
+    let page = sorted.prefix(6).map { missing($0, 0) } + sorted.suffix(2).map { missing($0, 1) }
+    let asked = order.inTurns(page).map(\.content)
+    #expect(asked == [0, 6, 1, 7, 2, 3, 4, 5].map { sorted[$0] })
+  }
+
   // MARK: Large contents
 
   @Test func aManifestThatALinkLeavesBehindIsAskedForAgain() throws {

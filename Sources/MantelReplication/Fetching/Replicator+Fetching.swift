@@ -203,8 +203,8 @@ extension Replicator {
       && recalls.mayAsk(link.machine, for: content)
   }
 
-  /// The next missing content in this link's walk: what somebody waits for, what the walk has to come back to, then newest
-  /// first; nil at the end.
+  /// The next missing content in this link's walk: what somebody waits for, what the walk has to come back to, then what is
+  /// ahead of it, the libraries in turn; nil at the end.
   private mutating func nextCandidate(for id: LinkID) throws(StoreError) -> MissingContent? {
     if let recalled = nextRecalled(for: id) { return recalled }
     while let content = links[id]?.fetching.walk.nextAgain() {
@@ -213,11 +213,8 @@ extension Replicator {
     guard role == .full else { return nil }
     if let next = links[id]?.fetching.walk.nextAhead() { return next }
     guard let walk = links[id]?.fetching.walk, !walk.isAtEnd else { return nil }
-    var page = try store.missing(after: walk.cursor, limit: settings.missingPage)
-    let last = page.last
-    let order = AskingOrder(of: machine)
-    page.sort { order.isBefore($0.content, $1.content) }
-    links[id]?.fetching.walk.turn(to: page, last: last)
+    let page = try store.missing(after: walk.cursor, limit: settings.missingPage)
+    links[id]?.fetching.walk.turn(to: AskingOrder(of: machine).inTurns(page.contents), next: page.next)
     return links[id]?.fetching.walk.nextAhead()
   }
 

@@ -124,6 +124,21 @@ struct AskingOrder: Sendable {
 
   func isBefore(_ left: ContentID, _ right: ContentID) -> Bool { rank(left) < rank(right) }
 
+  /// A page of missing contents as it is asked for: one of each library, then the next of each. Whoever can choose the
+  /// ids of contents must not come before all others by them.
+  func inTurns(_ page: [MissingContent]) -> [MissingContent] {
+    var taken: [MachineID: Int] = [:]
+    var turns: [(turn: Int, missing: MissingContent)] = []
+    for missing in page.sorted(by: { isBefore($0.content, $1.content) }) {
+      turns.append((taken[missing.library, default: 0], missing))
+      taken[missing.library, default: 0] += 1
+    }
+    turns.sort {
+      $0.turn == $1.turn ? isBefore($0.missing.content, $1.missing.content) : $0.turn < $1.turn
+    }
+    return turns.map(\.missing)
+  }
+
   func rank(_ unit: UnitID) -> UInt64 {
     guard case .block(let index) = unit.part else { return rank(unit.content) }
     return rank(unit.content) ^ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
@@ -134,13 +149,13 @@ struct AskingOrder: Sendable {
   }
 }
 
-/// A link's way through the missing contents, newest first.
+/// A link's way through the missing contents: the libraries in turn, newest first within each.
 ///
 /// Whatever may be asked for, and was not when the walk passed by, has to be named to `reconsider`: else nobody would
 /// come back to it.
 struct MissingWalk: Sendable {
-  /// The last content of the page that was read last.
-  private(set) var cursor: MissingContent?
+  /// Where the page that was read last ends.
+  private(set) var cursor: MissingPosition?
   private var ahead: Deque<MissingContent> = []
   private var again: Deque<ContentID> = []
   private var isAgain: Set<ContentID> = []
@@ -169,13 +184,13 @@ struct MissingWalk: Sendable {
 
   mutating func nextAhead() -> MissingContent? { ahead.popFirst() }
 
-  /// Goes on with a page, in the order in which it was read from the store up to `last`; without one, at the end.
-  mutating func turn(to page: [MissingContent], last: MissingContent?) {
-    guard let last else {
+  /// Goes on with a page that ends at `next`; without one, at the end.
+  mutating func turn(to page: [MissingContent], next: MissingPosition?) {
+    guard let next else {
       isAtEnd = true
       return
     }
-    cursor = last
+    cursor = next
     ahead = Deque(page)
   }
 }

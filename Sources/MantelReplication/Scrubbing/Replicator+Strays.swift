@@ -32,7 +32,9 @@ extension Replicator {
     guard let due = straysDeadline, due <= now.instant else { return }
     scrub.straysDue = nil
     // What is not owed here is not missing; but a source's copies may be the only ones.
-    let mayLack = role == .full ? try !store.missing(after: nil, limit: 1).isEmpty : !scrub.vanished.isEmpty
+    let mayLack =
+      role == .full
+      ? try !store.missing(after: nil, limit: 1).contents.isEmpty : !scrub.vanished.isEmpty
     guard mayLack else { return }
     scrub.isSeekingStrays = true
     actions.append(.findStrays)
