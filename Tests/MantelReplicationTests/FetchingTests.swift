@@ -237,6 +237,30 @@ import Testing
     #expect(brought.count { many.contains($0) } >= 10)
   }
 
+  /// Each small head is walked back for: a member that never stops making them gets half of the turns, not all.
+  @Test func aLibraryWithNewPhotosAllTheTimeDoesNotStopTheWalk() throws {
+    var settings = ReplicationSettings()
+    settings.linkUnits = 1
+    settings.missingPage = 4
+    let machine = try SingleMachine(peers: 2, settings: settings)
+    try machine.send(.recovered)
+    let many = (0..<40).map { content("new \($0)") }
+    let few = (0..<5).map { content("old \($0)") }
+    let link = try machine.connect(0, has: many + few)
+    try machine.install(
+      1, 1, few.enumerated().map { machine.entry("\($0).jpg", $1, mtime: Int64($0)) }, over: link)
+    let named = many.enumerated().map { machine.entry("\($0).jpg", $1, mtime: 1_000 + Int64($0)) }
+    var brought: [ContentID] = []
+    for round in 1...20 {
+      let added = Array(named[(2 * round - 2)..<(2 * round)])
+      try machine.install(0, UInt64(round), Array(named.prefix(2 * round)), added: added, over: link)
+      let order = try #require(machine.take().orders(link).first)
+      brought.append(order.unit.content)
+      try machine.send(.unitVerified(link, order.unit))
+    }
+    #expect(Set(few).isSubset(of: brought), "\(brought.count { few.contains($0) }) of them")
+  }
+
   /// Contents that a peer chose so that they come first in the order in which this machine asks.
   @Test func chosenIDsDoNotPassOtherLibraries() throws {
     let machine = try SingleMachine(peers: 2)

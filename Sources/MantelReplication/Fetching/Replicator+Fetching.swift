@@ -203,13 +203,18 @@ extension Replicator {
       && recalls.mayAsk(link.machine, for: content)
   }
 
-  /// The next missing content in this link's walk: what somebody waits for, what the walk has to come back to, then what is
-  /// ahead of it, the libraries in turn; nil at the end.
+  /// The next missing content in this link's walk: what somebody waits for, then by turns what the walk has to come back to
+  /// and what is ahead of it; nil at the end. A library with something new all the time does not keep the walk from going on.
   private mutating func nextCandidate(for id: LinkID) throws(StoreError) -> MissingContent? {
     if let recalled = nextRecalled(for: id) { return recalled }
+    if links[id]?.fetching.walk.isAheadsTurn == true, let next = try nextAhead(for: id) { return next }
     while let content = links[id]?.fetching.walk.nextAgain() {
       if isFetchable(content, from: id), let missing = try missing(content) { return missing }
     }
+    return try nextAhead(for: id)
+  }
+
+  private mutating func nextAhead(for id: LinkID) throws(StoreError) -> MissingContent? {
     guard role == .full else { return nil }
     if let next = links[id]?.fetching.walk.nextAhead() { return next }
     guard let walk = links[id]?.fetching.walk, !walk.isAtEnd else { return nil }

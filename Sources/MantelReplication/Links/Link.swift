@@ -160,6 +160,8 @@ struct MissingWalk: Sendable {
   private var again: Deque<ContentID> = []
   private var isAgain: Set<ContentID> = []
   private(set) var isAtEnd = false
+  /// It came back to something, and has not gone on since.
+  private(set) var isAheadsTurn = false
 
   /// From the start again.
   mutating func restart() { self = MissingWalk() }
@@ -176,13 +178,17 @@ struct MissingWalk: Sendable {
   mutating func nextAgain() -> ContentID? {
     guard let content = again.popFirst() else { return nil }
     isAgain.remove(content)
+    isAheadsTurn = true
     return content
   }
 
   /// The content that was handed out last, and cannot be taken yet.
   mutating func putBack(_ content: MissingContent) { ahead.prepend(content) }
 
-  mutating func nextAhead() -> MissingContent? { ahead.popFirst() }
+  mutating func nextAhead() -> MissingContent? {
+    isAheadsTurn = false
+    return ahead.popFirst()
+  }
 
   /// Goes on with a page that ends at `next`; without one, at the end.
   mutating func turn(to page: [MissingContent], next: MissingPosition?) {
