@@ -218,8 +218,8 @@ import Testing
 
   // MARK: Who goes away
 
-  /// The newest head was shown by a member that went before its entries came; another one knows less.
-  private func lostMidway(_ desk: SingleMachine) throws -> LinkID {
+  /// The newest head was shown by a member that went before all of its entries had come.
+  private func cutOffMidway(_ desk: SingleMachine) throws {
     let head = try ownHead(desk, published, [entry("a.jpg", a), entry("b.jpg", b)])
     try desk.restart(hasHeard: false)
     let link = try desk.connect(0, heads: [desk.machine: published])
@@ -227,6 +227,11 @@ import Testing
     try desk.send(.entriesReceived(link, job, added: [entry("a.jpg", a)], removed: []))
     try desk.send(.jobEnded(link, job, .cancelled))
     try desk.send(.linkClosed(link))
+  }
+
+  /// And another one knows less.
+  private func lostMidway(_ desk: SingleMachine) throws -> LinkID {
+    try cutOffMidway(desk)
     let other = try desk.connect(1, heads: [desk.machine: before])
     let older = try ownHead(desk, before, [entry("b.jpg", b)])
     #expect(try desk.send(.headReceived(other, older)).deltas(other).isEmpty)
@@ -310,6 +315,33 @@ import Testing
     let attempts = desk.settings.recoveryAttempts
     #expect((attempts...attempts + 1).contains(failures), "\(failures)")
     #expect(isNext, "the other one is asked for what it has")
+  }
+
+  /// Who had shown the newest head comes back as an image of itself from before it heard of this machine: nobody can bring that
+  /// head any more, and no day of waiting changes that.
+  @Test func whatWasShownAndIsLostIsNotWaitedFor() throws {
+    let desk = try SingleMachine()
+    try cutOffMidway(desk)
+    #expect(desk.replicator.isRecovering)
+    try desk.connect()
+    #expect(!desk.replicator.isRecovering)
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.finishHash("a.jpg", a, desk.stamp(10))
+    try desk.pass(.seconds(10))
+    #expect(isInNewEpoch(desk) && desk.head?.counts.live == 1)
+  }
+
+  /// An image that has an older head: that one is waited for, and fetched, before the history goes on.
+  @Test func whoHasLostWhatItShowedIsAskedForWhatItHas() throws {
+    let desk = try SingleMachine()
+    try cutOffMidway(desk)
+    _ = desk.take()
+    let link = try desk.connect(heads: [desk.machine: before])
+    #expect(desk.replicator.isRecovering)
+    #expect(try desk.report().reasons.contains(.restored(waitingFor: [desk.peers[0].machine])))
+    try desk.send(.headReceived(link, try ownHead(desk, before, [entry("b.jpg", b)])))
+    try serve(desk, link)
+    #expect(desk.head?.order == before && !desk.replicator.isRecovering)
   }
 
   @Test func withNobodyThereItGoesOnWaiting() throws {

@@ -24,6 +24,7 @@ extension Replicator {
       fetching: LinkFetching(settings), takesPulls: opening.takesPulls, peerTime: opening.time, openedAt: now)
     links[id]?.challenges.due = now.instant + settings.challengeDelay
     shared.opened(id, isAskedAll: !opening.takesPulls)
+    judgeShown(by: opening.machine, which: opening.heads[machine] ?? .none)
     hear(id)
     for command in prepared?.backlog ?? [] { actions.append(.link(id, command)) }
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }

@@ -12,12 +12,16 @@ import MantelHousehold
 ///
 /// There is no limit of time: a head that nobody can hear makes no photo safer. Files are hashed meanwhile, and pending.
 struct Hearing: Sendable {
-  /// Members that have shown since the start what they have of the own library.
+  /// Members that have shown since the start what they have of the own library; while it is caught up with, not those that
+  /// have lost some of it since.
   private(set) var heard: Set<MachineID> = []
   /// Somebody was heard, or nobody was there to be heard. Stays so: a catalog does not go back under a running agent.
   private(set) var isOver = false
 
   mutating func hear(_ peer: MachineID) { heard.insert(peer) }
+
+  /// What it has is not what it had: it is to be heard again.
+  mutating func unhear(_ peer: MachineID) { heard.remove(peer) }
 
   mutating func end(ifHeardAnyOf witnesses: [MachineID]) {
     if witnesses.isEmpty || witnesses.contains(where: heard.contains) { isOver = true }

@@ -59,6 +59,15 @@ extension Replicator {
     }
   }
 
+  /// A member connects whose hello claims less of the own library than it has shown: it is an older image of itself by now, or
+  /// had only heard of that head. It is asked for no more than it claims, and heard when it has shown that.
+  mutating func judgeShown(by peer: MachineID, which claimed: HeadOrder) {
+    guard let shown = publication.recovery?.shown[peer], claimed < shown.record.order else { return }
+    publication.recovery?.shown[peer] = nil
+    publication.hearing.unhear(peer)
+    chooseNewest()
+  }
+
   /// A peer showed a head of this machine's library.
   mutating func received(own head: Signed<Head>, from link: LinkID) throws(StoreError) {
     try notice(head)
