@@ -462,6 +462,88 @@ import Testing
     #expect(desk.isHeld(a) && desk.isHeld(b))
   }
 
+  /// A mass change was held when the backup was made. What the library has lost since needs no decision any more.
+  @Test func whatWasHeldAndIsRetiredSinceWaitsForNobody() throws {
+    let c = content("c")
+    let desk = try SingleMachine(settings: holdsAtOnce)
+    for (path, content) in ["a.jpg": a, "b.jpg": b, "c.jpg": c] {
+      try desk.publish(path, content, desk.stamp(10))
+    }
+    try desk.delete("b.jpg")
+    let edited = desk.stamp(10, mtime: SingleMachine.oldTime + 5)
+    try desk.publish("c.jpg", content("edited"), edited)
+    #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 2)
+    let former = try [b, c].flatMap { try desk.ownEntries(of: $0) }
+    let new = former.map { retired($0, .deleted, desk) }
+    let head = try ownHead(desk, published, [entry("a.jpg", a)] + new)
+    try show(head, new, removed: former.map { EntryID(of: $0) }, to: desk)
+    #expect(desk.head?.order == published)
+    // Before any scan: the folder may be away for long.
+    #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 0)
+    #expect(try desk.status("b.jpg") == nil)
+    #expect(try desk.status("c.jpg") == .pending(.hashing))
+    try desk.scan(["a.jpg": desk.stamp(10), "c.jpg": edited])
+    try desk.publish("c.jpg", content("edited"), edited)
+    #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
+    #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange == nil)
+  }
+
+  /// The user accepted it after the backup was made: the bytes that were held are the library's.
+  @Test func whatWasHeldAndIsPublishedSinceIsHashedAgain() throws {
+    let desk = try SingleMachine(settings: holdsAtOnce)
+    for (path, content) in ["a.jpg": a, "b.jpg": b] { try desk.publish(path, content, desk.stamp(10)) }
+    let edited = desk.stamp(10, mtime: SingleMachine.oldTime + 5)
+    try desk.publish("b.jpg", content("edited"), edited)
+    #expect(try desk.status("b.jpg") == .pending(.massChange))
+    let former = try desk.ownEntries(of: b)
+    let new =
+      [entry("b.jpg", content("edited"), mtime: SingleMachine.oldTime + 5)]
+      + former.map { retired($0, .replaced, desk) }
+    let head = try ownHead(desk, published, [entry("a.jpg", a)] + new)
+    try show(head, new, removed: former.map { EntryID(of: $0) }, to: desk)
+    #expect(desk.head?.order == published)
+    #expect(try desk.status("b.jpg") == .pending(.hashing))
+    _ = desk.take()
+    try desk.scan(["a.jpg": desk.stamp(10), "b.jpg": edited])
+    #expect(desk.take().hashes == [bytes("b.jpg")])
+    try desk.finishHash("b.jpg", content("edited"), edited)
+    try desk.pass(.seconds(3))
+    #expect(try desk.status("b.jpg") == .published)
+    #expect(desk.isHeld(content("edited")))
+    #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
+    #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange == nil)
+  }
+
+  /// And what the library has still is held, with nobody's word for it.
+  @Test func whatIsHeldAndStillInTheLibraryStaysHeld() throws {
+    let desk = try SingleMachine(settings: holdsAtOnce)
+    for (path, content) in ["a.jpg": a, "b.jpg": b] { try desk.publish(path, content, desk.stamp(10)) }
+    try desk.delete("b.jpg")
+    let entries = [entry("a.jpg", a), entry("b.jpg", b), entry("c.jpg", content("c"))]
+    try show(try ownHead(desk, published, entries), [entries[2]], to: desk)
+    #expect(desk.head?.order == published)
+    #expect(try desk.status("b.jpg") == .pending(.massChange))
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.pass(.seconds(120))
+    // With what was not known to be there, and is not: the folder is losing still.
+    #expect(try desk.status("c.jpg") == .pending(.massChange))
+    #expect(try desk.status("b.jpg") == .pending(.massChange))
+    #expect(desk.head?.counts.live == 3)
+  }
+
+  /// One content that goes is too much.
+  private var holdsAtOnce: ReplicationSettings {
+    var settings = ReplicationSettings()
+    settings.massChange.contents = 0
+    return settings
+  }
+
+  private func retired(_ entry: Entry, _ reason: EntryState.RetireReason, _ desk: SingleMachine) -> Entry {
+    var entry = entry
+    entry.state = .retired(reason, at: desk.now.wall)
+    return entry
+  }
+
   /// Files of equal bytes that are all of them other ones by what the newest head says, or gone from it: none of them stands
   /// in for the others.
   @Test(arguments: [true, false]) func equalFilesDoNotBearEachOtherOut(areNamed: Bool) throws {

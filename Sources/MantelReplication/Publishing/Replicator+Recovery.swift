@@ -217,8 +217,12 @@ extension Replicator {
     dropChange(key)
     publication.ledgerRows[key] = nil
     let former = try store.file(entry.folder, entry.path)
-    if let former {
-      guard former.status == .published, former.content != entry.content else { return nil }
+    switch former?.status {
+    case nil: break
+    case .published: guard former?.content != entry.content else { return nil }
+    // The very bytes that were held are out since: there is nothing left to decide.
+    case .pending(.massChange): guard former?.content == entry.content else { return nil }
+    default: return nil
     }
     let row = LedgerFile(
       folder: entry.folder, path: entry.path, stamp: FileStamp(of: entry), status: .pending(.hashing),
@@ -226,7 +230,8 @@ extension Replicator {
     return (row, former?.content)
   }
 
-  /// Rows that say "published" of what the library does not name: hashed again, and published then.
+  /// Rows that say "published" of what the library does not name: hashed again, and published then. So is what a mass change
+  /// holds of it: the library has lost it since, and nobody is to be asked. Of a deletion that was held nothing is left.
   private mutating func doubtUnpublished(of folder: FolderID) throws(StoreError) {
     var after: [UInt8]?
     while true {
@@ -234,14 +239,21 @@ extension Replicator {
       guard let last = page.last else { return }
       after = last.path
       var rows: [LedgerFile] = []
+      var gone: [FileKey] = []
       var former: Set<ContentID> = []
-      for var row in page where row.status == .published {
+      for var row in page where row.status == .published || row.status == .pending(.massChange) {
         guard try store.liveEntry(machine, folder, row.path) == nil else { continue }
+        let key = FileKey(folder: folder, path: row.path)
+        if row.content == nil, publication.ledgerRows[key] == nil {
+          gone.append(key)
+          continue
+        }
         if let content = row.content { former.insert(content) }
         row.status = .pending(.hashing)
         row.content = nil
         rows.append(row)
       }
+      if !gone.isEmpty { try store.removeFiles(gone.map { ($0.folder, $0.path) }) }
       try put(rows, insteadOf: former)
     }
   }
