@@ -399,4 +399,79 @@ import Testing
     try machine.send(.recallReleased(id))
     #expect(machine.take().recalled.isEmpty)
   }
+
+  // MARK: Bytes that are being landed
+
+  /// A photo that came for the replica, and that somebody needs while it is being landed.
+  private func machineThatLands(_ photo: ContentID) throws -> (
+    machine: SingleMachine, link: LinkID, batch: (id: BatchID, operations: [FilingOperation])
+  ) {
+    let machine = try machine()
+    let link = try machine.connect(has: [photo])
+    try machine.install(0, 1, [machine.entry("a.jpg", photo)], over: link)
+    try machine.send(.unitVerified(link, whole(photo)))
+    let batch = try #require(machine.take().batches.first)
+    try machine.send(.recall(id, order(photo, of: machine)))
+    try machine.pass(machine.settings.recallPatience)
+    let actions = machine.take()
+    #expect(actions.recalled.isEmpty && actions.orders(link).isEmpty, "the batch decides")
+    return (machine, link, batch)
+  }
+
+  private func failure(_ code: FilingFailure.Code) -> FilingResult {
+    .failed(FilingFailure(code: code, errno: 5, message: "a test"))
+  }
+
+  /// Under its name, or in the staging area still.
+  @Test(arguments: [nil, FilingFailure.Code.noSpace, .io])
+  func whatIsBeingLandedIsSaidToBeHereWhenTheBatchHasEnded(code: FilingFailure.Code?) throws {
+    let (machine, link, batch) = try machineThatLands(photo)
+    let path = try #require(batch.operations.first).path
+    let result = code.map(failure) ?? .done(path: path, machine.stamp(10))
+    try machine.send(.filed(batch.id, [result]))
+    let actions = machine.take()
+    #expect(actions.recalled.map(\.id) == [id] && actions.recalled.map(\.outcome) == [.here])
+    #expect(actions.orders(link).isEmpty && machine.isHeld(photo) == (code == nil))
+  }
+
+  @Test func whatCouldNotBeSyncedIsAskedForAndNotSaidToBeHere() throws {
+    let (machine, link, batch) = try machineThatLands(photo)
+    try machine.send(.filed(batch.id, [failure(.sync)]))
+    let actions = machine.take()
+    #expect(actions.recalled.isEmpty && actions.orders(link).map(\.unit) == [whole(photo)])
+    try machine.send(.unitVerified(link, whole(photo)))
+    #expect(outcomes(machine) == [.here])
+  }
+
+  /// The batch is repeated while the first who needs the photo has not let go of what was fetched again.
+  @Test func aBatchThatIsRepeatedDecidesToo() throws {
+    let (machine, link, batch) = try machineThatLands(photo)
+    try machine.send(.filed(batch.id, [failure(.sync)]))
+    try machine.send(.unitVerified(link, whole(photo)))
+    #expect(outcomes(machine) == [.here])
+    try machine.pass(machine.settings.retry)
+    let again = try #require(machine.take().batches.first)
+    #expect(again.operations == batch.operations)
+    let second = RecallID(2)
+    try machine.send(.recall(second, order(photo, of: machine)))
+    #expect(outcomes(machine).isEmpty)
+    try machine.send(.filed(again.id, [failure(.sync)]))
+    #expect(machine.take().orders(link).map(\.unit) == [whole(photo)])
+    try machine.send(.unitVerified(link, whole(photo)))
+    let ended = machine.take().recalled
+    #expect(ended.map(\.id) == [second] && ended.map(\.outcome) == [.here])
+  }
+
+  /// There are bytes for it already: they are not counted against the reserve again.
+  @Test func whatIsBeingLandedNeedsNoMoreRoom() throws {
+    let machine = try machine()
+    let link = try machine.connect(has: [photo])
+    try machine.install(0, 1, [machine.entry("a.jpg", photo)], over: link)
+    try machine.send(.unitVerified(link, whole(photo)))
+    let space = DiskSpace(free: 1_000, total: 20_000)
+    try machine.send(.diskRoom(DiskRoom(replica: space, catalog: DiskSpace(free: 10_000, total: 20_000))))
+    _ = machine.take()
+    try machine.send(.recall(id, order(photo, of: machine)))
+    #expect(outcomes(machine).isEmpty)
+  }
 }

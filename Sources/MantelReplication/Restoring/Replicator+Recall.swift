@@ -60,8 +60,9 @@ extension Replicator {
           actions.append(.recalled(next.id, .busy))
           continue
         }
-        if recalls.isHere(missing.content), isGone(missing.content) {
-          guard hasDiskRoom(for: missing.size) else {
+        // Whatever had the bytes may have let them go since: a file of the user's that was forgotten, changed or taken away.
+        if recalls.isHere(missing.content), !isHere(open.order) {
+          guard hasDiskRoom(for: missing) else {
             actions.append(.recalled(next.id, .noSpace))
             continue
           }
@@ -74,7 +75,7 @@ extension Replicator {
       }
       guard recalls.hasRoom(for: missing.size, settings) else { return }
       recalls.waiting.removeFirst()
-      guard isHere(next.order) || hasDiskRoom(for: missing.size) else {
+      guard isHere(next.order) || hasDiskRoom(for: missing) else {
         actions.append(.recalled(next.id, .noSpace))
         continue
       }
@@ -88,15 +89,10 @@ extension Replicator {
     transfers.isWorthLooking = true
   }
 
-  /// A file of the user's had the bytes, and was forgotten, changed or taken away since.
-  private func isGone(_ content: ContentID) -> Bool {
-    !contents.isAvailable(content) && !transfers.staged.contains(content)
-  }
-
-  /// The bytes of one more content leave the reserve of the replica's filesystem alone.
-  private func hasDiskRoom(for size: UInt64) -> Bool {
-    guard let room = room?.replica else { return true }
-    return room.free > room.reserve && room.free - room.reserve >= size
+  /// The bytes lie in the staging area already, or leave the reserve of the replica's filesystem alone.
+  private func hasDiskRoom(for missing: MissingContent) -> Bool {
+    guard let room = room?.replica, !transfers.staged.contains(missing.content) else { return true }
+    return room.free > room.reserve && room.free - room.reserve >= missing.size
   }
 
   private mutating func tell(_ content: ContentID, _ outcome: RecallOutcome) {
@@ -113,11 +109,19 @@ extension Replicator {
 
   private func isHere(_ order: RecallOrder) -> Bool {
     let content = order.content.content
+    guard !isLanding(content) else { return false }
     return order.isAfresh ? transfers.staged.contains(content) : contents.isAvailable(content)
   }
 
-  /// Something of it was asked for, or is being checked.
+  /// A batch has the bytes in hand. Only its end tells where they are: under their name, in the staging area still, or gone,
+  /// because they could not be synced.
+  private func isLanding(_ content: ContentID) -> Bool {
+    transfers.staged.contains(content) && filing.running?.contents.contains(content) == true
+  }
+
+  /// Something of it was asked for, or is being checked or landed.
   private func isMoving(_ content: ContentID) -> Bool {
+    if isLanding(content) { return true }
     if let large = transfers.large[content] { return large.isAssembling || large.isAwaited }
     return transfers.inFlight[UnitID(content: content, part: .whole)] != nil
   }
