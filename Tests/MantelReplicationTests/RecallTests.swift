@@ -113,19 +113,19 @@ import Testing
     #expect(machine.take().orders(link).map(\.unit) == [whole(photo)])
   }
 
-  @Test func bytesThatTheReplicaComesToWantAreLandedAndStay() throws {
+  /// Whoever was told that they are here looks for them in the staging area.
+  @Test func bytesThatTheReplicaComesToWantAreLandedWhenTheyAreReleased() throws {
     let machine = try machine()
     let link = try machine.connect(has: [photo])
     try machine.send(.recall(id, order(photo, of: machine)))
     try machine.send(.unitVerified(link, whole(photo)))
     _ = machine.take()
     try machine.install(0, 1, [machine.entry("a.jpg", photo)], over: link)
-    let operations = try machine.fileAll()
-    #expect(operations.count == 1)
-    #expect(machine.isHeld(photo))
-    try machine.send(.recallReleased(id))
+    #expect(try machine.fileAll().isEmpty && !machine.isHeld(photo))
+    let actions = try machine.send(.recallReleased(id))
+    #expect(actions.discarded.isEmpty)
+    #expect(try machine.fileAll().count == 1 && machine.isHeld(photo))
     #expect(machine.take().discarded.isEmpty)
-    #expect(machine.isHeld(photo))
   }
 
   @Test func whatIsHereIsSaidToBeAtOnceUnlessItIsWantedAfresh() throws {

@@ -109,7 +109,9 @@ extension Replicator {
     guard filing.unresolved.count < 2 * settings.unresolvedSteps,
       filing.unresolvedBytes < 4 * settings.journalBytes
     else { return nil }
-    let waiting = filing.resting.union(filing.unresolvedContents).union(filing.blocked)
+    // What was fetched for somebody stays in the staging area, where it is looked for, until it is let go.
+    let recalled = recalls.open.keys.filter(transfers.staged.contains)
+    let waiting = filing.resting.union(filing.unresolvedContents).union(filing.blocked).union(recalled)
     var batch = Set<ContentID>()
     var bytes: UInt64 = 0
     for content in filing.ready.sorted() where !waiting.contains(content) {

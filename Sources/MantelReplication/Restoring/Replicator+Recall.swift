@@ -101,6 +101,8 @@ extension Replicator {
 
   private mutating func closeRecall(_ content: ContentID) throws(StoreError) {
     recalls.close(content)
+    // It was not landed so long.
+    if transfers.staged.contains(content) { filing.ready.insert(content) }
     // The end of a batch drops what it does not need itself.
     if filing.running?.contents.contains(content) != true { try dropIfUnwanted(content) }
     // Others may have been passed by while only one was to be asked.
