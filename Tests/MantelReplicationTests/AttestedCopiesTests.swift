@@ -193,6 +193,25 @@ import Testing
     #expect(word(machine) != before)
   }
 
+  /// A peer that connected meanwhile was not told, and nothing else would tell it for a day.
+  @Test func theLastWordIsSaidAgainWhenTheDiskIsBack() throws {
+    let (machine, _) = try machine([a])
+    let before = try #require(word(machine))
+    try machine.send(.replicaAway)
+    _ = machine.take()
+    try machine.connect(0)
+    try machine.pass(.seconds(61))
+    #expect(machine.take().attestations.isEmpty)
+    try machine.send(.replicaMounted)
+    try machine.pass(.seconds(61))
+    let said = machine.take().attestations
+    #expect(!said.isEmpty && said.allSatisfy { $0 == before } && word(machine) == before)
+    try machine.send(.replicaAway)
+    try machine.send(.replicaMounted)
+    try machine.pass(.seconds(61))
+    #expect(machine.take().attestations.isEmpty, "it is known")
+  }
+
   /// The disk was swapped for last month's image of it while it was being looked at.
   @Test func aComparisonThatBeganBeforeAMountIsNone() throws {
     let (machine, _) = try restarted([a])

@@ -78,7 +78,7 @@ extension Replicator {
     }
   }
 
-  private var isOwnWordStale: Bool {
+  var isOwnWordStale: Bool {
     guard let said = attesting.received[machine] else { return false }
     return scrub.isAway || agentTime - said >= settings.attestationLife
   }

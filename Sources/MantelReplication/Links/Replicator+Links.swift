@@ -6,6 +6,7 @@ extension Replicator {
   /// A connection is about to say hello with what is true now: what changes until it is open is told to it then.
   package mutating func prepare(_ link: LinkID) {
     opening[link] = OpeningLink(holdings: contents.index.snapshot(of: contents.available))
+    if isOwnWordStale { attesting.isWithheld = true }
   }
 
   mutating func opened(_ id: LinkID, _ opening: LinkOpening, now: Now) throws(StoreError) {

@@ -18,6 +18,8 @@ struct Attesting: Sendable {
   var isChanged = true
   /// A claim has become false: that is told sooner than what is new.
   var isRetracting = false
+  /// A peer connected while the last one was not said again.
+  var isWithheld = false
   var due: Instant?
 
   mutating func retract() {
@@ -213,6 +215,10 @@ extension Replicator {
       // The last one still says it; the next change is judged from here on.
       attesting.lastSigned = attesting.lastSigned ?? now.instant
       attesting.lastWasComplete = isComplete
+      if attesting.isWithheld, !isOwnWordStale, let signed = attesting.newest[machine] {
+        attesting.isWithheld = false
+        sendToAll(.announceAttestation(signed))
+      }
       return
     }
     guard let number = number(after: last?.number ?? 0, now: now) else { return }
@@ -225,6 +231,7 @@ extension Replicator {
     attesting.received[machine] = agentTime
     attesting.lastSigned = now.instant
     attesting.lastWasComplete = isComplete
+    attesting.isWithheld = false
     sendToAll(.announceAttestation(signed))
   }
 
