@@ -35,14 +35,14 @@ extension Catalog {
       var page: [MissingContent] = []
       var seen: Set<ContentID> = []
       // What a library does not fill of its part is for the others.
-      var unread = try self.othersLibraries(db)
+      var unread = try self.othersLibraries(db).filter { !start.ended.contains($0.machine) }
       while !unread.isEmpty, page.isEmpty || limit - page.count >= unread.count {
         let part = max(1, (limit - page.count) / unread.count)
         var more: [(ref: Int64, machine: MachineID)] = []
         for library in unread {
           let rows = try Self.missing(of: library.ref, after: position.last[library.machine], part, db)
           if let last = rows.last { position.pass(last) }
-          if rows.count == part { more.append(library) }
+          if rows.count == part { more.append(library) } else { position.end(library.machine) }
           for row in rows where seen.insert(row.content).inserted {
             if try !Self.hasPassed(row, start, db) { page.append(row) }
           }

@@ -77,7 +77,13 @@ package struct MissingPosition: Hashable, Sendable {
   /// What was read last of each library that was begun.
   package private(set) var last: [MachineID: MissingContent] = [:]
 
+  /// Libraries that have no more. What is staged of them, which a page would step over again and again, comes after an install,
+  /// and that begins the walk anew.
+  package private(set) var ended: Set<MachineID> = []
+
   package init() {}
+
+  package mutating func end(_ library: MachineID) { ended.insert(library) }
 
   package mutating func pass(_ missing: MissingContent) { last[missing.library] = missing }
 

@@ -193,6 +193,23 @@ import Testing
     #expect(word(machine) != before)
   }
 
+  /// Many copies have to be moved, and wait for the comparison: that costs nothing meanwhile.
+  @Test func whatWaitsForTheComparisonDoesNotSpin() throws {
+    var settings = ReplicationSettings()
+    settings.batchFiles = 2
+    let (machine, _) = try machine([a, b, c], settings: settings)
+    machine.comparesReplica = false
+    try machine.restart()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a, b, c])
+    let before = [a, b, c].enumerated().map { machine.entry("\($0.offset).jpg", $0.element) }
+    let after = [a, b, c].enumerated().map { machine.entry("album/\($0.offset).jpg", $0.element) }
+    try machine.install(0, 2, after, removed: before, added: after, over: link)
+    #expect(try machine.pass(.seconds(1)) < 10)
+    try machine.compare()
+    #expect(try machine.fileAll().count == 3)
+  }
+
   /// A peer that connected meanwhile was not told, and nothing else would tell it for a day.
   @Test func theLastWordIsSaidAgainWhenTheDiskIsBack() throws {
     let (machine, _) = try machine([a])

@@ -73,6 +73,21 @@ import Testing
     #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [stray.path])
   }
 
+  /// The look may have passed the file already.
+  @Test func whatVanishesFromASourceDuringALookIsLookedForToo() throws {
+    let (machine, files) = try bereft(of: [a, b], role: .source)
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+    let stray = StrayFile(path: bytes("elsewhere/x.jpg"), content: a, stamp: files[0].stamp)
+    try machine.send(.straysSought([stray], isComplete: false))
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()), "it was cut short")
+    try vanish(try #require(try machine.catalog.replicaFiles(of: a).first), machine)
+    try machine.send(.straysSought([], isComplete: true))
+    try machine.pass(.seconds(2))
+    #expect(isSought(machine.take()))
+  }
+
   /// Others that lack it can have it of this machine at once.
   @Test func whatWasFoundAgainIsAnnounced() throws {
     let (machine, file) = try bereft()

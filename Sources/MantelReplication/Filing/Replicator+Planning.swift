@@ -52,7 +52,7 @@ extension Replicator {
   /// so long nothing takes its name: a move would make it look as though it had been looked at.
   private mutating func leaveOutDoubted(_ sites: inout [ContentID: Site]) throws(StoreError) {
     // Before the first comparison has ended each of them may be another.
-    let isUnseen = scrub.comparison == nil
+    let isUnseen = !isReplicaSeen
     guard isUnseen || scrub.hasDoubts else { return }
     var doubted: Set<ContentID> = []
     for content in sites.keys where contents.isHeld(content) {
@@ -78,6 +78,9 @@ extension Replicator {
     filing.doubted.formUnion(doubted)
   }
 
+  /// A comparison of the replica as it is mounted now has ended, well or not: until then nothing is moved by its name.
+  var isReplicaSeen: Bool { !scrub.isAway && scrub.comparison != nil }
+
   /// A comparison has ended: what waited for it, and is not in doubt, is planned.
   mutating func planUnseen() {
     filing.ready.formUnion(filing.doubted)
@@ -86,7 +89,7 @@ extension Replicator {
 
   /// A file that was in doubt has been read: what waited for it is planned again.
   mutating func planDoubted(_ content: ContentID?) {
-    if !scrub.hasDoubts, scrub.comparison != nil {
+    if !scrub.hasDoubts, isReplicaSeen {
       planUnseen()
     } else if let content, filing.doubted.remove(content) != nil {
       filing.ready.insert(content)

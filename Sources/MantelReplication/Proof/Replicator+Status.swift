@@ -174,7 +174,7 @@ extension Replicator {
     let (missingFiles, missingBytes) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
-    if let reason = unjudgedReplica { reasons.append(reason) }
+    if let reason = unjudgedReplica(now: now) { reasons.append(reason) }
     if fullMachines.count < 2 { reasons.append(.noSecondMachine) }
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
@@ -201,10 +201,12 @@ extension Replicator {
   }
 
   /// Why it is not known what lies in the replica, which is there.
-  private var unjudgedReplica: StatusReason? {
+  private func unjudgedReplica(now: Now) -> StatusReason? {
     guard role == .full, !scrub.isAway else { return nil }
     if scrub.comparison == .failed { return .replicaUnreadable }
-    return scrub.isJudged ? nil : .checkingReplica
+    // One file that cannot be read now is no reason for ever.
+    let isDone = scrub.isJudged || scrub.comparison == .complete && scrub.judgeBy <= now.instant
+    return isDone ? nil : .checkingReplica
   }
 
   private func trashReports() throws(StoreError) -> [TrashReport] {

@@ -31,6 +31,11 @@ extension Replicator {
     while let target = scrub.nextDoubted() {
       if try reread(target, isDoubted: true, now: now) { return }
     }
+    if !scrub.hasDoubts, isReplicaSeen, !filing.doubted.isEmpty {
+      // The last doubt was of a file that has no row any more: nothing was read.
+      planUnseen()
+      filing.turn = now.instant
+    }
     compareAgainIfForgotten(now: now)
     if try readForVerification(now: now) { return }
     guard scrub.readDue <= now.instant, let pace = scrub.pace, var walk = scrub.walk else { return }
@@ -264,7 +269,7 @@ extension Replicator {
     scrub.comparing = nil
     scrub.comparison = isComplete ? .complete : .failed
     scrub.compareDue = now.instant + (isComplete ? settings.compareInterval : settings.compareAgain)
-    planUnseen()
+    if isReplicaSeen { planUnseen() }
     expectStrays(now: now)
   }
 

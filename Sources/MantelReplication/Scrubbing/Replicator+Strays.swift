@@ -68,7 +68,8 @@ extension Replicator {
           stamp: stray.stamp, verified: now.wall, mark: nil))
     }
     if isLeft || !isComplete && !rows.isEmpty { expectStrays(now: now) }
-    if !isLeft, isComplete { scrub.vanished.removeAll() }
+    // What vanished during the look is looked for by the next one.
+    if !isLeft, isComplete, scrub.straysDue == nil { scrub.vanished.removeAll() }
     guard !rows.isEmpty else { return }
     try store.commitFiling(put: rows, removed: [], filed: [])
     try store.markUnfiled(rows.map(\.content))
