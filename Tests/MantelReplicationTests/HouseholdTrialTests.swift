@@ -37,12 +37,18 @@ import Testing
     }
   }
 
-  @Test(arguments: [UInt64(3), 4]) func aSeedIsTheWholeStory(seed: UInt64) throws {
+  /// Seeds that are run twice: two at each run of the tests, or those that were asked for.
+  static var stories: [UInt64] { environment["MANTEL_SEEDS"] == nil ? [3, 4] : seeds }
+
+  @Test(arguments: stories) func aSeedIsTheWholeStory(seed: UInt64) throws {
     let traces = try (0..<2).map { _ in
-      let trial = try HouseholdTrial(seed: seed)
+      let trial = try HouseholdTrial(seed: seed, isVerbose: true)
       try? trial.run()
       return trial.household.trace
     }
-    #expect(traces[0] == traces[1])
+    let parting = zip(traces[0].lines, traces[1].lines).enumerated().first { $1.0 != $1.1 }
+    // The two events at which they part say more than two hashes.
+    #expect(parting.map { "\($0.offset): \($0.element)" } == nil)
+    #expect(traces[0].hash == traces[1].hash)
   }
 }
