@@ -63,6 +63,8 @@ extension Effects {
           }
           let doubtful = try await walk { [replica] in try replica.doubtful(among: page) }
           for file in doubtful { await engine.handle(.replicaFileDoubted(file.path)) }
+          // A cold disk may take hours for all of them.
+          await engine.handle(.replicaPartCompared(id))
           after = last.path
         }
       } catch let error as DiskError where error.code == .notMounted {

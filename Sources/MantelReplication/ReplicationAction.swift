@@ -80,8 +80,8 @@ package enum ReplicationAction: Sendable {
   case reread(RereadTarget, bytesPerSecond: UInt64?)
   /// Move a bad replica file out of the way, durably and without replacing anything, and report `setAside`.
   case setAside(SetAsideOrder)
-  /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, and at the end
-  /// `replicaCompared` with the same number.
+  /// Compare the replica with the catalog by stat; report each difference as `replicaFileDoubted`, each part of
+  /// it that was seen as `replicaPartCompared`, and the end as `replicaCompared`, both with the same number.
   case compareReplica(ComparisonID)
   /// Look in the replica, outside of Mantel's own directory, for files that the catalog does not know and that are as long as
   /// something missing; make each durable with its names, read it through, and report all that have missing bytes at once, as

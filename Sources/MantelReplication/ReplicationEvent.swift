@@ -229,6 +229,8 @@ package enum ReplicationEvent: Sendable {
   /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its
   /// bytes decide.
   case replicaFileDoubted([UInt8])
+  /// A comparison has seen a part of the files, and goes on.
+  case replicaPartCompared(ComparisonID)
   /// A comparison has ended. `isComplete`: it has seen all files; each that differs was reported before.
   case replicaCompared(ComparisonID, isComplete: Bool)
   /// A look for copies has ended: all that it found, each durable and read through. `isComplete`: it has seen all files.

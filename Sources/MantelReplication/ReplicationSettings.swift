@@ -205,9 +205,12 @@ package struct ReplicationSettings: Sendable {
   package var compareAgain: Duration = .seconds(60)
   /// A comparison waits no longer than this for filing to come to rest.
   package var comparePatience: Duration = .seconds(3_600)
-  /// Since the start, and since a mount: how long attestations wait until all copies were looked at, and those that did not look
-  /// right were read. One that cannot be read, or a disk that cannot be walked, silences nobody for longer.
+  /// Since the start, a mount, and the last part of the replica that a comparison came to: how long attestations wait until all
+  /// copies were looked at, and those that did not look right were read. One that cannot be read, or a disk that cannot be walked,
+  /// silences nobody for longer.
   package var judgePatience: Duration = .seconds(900)
+  /// Since the start, and since a mount: however far the comparison comes. A million files on a cold disk take hours.
+  package var judgeLimit: Duration = .seconds(6 * 3_600)
   /// A verification that nobody asks about ends.
   package var verifyLease: Duration = .seconds(60)
   /// How long a verification waits for what it found bad to be healed.

@@ -219,6 +219,7 @@ package struct Replicator {
   private mutating func takeScrub(_ event: ReplicationEvent, now: Now) throws(StoreError) {
     switch event {
     case .replicaFileDoubted(let path): doubt(.replica(path))
+    case .replicaPartCompared(let id): scrub.sight.partAnswered(id, now: now.instant, settings)
     case .replicaCompared(let id, let isComplete): compared(id, isComplete: isComplete, now: now)
     case .straysSought(let found, let isComplete): try sought(found, isComplete: isComplete, now: now)
     case .replicaAway: away(now: now)

@@ -106,6 +106,22 @@ import Testing
     #expect(word(machine) != before)
   }
 
+  /// A cold disk with a million files.
+  @Test func aComparisonThatGoesOnIsWaitedFor() throws {
+    let (machine, _) = try restarted([a])
+    let before = word(machine)
+    let id = try #require(machine.replicator.scrub.sight.comparing)
+    let part = Duration.seconds(600)
+    try machine.pass(part)
+    try machine.send(.replicaPartCompared(id))
+    try machine.pass(part)
+    try machine.send(.replicaPartCompared(id))
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before)
+    try machine.pass(machine.settings.judgePatience)
+    #expect(word(machine) != before, "it has come to a halt")
+  }
+
   @Test func aComparisonThatFailedIsTriedAgainThoughFilesAreOnTheirWay() throws {
     let (machine, _) = try restarted([a])
     let before = word(machine)
@@ -233,7 +249,7 @@ import Testing
   @Test func aComparisonThatBeganBeforeAMountIsNone() throws {
     let (machine, _) = try restarted([a])
     let before = word(machine)
-    let early = try #require(machine.replicator.scrub.comparing)
+    let early = try #require(machine.replicator.scrub.sight.comparing)
     try machine.send(.replicaAway)
     try machine.send(.replicaMounted)
     try machine.send(.replicaCompared(early, isComplete: true))

@@ -124,7 +124,7 @@ extension Replicator {
   fileprivate mutating func releaseUnshown(
     now: Now, _ isEnough: (Set<MachineID>) -> Bool
   ) throws -> [ReplicationAction] {
-    guard role == .source, filing.running == nil, !scrub.isAway else { return [] }
+    guard role == .source, filing.running == nil, !scrub.sight.isAway else { return [] }
     let attested = try attested(by: others)
     var plans: [ContentID: FilingPlan] = [:]
     for copies in try store.replicaContents(after: nil, limit: 1_000)

@@ -108,11 +108,13 @@ final class SingleMachine {
     let answers = comparesReplica
     comparesReplica = false
     defer { comparesReplica = answers }
-    if replicator.scrub.comparing == nil {
-      replicator.scrub.compareDue = now.instant
+    if replicator.scrub.sight.comparing == nil {
+      replicator.scrub.sight.compareBy(now.instant)
       try send(.tick)
     }
-    guard let id = replicator.scrub.comparing else { throw SimulationError.broken("nothing is compared") }
+    guard let id = replicator.scrub.sight.comparing else {
+      throw SimulationError.broken("nothing is compared")
+    }
     try send(.replicaCompared(id, isComplete: isComplete))
   }
 

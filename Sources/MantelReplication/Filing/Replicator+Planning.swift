@@ -52,7 +52,7 @@ extension Replicator {
   /// so long nothing takes its name: a move would make it look as though it had been looked at.
   private mutating func leaveOutDoubted(_ sites: inout [ContentID: Site]) throws(StoreError) {
     // Before the first comparison has ended each of them may be another.
-    let isUnseen = !isReplicaSeen
+    let isUnseen = !scrub.sight.isSeen
     guard isUnseen || scrub.hasDoubts else { return }
     var doubted: Set<ContentID> = []
     for content in sites.keys where contents.isHeld(content) {
@@ -78,9 +78,6 @@ extension Replicator {
     filing.doubted.formUnion(doubted)
   }
 
-  /// A comparison of the replica as it is mounted now has ended, well or not: until then nothing is moved by its name.
-  var isReplicaSeen: Bool { !scrub.isAway && scrub.comparison != nil }
-
   /// A comparison has ended: what waited for it, and is not in doubt, is planned.
   mutating func planUnseen() {
     filing.ready.formUnion(filing.doubted)
@@ -89,7 +86,7 @@ extension Replicator {
 
   /// A file that was in doubt has been read: what waited for it is planned again.
   mutating func planDoubted(_ content: ContentID?) {
-    if !scrub.hasDoubts, isReplicaSeen {
+    if !scrub.hasDoubts, scrub.sight.isSeen {
       planUnseen()
     } else if let content, filing.doubted.remove(content) != nil {
       filing.ready.insert(content)

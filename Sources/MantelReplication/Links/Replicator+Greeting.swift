@@ -80,7 +80,7 @@ extension Replicator {
 
   var isOwnWordStale: Bool {
     guard let said = attesting.received[machine] else { return false }
-    return scrub.isAway || agentTime - said >= settings.attestationLife
+    return scrub.sight.isAway || agentTime - said >= settings.attestationLife
   }
 
   /// A member whose word has come of age here may have forgotten it, with its catalog: the next one has to bear a higher

@@ -140,12 +140,13 @@ extension Replicator {
   mutating func attestIfDue(now: Now) throws(StoreError) {
     guard attesting.isChanged || attesting.due != nil else { return }
     // What cannot be seen is not attested anew: the last word on it stands until its time is over.
-    guard !scrub.isAway || attesting.isRetracting else {
+    guard !scrub.sight.isAway || attesting.isRetracting else {
       attesting.due = nil
       return
     }
-    guard isReplicaJudged || scrub.judgeBy <= now.instant else {
-      attesting.due = scrub.judgeBy
+    // An older state might name what has gone: until then the last word stands. A source owes none of it.
+    guard role == .source || scrub.sight.isJudged(at: now.instant) else {
+      attesting.due = scrub.sight.judgeBy
       return
     }
     let isComplete = holdsAll
@@ -169,10 +170,6 @@ extension Replicator {
     try attest(isComplete: isComplete, now: now)
   }
 
-  /// Whether nothing here can be an older state that names what has gone: until then the last word stands. Of a disk that is away
-  /// nothing is said anyway, and a source owes none of it.
-  var isReplicaJudged: Bool { scrub.isJudged || scrub.isAway || role == .source }
-
   /// Nothing that this machine owes is missing, at the heads it has installed.
   var holdsAll: Bool {
     contents.byLibrary.allSatisfy { owner, sets in
@@ -194,7 +191,7 @@ extension Replicator {
       let sets = contents.sets(of: owner)
       let isOwn = owner == machine
       // Nothing is said of what cannot be seen now.
-      guard isOwn ? !isAnythingAway : role == .full && !scrub.isAway else { continue }
+      guard isOwn ? !isAnythingAway : role == .full && !scrub.sight.isAway else { continue }
       let uncopied = uncopied(in: owner)
       let missing = try missing(of: owner, uncopied)
       let held = isOwn ? sets.heldLive : sets.heldWanted

@@ -154,7 +154,7 @@ extension Replicator {
     for folder in ledger.folders.keys.sorted() {
       reasons += awayParts(of: folder).map { .folderOffline(folder, $0.path) }
     }
-    if scrub.isAway { reasons.append(.replicaOffline) }
+    if scrub.sight.isAway { reasons.append(.replicaOffline) }
     let massChanges = try heldChanges()
     reasons += massChanges.map { .massChange($0.folder, $0.why, held: $0.files) }
     let suspected = try store.suspectedCount()
@@ -202,11 +202,9 @@ extension Replicator {
 
   /// Why it is not known what lies in the replica, which is there.
   private func unjudgedReplica(now: Now) -> StatusReason? {
-    guard role == .full, !scrub.isAway else { return nil }
-    if scrub.comparison == .failed { return .replicaUnreadable }
-    // One file that cannot be read now is no reason for ever.
-    let isDone = scrub.isJudged || scrub.comparison == .complete && scrub.judgeBy <= now.instant
-    return isDone ? nil : .checkingReplica
+    guard role == .full, !scrub.sight.isAway else { return nil }
+    if scrub.sight.hasFailed { return .replicaUnreadable }
+    return scrub.sight.isLookedAt(at: now.instant) ? nil : .checkingReplica
   }
 
   private func trashReports() throws(StoreError) -> [TrashReport] {

@@ -38,7 +38,7 @@ extension Replicator {
   /// Nil when a release can begin, or go on.
   package var releaseRefusal: ReleaseRefusal? {
     if role == .full { return .isFull }
-    if scrub.isAway { return .replicaAway }
+    if scrub.sight.isAway { return .replicaAway }
     let machines = otherFullMachines
     if machines.isEmpty { return .nobodyKeeps }
     let connected = Set(links.values.map(\.machine))

@@ -22,7 +22,7 @@ extension Replicator {
   // MARK: What to read next
 
   mutating func scrubIfDue(now: Now) throws(StoreError) {
-    defer { scrub.isJudged = scrub.isJudged || scrub.isJudgedNow }
+    defer { scrub.judgeSight() }
     try compareIfDue(now: now)
     try seekStraysIfDue(now: now)
     try surveyIfDue(now: now)
@@ -31,7 +31,7 @@ extension Replicator {
     while let target = scrub.nextDoubted() {
       if try reread(target, isDoubted: true, now: now) { return }
     }
-    if !scrub.hasDoubts, isReplicaSeen, !filing.doubted.isEmpty {
+    if !scrub.hasDoubts, scrub.sight.isSeen, !filing.doubted.isEmpty {
       // The last doubt was of a file that has no row any more: nothing was read.
       planUnseen()
       filing.turn = now.instant
@@ -244,59 +244,46 @@ extension Replicator {
 
   /// At start, daily, and when the disk has come back.
   private mutating func compareIfDue(now: Now) throws(StoreError) {
-    guard scrub.comparing == nil, !scrub.isAway, scrub.compareDue + comparePatience <= now.instant else {
-      return
-    }
+    guard let due = scrub.sight.nextComparison(patience: comparePatience), due <= now.instant else { return }
     actions.append(.compareReplica(scrub.beginComparison()))
   }
 
   /// Not while files are on their way: the catalog names places that are just being left. But what waits for a judgement does not
   /// wait for those, which may take hours.
   private var comparePatience: Duration {
-    filing.isIdle || scrub.comparison != .complete || scrub.hasForgottenDoubts
+    filing.isIdle || !scrub.sight.isComplete || scrub.hasForgottenDoubts
       ? .zero : settings.comparePatience
   }
 
   /// A comparison that waits for filing is due with the event that ends it, or when patience does.
   var scrubDeadline: Instant? {
-    let compareDue = scrub.compareDue + comparePatience
-    let next = scrub.nextDeadline(compareDue: scrub.isAway ? nil : compareDue)
-    return [next, straysDeadline].compactMap(\.self).min()
+    [scrub.nextDeadline(comparePatience: comparePatience), straysDeadline].compactMap(\.self).min()
   }
 
   mutating func compared(_ id: ComparisonID, isComplete: Bool, now: Now) {
-    guard scrub.comparing == id else { return }
-    scrub.comparing = nil
-    scrub.comparison = isComplete ? .complete : .failed
-    scrub.compareDue = now.instant + (isComplete ? settings.compareInterval : settings.compareAgain)
-    if isReplicaSeen { planUnseen() }
+    guard scrub.sight.comparisonEnded(id, isComplete: isComplete, now: now.instant, settings) else { return }
+    if scrub.sight.isSeen { planUnseen() }
     expectStrays(now: now)
   }
 
   /// More files were doubted than were kept in mind, and those are judged.
   private mutating func compareAgainIfForgotten(now: Now) {
-    guard scrub.hasForgottenDoubts, scrub.comparing == nil else { return }
-    scrub.compareDue = min(scrub.compareDue, now.instant + settings.compareAgain)
+    guard scrub.hasForgottenDoubts, scrub.sight.comparing == nil else { return }
+    scrub.sight.compareBy(now.instant + settings.compareAgain)
   }
 
   /// The replica's disk is not there, as far as was told.
-  package var isReplicaAway: Bool { scrub.isAway }
+  package var isReplicaAway: Bool { scrub.sight.isAway }
 
   /// What lies there cannot be seen: status says so, and nothing new is attested of it.
   mutating func away(now: Now) {
-    guard !scrub.isAway else { return }
-    scrub.isAway = true
+    guard !scrub.sight.isAway else { return }
+    scrub.sight.unmounted()
     rest(now: now)
   }
 
   mutating func mounted(now: Now) {
-    scrub.isAway = false
-    // It may be another disk, or another state of it; a comparison that began before has not seen all of this one.
-    scrub.comparing = nil
-    scrub.comparison = nil
-    scrub.isJudged = false
-    scrub.judgeBy = now.instant + settings.judgePatience
-    scrub.compareDue = now.instant
+    scrub.sight.mounted(now: now.instant, settings)
     filing.isRepeatDue = !filing.unresolved.isEmpty
     if scrub.isResting { scrub.surveyDue = now.instant }
     attesting.isChanged = true

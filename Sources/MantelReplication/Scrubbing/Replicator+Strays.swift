@@ -24,7 +24,7 @@ extension Replicator {
   /// that are just being left. An event ends each of these.
   var straysDeadline: Instant? {
     let isQuiet = filing.isIdle && scrub.doubted.isEmpty && scrub.running?.isDoubted != true
-    return isQuiet && !scrub.isAway && scrub.comparing == nil && !scrub.isSeekingStrays
+    return isQuiet && !scrub.sight.isAway && scrub.sight.comparing == nil && !scrub.isSeekingStrays
       ? scrub.straysDue : nil
   }
 
@@ -57,7 +57,7 @@ extension Replicator {
     for stray in found where !taken.contains(stray.content) && !contents.isHeld(stray.content) {
       guard try store.replicaFile(at: stray.path) == nil, try isLost(stray.content) else { continue }
       // A batch may just have moved it there, or be about to bring another copy.
-      guard !scrub.isAway, !filing.isUnderWay(stray.content) else {
+      guard !scrub.sight.isAway, !filing.isUnderWay(stray.content) else {
         isLeft = true
         continue
       }

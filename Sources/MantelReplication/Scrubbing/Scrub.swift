@@ -29,19 +29,8 @@ struct Scrub: Sendable {
   var unhealed: Set<ContentID> = []
   /// Found while a batch with the content was under way, by the number of the file: judged when it has ended.
   var awaiting: [Awaiting] = []
-  /// The replica's disk is not there.
-  var isAway = false
-
-  var compareDue: Instant
-  /// The comparison under way.
-  var comparing: ComparisonID?
-  private var lastComparison: ComparisonID
-  /// How the last comparison since the start, and since the replica was mounted, ended; nil: none has.
-  var comparison: Comparison?
-  /// Since then nothing was in doubt any more: the catalog is not an old one, nor the disk's state.
-  var isJudged = false
-  /// From here on no judgement is waited for.
-  var judgeBy: Instant
+  /// The replica as it is mounted now.
+  var sight: ReplicaSight
   /// When copies are looked for that are not where the catalog says; nil: nothing points to any.
   var straysDue: Instant?
   var isSeekingStrays = false
@@ -51,16 +40,7 @@ struct Scrub: Sendable {
   init(now: Instant, _ settings: ReplicationSettings) {
     surveyDue = now + settings.scrubDelay
     readDue = surveyDue
-    compareDue = now
-    judgeBy = now + settings.judgePatience
-    // What an earlier value of this process asked for must not be taken for what this one does.
-    lastComparison = ComparisonID(UInt64(clamping: now.nanoseconds))
-  }
-
-  enum Comparison: Sendable {
-    /// All files were seen, and those that differ are in doubt.
-    case complete
-    case failed
+    sight = ReplicaSight(now: now, settings)
   }
 
   struct Running: Sendable {
@@ -98,18 +78,15 @@ struct Scrub: Sendable {
 
   var hasDoubts: Bool { !isDoubted.isEmpty || running?.isDoubted == true }
 
-  /// The catalog's word on the replica was held against the disk, and all that did not agree was read.
-  var isJudgedNow: Bool {
-    comparison == .complete && !hasDoubts && !hasForgottenDoubts && awaiting.isEmpty
+  /// If the catalog's word on the replica was held against the disk, and all that did not agree was read.
+  mutating func judgeSight() {
+    if !hasDoubts, !hasForgottenDoubts, awaiting.isEmpty { sight.doubtsEnded() }
   }
 
   mutating func beginComparison() -> ComparisonID {
     // What was doubted and not kept is doubted again by this one.
-    if hasForgottenDoubts { comparison = nil }
-    hasForgottenDoubts = false
-    lastComparison.number += 1
-    comparing = lastComparison
-    return lastComparison
+    defer { hasForgottenDoubts = false }
+    return sight.comparisonBegan(isAnew: hasForgottenDoubts)
   }
 
   var hasMarks: Bool { !verified.isEmpty || !verifiedOwn.isEmpty }
@@ -123,10 +100,10 @@ struct Scrub: Sendable {
   var isWalkDone: Bool { walk?.isDone ?? true }
 
   /// Without what waits for an event instead of a moment: a read, a comparison that is under way.
-  func nextDeadline(compareDue: Instant?) -> Instant? {
+  func nextDeadline(comparePatience: Duration) -> Instant? {
     let next = isWalkDone || isResting ? surveyDue : min(surveyDue, readDue)
-    return [running == nil ? next : nil, comparing == nil ? compareDue : nil, verification?.nextDeadline]
-      .compactMap(\.self).min()
+    let comparison = sight.nextComparison(patience: comparePatience)
+    return [running == nil ? next : nil, comparison, verification?.nextDeadline].compactMap(\.self).min()
   }
 }
 
