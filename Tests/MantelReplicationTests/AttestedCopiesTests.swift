@@ -173,6 +173,50 @@ import Testing
     #expect(try machine.catalog.replicaFiles(of: a).map(\.path) == [bytes("peer0/folder/album/0.jpg")])
   }
 
+  /// A disk that cannot be walked holds up no filing. But a later comparison takes what was moved for what the catalog says, or
+  /// has already passed its new name.
+  @Test func whatWasMovedAfterAFailedComparisonIsRead() throws {
+    let (machine, _) = try restarted([a, b])
+    let before = word(machine)
+    let link = try machine.connect(has: [a, b])
+    let entries = [machine.entry("album/0.jpg", a), machine.entry("1.jpg", b)]
+    try machine.compare(isComplete: false)
+    try machine.install(
+      0, 2, entries, removed: [machine.entry("0.jpg", a)], added: [entries[0]], over: link)
+    #expect(try machine.fileAll().count == 1)
+    let moved = try #require(try machine.catalog.replicaFiles(of: a).first)
+    try machine.pass(.seconds(61))
+    try machine.compare()
+    #expect(word(machine) == before && machine.isHeld(a))
+    try machine.send(.reread(.replica(moved.path), .gone))
+    #expect(word(machine) != before && missing(machine) == [a])
+  }
+
+  /// No more of it than is kept in mind to be read.
+  @Test func afterAFailedComparisonMovesWaitForReads() throws {
+    var settings = ReplicationSettings()
+    settings.batchFiles = 1
+    settings.doubtedFiles = 2
+    let (machine, _) = try restarted([a, b, c, content("d")], settings: settings)
+    let photos = [a, b, c, content("d")]
+    let link = try machine.connect(has: photos)
+    let before = photos.enumerated().map { machine.entry("\($0.offset).jpg", $0.element) }
+    let after = photos.enumerated().map { machine.entry("album/\($0.offset).jpg", $0.element) }
+    try machine.compare(isComplete: false)
+    try machine.install(0, 2, after, removed: before, added: after, over: link)
+    #expect(try machine.fileAll().count == 3, "one is being read, two wait for it")
+    while let target = machine.replicator.scrub.running?.target, case .replica(let path) = target {
+      let file = try #require(try machine.catalog.replicaFile(at: path))
+      try machine.send(good(file))
+      try machine.fileAll()
+    }
+    for photo in photos {
+      let paths = try machine.catalog.replicaFiles(of: photo).map(\.path)
+      #expect(paths.count == 1 && paths[0].starts(with: bytes("peer0/folder/album/")))
+    }
+    #expect(!machine.replicator.scrub.hasForgottenDoubts)
+  }
+
   /// A peer shows what the machine said in a time that its catalog has forgotten.
   @Test func aForgottenWordIsAnsweredWhenTheReplicaWasCompared() throws {
     let (machine, files) = try restarted([a, b])

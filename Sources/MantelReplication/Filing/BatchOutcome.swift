@@ -10,6 +10,8 @@ struct BatchOutcome {
   var discarded: [[UInt8]: [UInt8]] = [:]
   /// Those of them that went there beside another copy: nobody has judged a drop.
   var secondCopies: Set<[UInt8]> = []
+  /// Files that were taken by their names.
+  var renamed: [[UInt8]] = []
   var failed: Set<ContentID> = []
   /// Replica files that should have had a content's bytes, and own ones.
   var sources: [[UInt8]: ContentID] = [:]
@@ -61,7 +63,11 @@ struct BatchOutcome {
         discarded[path] = step.former ?? path
         if step.isSecondCopy { secondCopies.insert(path) }
       }
-      if case .land = step.operation { unstaged.insert(content) }
+      switch step.operation {
+      case .land: unstaged.insert(content)
+      case .move, .link: renamed.append(path)
+      case .copy, .copyOwn, .remove: break
+      }
     case .sourceChanged:
       fail(step.operation)
       switch step.operation {

@@ -102,7 +102,7 @@ extension Replicator {
     guard let batch = try nextBatch(now: now) else { return }
     try start(batch, now: now)
     // A batch without an operation has ended at once; the next one gets its turn after whoever waits.
-    if filing.running == nil, filing.hasUnfiled && scrub.sight.isSeen || !filing.ready.isEmpty {
+    if filing.running == nil, filing.hasUnfiled && mayRename || !filing.ready.isEmpty {
       filing.turn = now.instant
     }
   }
@@ -128,7 +128,7 @@ extension Replicator {
     filing.ready.subtract(batch)
     filing.ready.subtract(waiting)
     // Else the first of them, which have to wait for the comparison, would be looked at again and again.
-    if filing.hasUnfiled, scrub.sight.isSeen {
+    if filing.hasUnfiled, mayRename {
       let limit = settings.batchFiles + waiting.count
       let unfiled = try store.unfiled(limit: limit)
       batch.formUnion(unfiled.filter { !waiting.contains($0) }.prefix(settings.batchFiles))
@@ -208,6 +208,7 @@ extension Replicator {
     // Where bytes should have been taken from and were not: their bytes decide, before the batch is tried again.
     for (path, content) in outcome.sources.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
     where try store.replicaFile(at: path)?.content == content { doubt(.replica(path)) }
+    doubtRenamed(by: batch, outcome)
     for content in outcome.failed.sorted() { try releaseIfGone(content) }
     for content in filed { try dropIfUnwanted(content) }
     try healed(filed, now: now)

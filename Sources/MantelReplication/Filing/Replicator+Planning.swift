@@ -52,7 +52,7 @@ extension Replicator {
   /// so long nothing takes its name: a move would make it look as though it had been looked at.
   private mutating func leaveOutDoubted(_ sites: inout [ContentID: Site]) throws(StoreError) {
     // Before the first comparison has ended each of them may be another.
-    let isUnseen = !scrub.sight.isSeen
+    let isUnseen = !mayRename
     guard isUnseen || scrub.hasDoubts else { return }
     var doubted: Set<ContentID> = []
     for content in sites.keys where contents.isHeld(content) {
@@ -76,6 +76,19 @@ extension Replicator {
     }
     for content in doubted { sites[content] = nil }
     filing.doubted.formUnion(doubted)
+  }
+
+  /// Whether a file that is not in doubt may be moved by its name. Where a comparison has failed all that is moved is read after it, and
+  /// it is not to be more than is kept in mind.
+  var mayRename: Bool {
+    scrub.sight.isSeen && (scrub.sight.isComplete || scrub.doubted.count <= settings.doubtedFiles / 2)
+  }
+
+  /// What was moved by its name before a comparison has seen all may be another file, and none tells any more: the row is made of it, and
+  /// may stand now in a part that was seen already. Its bytes decide.
+  mutating func doubtRenamed(by batch: FilingBatch, _ outcome: BatchOutcome) {
+    guard !batch.isRepeat, !scrub.sight.isComplete else { return }
+    for path in outcome.renamed where outcome.put[path] != nil { doubt(.replica(path)) }
   }
 
   /// A comparison has ended: what waited for it, and is not in doubt, is planned.
