@@ -283,6 +283,13 @@ struct AgentControl: ControlService {
         message:
           "the copies here could not be compared with the catalog (the agent's log says why; the disk may be failing): what it "
           + "has lost is not known; tried again every minute")
+    case .failingDisk:
+      return ReasonAnswer(
+        code: "failingDisk",
+        message:
+          "failing disk: what was written to the replica's disk could not be made durable, several times; nothing more is copied "
+          + "there until it is mounted anew, or the agent is started again (its log has the errors; look at the disk first)"
+      )
     case .badFiles(let files):
       return ReasonAnswer(
         code: "badFiles", message: "\(files) copies were found bad, and are fetched again", files: files)

@@ -51,8 +51,8 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
   /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
-  /// noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, checkingReplica, replicaUnreadable, massChange,
-  /// badFiles, suspectedRot, heldDrops, lost, orphaned, discovery.
+  /// noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, checkingReplica, replicaUnreadable, failingDisk,
+  /// massChange, badFiles, suspectedRot, heldDrops, lost, orphaned, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String

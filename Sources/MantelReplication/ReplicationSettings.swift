@@ -201,6 +201,8 @@ package struct ReplicationSettings: Sendable {
   package var compareInterval: Duration = .seconds(86_400)
   /// Replica files that wait for their bytes to decide; more are found by another comparison.
   package var doubtedFiles = 16_384
+  /// Batches that could not be synced since a mount, until nothing more is written to the replica's disk.
+  package var failingSyncs = 3
   /// Before that comparison.
   package var compareAgain: Duration = .seconds(60)
   /// A comparison waits no longer than this for filing to come to rest.

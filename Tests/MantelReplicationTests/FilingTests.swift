@@ -48,6 +48,42 @@ import Testing
     #expect(!machine.isHeld(a) && !machine.isAvailable(a))
   }
 
+  /// What was landed is fetched again after each of them, and on a dying disk that has no end.
+  @Test func aDiskThatFailsToSyncAgainAndAgainIsLeftAlone() throws {
+    let (machine, link) = try machine([a])
+    for fault in 1...machine.settings.failingSyncs {
+      let batch = try #require(machine.take().batches.first)
+      #expect(try !machine.report().reasons.contains(.failingDisk))
+      try machine.send(.filed(batch.id, [failure(.sync)]))
+      guard fault < machine.settings.failingSyncs else { break }
+      try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+      try machine.pass(.seconds(60))
+    }
+    #expect(try machine.report().reasons.contains(.failingDisk))
+    #expect(try machine.report().state == .attention)
+    try machine.pass(.seconds(3_600))
+    let actions = machine.take()
+    #expect(actions.orders(link).isEmpty && actions.batches.isEmpty)
+    // Somebody has looked at its cable.
+    try machine.send(.replicaAway)
+    try machine.send(.replicaMounted)
+    try machine.pass(.seconds(60))
+    #expect(try !machine.report().reasons.contains(.failingDisk))
+    let resumed = machine.take()
+    #expect(Set(resumed.orders(link).map(\.unit.content)) == [a] && !resumed.batches.isEmpty)
+  }
+
+  @Test func aFullDiskIsNoFailingOne() {
+    var faults = SyncFaults()
+    for number: Int32 in [28, 122] {
+      faults.ended([.failed(FilingFailure(code: .sync, errno: number, message: "full"))])
+    }
+    faults.ended([failure(.io), failure(.noSpace), .sourceChanged])
+    #expect(faults.batches == 0)
+    faults.ended([.sourceChanged, failure(.sync), failure(.sync)])
+    #expect(faults.batches == 1, "one sync for all of them")
+  }
+
   @Test func aBadFileHoldsUpNobodyElse() throws {
     let (machine, link) = try machine([a])
     let first = try #require(machine.take().batches.first)

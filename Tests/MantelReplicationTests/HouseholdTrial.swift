@@ -27,6 +27,8 @@ final class HouseholdTrial {
     settings.largeAtOnce = 2
     settings.batchFiles = 8
     settings.scrubPage = 3
+    // Syncs fail all the time, and nobody buys a new disk.
+    settings.failingSyncs = .max
     // A month in less than a minute.
     settings.scrubPeriod = .seconds(40)
     settings.scrubCatchUp = .seconds(2)

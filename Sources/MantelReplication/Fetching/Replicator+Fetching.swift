@@ -207,6 +207,7 @@ extension Replicator {
   /// and what is ahead of it; nil at the end. A library with something new all the time does not keep the walk from going on.
   private mutating func nextCandidate(for id: LinkID) throws(StoreError) -> MissingContent? {
     if let recalled = nextRecalled(for: id) { return recalled }
+    guard !isDiskFailing else { return nil }
     if links[id]?.fetching.walk.isAheadsTurn == true, let next = try nextAhead(for: id) { return next }
     while let content = links[id]?.fetching.walk.nextAgain() {
       if isFetchable(content, from: id), let missing = try missing(content) { return missing }

@@ -37,6 +37,7 @@ struct FilingState: Sendable {
   var retryAt: Instant?
   /// Nothing of the last batch was done: a broken disk is not hammered before `retryAt`.
   var isPaused = false
+  var syncFaults = SyncFaults()
   /// Names of directories in the replica; they never change.
   var directoryNames: [DirectoryOwner: String] = [:]
   var trash = TrashWalk()

@@ -201,7 +201,9 @@ extension Replicator {
   }
 
   var trashDeadline: Instant? {
-    guard filing.running == nil, !filing.isPaused, let due = filing.trash.due else { return nil }
+    guard filing.running == nil, !filing.isPaused, !isDiskFailing, let due = filing.trash.due else {
+      return nil
+    }
     return max(countedTime.counter.soonest(due), graceEnd)
   }
 }

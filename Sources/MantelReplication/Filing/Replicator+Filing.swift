@@ -90,7 +90,7 @@ extension Replicator {
     }
     filing.turn = nil
     // What is bad leaves its name before its copy is made again.
-    guard !filing.isPaused, filing.running == nil, scrub.settingAside.isEmpty else { return }
+    guard !filing.isPaused, !isDiskFailing, filing.running == nil, scrub.settingAside.isEmpty else { return }
     if filing.isRepeatDue { return try repeatUnresolved(now: now) }
     if filing.hasAbsent {
       // A first install names a library of which nothing is here: no plan is needed to find that out.
@@ -143,6 +143,10 @@ extension Replicator {
     return batch.isEmpty ? nil : batch
   }
 
+  /// The replica's disk does not keep what is written to it: nothing is written there, until it is mounted anew or the agent is
+  /// started again, and nothing is fetched but what somebody waits for.
+  var isDiskFailing: Bool { filing.syncFaults.batches >= settings.failingSyncs }
+
   /// Nothing is being filed, and nothing waits for it.
   package var isFilingIdle: Bool { filing.isIdle }
 
@@ -153,6 +157,7 @@ extension Replicator {
   ) throws(StoreError) {
     guard let batch = filing.running, batch.id == id else { return }
     precondition(results.count == batch.steps.count, "one result for each operation")
+    filing.syncFaults.ended(results)
     try finish(batch, results: results, now: now)
   }
 

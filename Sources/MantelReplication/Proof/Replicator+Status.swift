@@ -45,6 +45,8 @@ package enum StatusReason: Hashable, Sendable {
   case checkingReplica
   /// The replica could not be looked at whole: its copies are not counted anew.
   case replicaUnreadable
+  /// The replica's disk failed to sync what was written, again and again: nothing more is landed there until it was mounted anew.
+  case failingDisk
   /// Copies were found bad and are not healed.
   case badFiles(files: Int)
   /// Own files changed though nobody wrote to them; of so many another machine proves to have the bytes.
@@ -64,10 +66,10 @@ package enum StatusReason: Hashable, Sendable {
 }
 
 extension StatusReason {
-  /// Nothing but a person's word ends it.
+  /// Nothing but a person ends it.
   var needsDecision: Bool {
     switch self {
-    case .massChange, .suspectedRot, .refuted, .heldDrops, .lost, .orphaned: true
+    case .massChange, .suspectedRot, .refuted, .heldDrops, .lost, .orphaned, .failingDisk: true
     default: false
     }
   }
@@ -155,6 +157,7 @@ extension Replicator {
       reasons += awayParts(of: folder).map { .folderOffline(folder, $0.path) }
     }
     if scrub.sight.isAway { reasons.append(.replicaOffline) }
+    if isDiskFailing { reasons.append(.failingDisk) }
     let massChanges = try heldChanges()
     reasons += massChanges.map { .massChange($0.folder, $0.why, held: $0.files) }
     let suspected = try store.suspectedCount()

@@ -285,6 +285,8 @@ extension Replicator {
   mutating func mounted(now: Now) {
     scrub.sight.mounted(now: now.instant, settings)
     filing.isRepeatDue = !filing.unresolved.isEmpty
+    if isDiskFailing { lookAgain() }
+    filing.syncFaults = SyncFaults()
     if scrub.isResting { scrub.surveyDue = now.instant }
     attesting.isChanged = true
     actions.append(.keepGuard(libraries[machine]?.installed))
