@@ -7,7 +7,7 @@ package struct LibraryAttestation: Hashable, Sendable {
   package var heldRoot: Digest256
   package var missingCount: UInt64
   package var missingBytes: UInt64
-  /// The missing contents, ascending, when there are at most `Limits.attestedMissing`; else empty.
+  /// The missing contents, ascending, when there are at most `Limits.attestedMissing`; else so many of them at most.
   package var missing: [ContentID]
 
   package init(

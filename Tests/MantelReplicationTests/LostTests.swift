@@ -65,6 +65,30 @@ import Testing
     #expect(try !isLost(on: machine))
   }
 
+  /// A machine that lacks very many has no room to name them all.
+  @Test func whatIsNamedOfTooManyIsGivenUpToo() throws {
+    let (machine, link) = try deleted()
+    let order = try #require(machine.head?.order)
+    let statement = machine.statement(
+      machine.machine, order, held: [b], missing: [a], missingCount: UInt64(Limits.attestedMissing) + 1)
+    try machine.send(.attestationReceived(link, try machine.attestation(0, number: 1, [statement])))
+    try machine.pass(week + .seconds(60))
+    #expect(try isUnheld(on: machine))
+  }
+
+  @Test func ofTooManyThoseThatNobodyHasAreNamed() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let photos = (0...Limits.attestedMissing).map { content("photo \($0)") }
+    let link = try machine.connect(has: Array(photos.dropLast()))
+    let entries = photos.enumerated().map { machine.entry("\($0.offset).jpg", $0.element) }
+    try machine.install(0, 1, entries, over: link)
+    try machine.pass(machine.settings.attestWhileIncomplete)
+    let word = machine.replicator.attesting.newest[machine.machine]?.record
+    let said = try #require(word?.libraries.first { $0.library == machine.peers[0].machine })
+    #expect(said.missingCount == UInt64(photos.count) && said.missing == [photos[Limits.attestedMissing]])
+  }
+
   @Test func oneThatHasItKeepsItWanted() throws {
     let (machine, link) = try deleted()
     try say(0, 1, lacks: [a], on: machine, link)

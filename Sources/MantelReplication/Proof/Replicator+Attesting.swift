@@ -250,7 +250,7 @@ extension Replicator {
       >= settings.attestRenewal.inNanoseconds
   }
 
-  /// What this machine lacks of a library, `uncopied` among it; the ids only while they fit an attestation.
+  /// What this machine lacks of a library, `uncopied` among it; of more ids than fit an attestation those that nobody seems to have.
   private func missing(
     of owner: MachineID, _ uncopied: [ContentID]
   ) throws(StoreError) -> (count: Int, bytes: UInt64, contents: [ContentID]) {
@@ -260,7 +260,8 @@ extension Replicator {
     let count = contents.index.count(of: wanted) - contents.index.count(of: held) + uncopied.count
     guard count > 0 else { return (0, 0, []) }
     guard count <= Limits.attestedMissing else {
-      return (count, try store.missing(in: owner, limit: 0).bytes, [])
+      let ids = owner == machine ? [] : missingEverywhere(wanted)
+      return (count, try store.missing(in: owner, limit: 0).bytes, ids)
     }
     var ids = uncopied
     contents.index.forEach(in: [wanted], notIn: [contents.held], from: .zero) {
@@ -273,5 +274,16 @@ extension Replicator {
       bytes += try store.entries(owner, of: content).first?.entry.size ?? 0
     }
     return (count, bytes, ids)
+  }
+
+  /// What no connected machine has either: by these words its owner gives up what is nowhere. What is on its way needs no name.
+  private func missingEverywhere(_ wanted: SetHandle) -> [ContentID] {
+    var ids: [ContentID] = []
+    let somewhere = [contents.held] + links.values.map(\.contents)
+    contents.index.forEach(in: [wanted], notIn: somewhere, from: .zero) {
+      ids.append(ContentID($0))
+      return ids.count < Limits.attestedMissing
+    }
+    return ids.sorted()
   }
 }

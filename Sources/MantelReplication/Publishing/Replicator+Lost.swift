@@ -104,9 +104,9 @@ extension Replicator {
         if links.values.contains(where: { $0.machine == member }) { return [] }
         continue
       }
+      // Of too many only some are named, and no others count.
       guard
-        let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == machine }),
-        statement.listsMissing
+        let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == machine })
       else { return [] }
       common = common?.intersection(statement.missing) ?? Set(statement.missing)
     }
