@@ -480,6 +480,7 @@ import Testing
     #expect(desk.head?.order == published)
     // Before any scan: the folder may be away for long.
     #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 0)
+    #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange == nil)
     #expect(try desk.status("b.jpg") == nil)
     #expect(try desk.status("c.jpg") == .pending(.hashing))
     try desk.scan(["a.jpg": desk.stamp(10), "c.jpg": edited])
@@ -512,6 +513,25 @@ import Testing
     #expect(desk.isHeld(content("edited")))
     #expect(isInNewEpoch(desk) && desk.head?.counts.live == 2)
     #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange == nil)
+  }
+
+  /// A deletion was accepted when the backup was made. The library has another file at that place by now: it is not gone unasked.
+  @Test func whatWasAcceptedOfAFormerStateIsAskedAgain() throws {
+    let desk = try SingleMachine(settings: holdsAtOnce)
+    for (path, content) in ["a.jpg": a, "b.jpg": b] { try desk.publish(path, content, desk.stamp(10)) }
+    try desk.delete("b.jpg")
+    try desk.send(.folderAccepted(SingleMachine.folderID))
+    #expect(try desk.catalog.file(SingleMachine.folderID, bytes("b.jpg"))?.isAccepted == true)
+    let former = try desk.ownEntries(of: b).map { EntryID(of: $0) }
+    let new = entry("b.jpg", content("new"), mtime: SingleMachine.oldTime + 5)
+    try show(
+      try ownHead(desk, published, [entry("a.jpg", a), new]), [new], removed: former, to: desk)
+    #expect(desk.head?.order == published)
+    #expect(try desk.catalog.file(SingleMachine.folderID, bytes("b.jpg"))?.isAccepted == false)
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    try desk.pass(.seconds(120))
+    #expect(try desk.status("b.jpg") == .pending(.massChange))
+    #expect(desk.head?.counts.live == 2)
   }
 
   /// And what the library has still is held, with nobody's word for it.

@@ -73,11 +73,22 @@ extension Replicator {
 
   /// A mass change is over without a decision when the files are back, or elsewhere, and nothing waits any more.
   mutating func endMassChange(of folder: FolderID) throws(StoreError) {
-    guard var losses = ledger.losses[folder], losses.massChange != nil,
+    guard ledger.losses[folder]?.massChange != nil,
       try store.fileCounts(folder).pending == 0,
       !publication.ledgerRows.keys.contains(where: { $0.folder == folder }),
       !publication.deletions.keys.contains(where: { $0.folder == folder })
     else { return }
+    try untrip(folder)
+  }
+
+  /// Nor where all that it held was decided in a time that the catalog has forgotten: what else waits is judged by itself.
+  mutating func endDecidedMassChange(of folder: FolderID) throws(StoreError) {
+    guard ledger.losses[folder]?.massChange != nil, try store.heldFiles(folder) == 0 else { return }
+    try untrip(folder)
+  }
+
+  private mutating func untrip(_ folder: FolderID) throws(StoreError) {
+    guard var losses = ledger.losses[folder] else { return }
     losses.massChange = nil
     try store.setLosses(losses, of: folder, held: [])
     ledger.losses[folder] = losses

@@ -202,7 +202,10 @@ extension Replicator {
       }
       try put(rows, insteadOf: former)
     }
-    for folder in ledger.folders.keys.sorted() { try doubtUnpublished(of: folder) }
+    for folder in ledger.folders.keys.sorted() {
+      try doubtUnpublished(of: folder)
+      try endDecidedMassChange(of: folder)
+    }
     for folder in lost.sorted() { try retireFiles(of: folder, now: now) }
   }
 
@@ -222,6 +225,11 @@ extension Replicator {
     case .published: guard former?.content != entry.content else { return nil }
     // The very bytes that were held are out since: there is nothing left to decide.
     case .pending(.massChange): guard former?.content == entry.content else { return nil }
+    case .pending:
+      // What was accepted was the loss of what the library had then.
+      guard var row = former, row.isAccepted else { return nil }
+      row.isAccepted = false
+      return (row, nil)
     default: return nil
     }
     let row = LedgerFile(
@@ -251,6 +259,7 @@ extension Replicator {
         if let content = row.content { former.insert(content) }
         row.status = .pending(.hashing)
         row.content = nil
+        row.isAccepted = false
         rows.append(row)
       }
       if !gone.isEmpty { try store.removeFiles(gone.map { ($0.folder, $0.path) }) }
