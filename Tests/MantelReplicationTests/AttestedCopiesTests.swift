@@ -289,6 +289,31 @@ import Testing
     #expect(machine.take().attestations.isEmpty, "it is known")
   }
 
+  /// Nothing is claimed anew before the comparison; what is not there any more is said at once.
+  @Test func whatIsLostIsSaidWhileTheReplicaIsCompared() throws {
+    let (machine, files) = try machine([a, b])
+    machine.comparesReplica = false
+    try machine.send(.replicaAway)
+    try machine.send(.replicaMounted)
+    let before = try #require(word(machine))
+    try publish("new.jpg", on: machine)
+    #expect(word(machine) == before)
+    try doubt([files[0]], on: machine)
+    try machine.send(.reread(.replica(files[0].path), .gone))
+    try machine.pass(.seconds(1))
+    let said = try #require(word(machine))
+    #expect(missing(machine) == [a])
+    let (owner, own) = (machine.peers[0].machine, machine.machine)
+    let held = said.libraries.first { $0.library == owner }?.heldRoot
+    #expect(held == machine.statement(owner, .none, held: [b]).heldRoot)
+    #expect(said.libraries.first { $0.library == own } == before.libraries.first { $0.library == own })
+    try machine.compare()
+    try machine.pass(.seconds(61))
+    let after = try #require(word(machine))
+    #expect(missing(machine) == [a])
+    #expect(after.libraries.first { $0.library == own } != before.libraries.first { $0.library == own })
+  }
+
   /// The disk was swapped for last month's image of it while it was being looked at.
   @Test func aComparisonThatBeganBeforeAMountIsNone() throws {
     let (machine, _) = try restarted([a])

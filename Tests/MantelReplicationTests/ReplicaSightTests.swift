@@ -122,6 +122,7 @@ import Testing
     #expect(sight.isJudged(at: at(2)), "nothing is said of it")
     sight.mounted(now: at(3), settings)
     #expect(!sight.isAway && !sight.isSeen && !sight.isJudged(at: at(3)))
+    #expect(sight.isCatalogProven, "it is another disk, and the same catalog")
     #expect(sight.nextComparison(patience: .zero) == at(3))
     #expect(sight.judgeBy == at(3) + settings.judgePatience)
     end(early, of: &sight, isAwaited: false, at: at(4))

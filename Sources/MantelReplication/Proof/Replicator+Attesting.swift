@@ -18,6 +18,8 @@ struct Attesting: Sendable {
   var isChanged = true
   /// A claim has become false: that is told sooner than what is new.
   var isRetracting = false
+  /// Contents that were found not to be here since the last one.
+  var lost: Set<ContentID> = []
   /// A peer connected while the last one was not said again.
   var isWithheld = false
   var due: Instant?
@@ -147,7 +149,7 @@ extension Replicator {
     // An older state might name what has gone: until then the last word stands. A source owes none of it.
     guard role == .source || scrub.sight.isJudged(at: now.instant) else {
       attesting.due = scrub.sight.judgeBy
-      return
+      return try retractLost(now: now)
     }
     let isComplete = holdsAll
     let wait: Duration
@@ -184,6 +186,7 @@ extension Replicator {
   private mutating func attest(isComplete: Bool, now: Now) throws(StoreError) {
     attesting.isChanged = false
     attesting.isRetracting = false
+    attesting.lost.removeAll()
     attesting.due = now.instant + settings.attestRenewal
     var statements: [LibraryAttestation] = []
     for owner in libraries.keys.sorted() {
@@ -223,11 +226,16 @@ extension Replicator {
       holder: machine, number: number, time: now.wall, filesystem: filesystem,
       oldestReread: oldestReread, libraries: statements)
     guard let signed = sign(attestation) else { return }
+    attesting.lastWasComplete = isComplete
+    try keep(signed, now: now)
+  }
+
+  /// The own word from now on.
+  mutating func keep(_ signed: Signed<Attestation>, now: Now) throws(StoreError) {
     try store.putAttestation(signed, received: agentTime)
     attesting.newest[machine] = signed
     attesting.received[machine] = agentTime
     attesting.lastSigned = now.instant
-    attesting.lastWasComplete = isComplete
     attesting.isWithheld = false
     sendToAll(.announceAttestation(signed))
   }
@@ -236,7 +244,7 @@ extension Replicator {
   /// attestations with one number either would stay where it came first. Where the clock stands still, or went back since, the
   /// number is higher than the last by up to 65,536, as the clock's low bits say: hardly the same twice. Nil only after
   /// the last number there is.
-  private func number(after last: UInt64, now: Now) -> UInt64? {
+  func number(after last: UInt64, now: Now) -> UInt64? {
     guard last < .max else { return nil }
     let clock = UInt64(clamping: now.wall.nanoseconds / 1_000)
     if clock > last { return clock }

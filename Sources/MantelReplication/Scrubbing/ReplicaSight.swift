@@ -17,6 +17,8 @@ struct ReplicaSight: Sendable {
   private(set) var outcome: Outcome?
   /// Since then nothing was in doubt any more: the catalog is not an old one, nor the disk's state.
   private(set) var isJudged = false
+  /// That was so once since the start: whatever was mounted since, the catalog is not an old one.
+  private(set) var isCatalogProven = false
 
   private var lastComparison: ComparisonID
   private var compareDue: Instant
@@ -64,9 +66,10 @@ struct ReplicaSight: Sendable {
 
   /// It may be another disk, or another state of it; a comparison that began before has not seen all of this one.
   mutating func mounted(now: Instant, _ settings: ReplicationSettings) {
-    let last = lastComparison
+    let before = self
     self = ReplicaSight(now: now, settings)
-    lastComparison.number = max(last.number, lastComparison.number)
+    lastComparison.number = max(before.lastComparison.number, lastComparison.number)
+    isCatalogProven = before.isCatalogProven
   }
 
   /// `isAnew`: of what the last one found not all was kept.
@@ -103,5 +106,9 @@ struct ReplicaSight: Sendable {
   mutating func compareBy(_ moment: Instant) { compareDue = min(compareDue, moment) }
 
   /// Nothing is in doubt any more; of what no comparison has seen whole that says nothing.
-  mutating func doubtsEnded() { isJudged = isJudged || isComplete }
+  mutating func doubtsEnded() {
+    guard isComplete else { return }
+    isJudged = true
+    isCatalogProven = true
+  }
 }

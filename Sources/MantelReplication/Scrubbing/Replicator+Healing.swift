@@ -37,6 +37,7 @@ extension Replicator {
     scrub.unhealed.insert(content)
     noteVerification(bad: reports.count, of: content)
     try releaseIfGone(content)
+    noteLost(content)
     try noteUncopied(content)
     // It may have been unavailable before, while the catalog did not yet know it to be missing.
     reconsider(content)
@@ -55,6 +56,7 @@ extension Replicator {
     let others = try store.replicaFiles(of: bad.content).contains { $0.stamp.inode != bad.stamp.inode }
     guard !others, try publishedFiles(of: bad.content).isEmpty else { return }
     contents.setHeld(bad.content, false)
+    noteLost(bad.content)
     makeUnavailable(bad.content)
     attesting.retract()
   }
