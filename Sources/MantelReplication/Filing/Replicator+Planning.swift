@@ -78,14 +78,14 @@ extension Replicator {
     filing.doubted.formUnion(doubted)
   }
 
-  /// Whether a file that is not in doubt may be moved by its name. Where a comparison has failed all that is moved is read after it, and
-  /// it is not to be more than is kept in mind.
+  /// Whether a file that is not in doubt may be moved by its name. Where a comparison has failed, all that is moved is read after it:
+  /// that is not to be more than is kept in mind.
   var mayRename: Bool {
     scrub.sight.isSeen && (scrub.sight.isComplete || scrub.doubted.count <= settings.doubtedFiles / 2)
   }
 
-  /// What was moved by its name before a comparison has seen all may be another file, and none tells any more: the row is made of it, and
-  /// may stand now in a part that was seen already. Its bytes decide.
+  /// What was moved by its name before a comparison has seen all may be another file, and none tells any more: the row is made of
+  /// it, and may stand now in a part that was seen already. Its bytes decide.
   mutating func doubtRenamed(by batch: FilingBatch, _ outcome: BatchOutcome) {
     guard !batch.isRepeat, !scrub.sight.isComplete else { return }
     for path in outcome.renamed where outcome.put[path] != nil { doubt(.replica(path)) }

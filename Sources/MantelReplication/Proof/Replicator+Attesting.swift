@@ -258,7 +258,8 @@ extension Replicator {
       >= settings.attestRenewal.inNanoseconds
   }
 
-  /// What this machine lacks of a library, `uncopied` among it; of more ids than fit an attestation those that nobody seems to have.
+  /// What this machine lacks of a library, `uncopied` among it; of more ids than fit an attestation, those that nobody seems to
+  /// have.
   private func missing(
     of owner: MachineID, _ uncopied: [ContentID]
   ) throws(StoreError) -> (count: Int, bytes: UInt64, contents: [ContentID]) {

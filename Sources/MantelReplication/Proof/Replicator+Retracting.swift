@@ -10,8 +10,8 @@ extension Replicator {
     attesting.lost.insert(content)
   }
 
-  /// Says the last word again without what was lost since, and with nothing else: that claims less in any case. Not by a catalog that
-  /// may be an old one: the word that it has forgotten may claim less than its last.
+  /// Says the last word again without what was lost since, and with nothing else: that claims less in any case. Not by a catalog
+  /// that may be an old one: the word that it has forgotten may claim less than its last.
   mutating func retractLost(now: Now) throws(StoreError) {
     guard !attesting.lost.isEmpty, role == .full, scrub.sight.isCatalogProven,
       let last = attesting.newest[machine]?.record

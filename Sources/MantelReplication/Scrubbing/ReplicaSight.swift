@@ -48,8 +48,8 @@ struct ReplicaSight: Sendable {
 
   var hasFailed: Bool { outcome == .failed }
 
-  /// Whether nothing here can be an older state that names what has gone, or that was waited for long enough. Of a disk that is away
-  /// nothing is said anyway.
+  /// Whether nothing here can be an older state that names what has gone, or that was waited for long enough. Of a disk that is
+  /// away nothing is said anyway.
   func isJudged(at now: Instant) -> Bool { isJudged || isAway || judgeBy <= now }
 
   /// Whether nothing is left to look at but what cannot be read: one file is no reason for ever.
