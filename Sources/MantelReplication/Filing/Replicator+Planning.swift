@@ -78,8 +78,8 @@ extension Replicator {
     filing.doubted.formUnion(doubted)
   }
 
-  /// Whether a file that is not in doubt may be moved by its name. Where a comparison has failed, all that is moved is read after it:
-  /// that is not to be more than is kept in mind.
+  /// Whether a file that is not in doubt may be moved by its name. Where a comparison has failed, all that is moved is read after
+  /// it: that is not to be more than is kept in mind.
   var mayRename: Bool {
     scrub.sight.isSeen && (scrub.sight.isComplete || scrub.doubted.count <= settings.doubtedFiles / 2)
   }
