@@ -24,11 +24,11 @@ import Testing
 
   private func plan(
     _ places: [FilingPlan.Place], files: [ReplicaFile] = [], source: FilingPlan.Source? = nil,
-    occupied: Set<String> = [], ended: TrashEnd? = nil
+    occupied: Set<String> = [], ended: TrashEnd? = nil, copyLimit: Int = .max
   ) -> FilingPlan {
     FilingPlan(
       content: photo, places: places, files: files, source: source,
-      occupied: Set(occupied.map { bytes($0) }), ended: ended)
+      occupied: Set(occupied.map { bytes($0) }), ended: ended, copyLimit: copyLimit)
   }
 
   private func toTrash(_ path: String, number: Int = 1, mtime: Int64 = 5) -> FilingOperation {
@@ -62,6 +62,27 @@ import Testing
           root: bytes("/photos"), source: bytes("mine.jpg"), path: bytes("a"), content: photo, mtime: 5),
         .link(from: bytes("a"), path: bytes("b"), content: photo, mtime: 5),
       ])
+  }
+
+  /// Landing what is staged, links, moves and the trash need no new bytes.
+  @Test func withoutRoomOnlyCopiesAreLeftOut() {
+    let own = FilingPlan.Source.own(root: bytes("/photos"), path: bytes("mine.jpg"))
+    let copied = plan([place("a"), place("b", entry: 2)], source: own, copyLimit: 0)
+    #expect(operations(copied).isEmpty && copied.lacksRoom && copied.copies == 0)
+    let landed = plan(
+      [place("a"), place("b", entry: 2), place("c", mtime: 6, entry: 3)], source: .staged, copyLimit: 0)
+    #expect(
+      operations(landed) == [
+        .land(photo, path: bytes("a"), mtime: 5),
+        .link(from: bytes("a"), path: bytes("b"), content: photo, mtime: 5),
+      ])
+    #expect(landed.lacksRoom)
+    let moved = plan([place("new", entry: 2)], files: [file("old"), file("older", inode: 2)], copyLimit: 0)
+    #expect(operations(moved).count == 2 && !moved.lacksRoom)
+    let three = [place("a"), place("b", mtime: 6, entry: 2), place("c", mtime: 7, entry: 3)]
+    let one = plan(three, source: .staged, copyLimit: 1)
+    #expect(one.arriving.map(\.operation.path) == [bytes("a"), bytes("b")] && one.copies == 1)
+    #expect(one.lacksRoom && !plan(three, source: .staged, copyLimit: 2).lacksRoom)
   }
 
   @Test func nothingHereIsNoPlan() {

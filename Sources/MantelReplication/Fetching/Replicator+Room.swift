@@ -1,16 +1,53 @@
 import MantelCore
 
-/// Large contents and the room on the disk: one that does not fit waits alone, and holds up nobody.
+/// The room on the disk. A large content that does not fit waits alone, and holds up nobody; so does a copy.
 extension Replicator {
   /// Whether a large content may be begun: its space is reserved as a whole, beside what is still to be reserved for
   /// those under way, and the part that landing leaves alone stays. True while nothing is known of the disk.
   func hasRoom(for size: UInt64) -> Bool {
-    guard let room else { return true }
-    var left = room.replica.free.subtractingReportingOverflow(room.replica.reserve)
-    for transfer in transfers.large.values where !left.overflow && !transfer.isReserved {
-      left = left.partialValue.subtractingReportingOverflow(transfer.missing.size)
-    }
-    return !left.overflow && size <= left.partialValue
+    roomLeft.map { size <= $0 } ?? true
+  }
+
+  /// What may still be promised of the replica's filesystem; nil while nothing is known of it.
+  private var roomLeft: UInt64? {
+    guard let room else { return nil }
+    var left = room.replica.free
+    func take(_ bytes: UInt64) { left -= min(bytes, left) }
+    take(room.replica.reserve)
+    take(filing.copies.underWay)
+    take(filing.copies.made)
+    for transfer in transfers.large.values where !transfer.isReserved { take(transfer.missing.size) }
+    return left
+  }
+
+  /// For how many copies of so many bytes there is room. Some may turn out to share their bytes with the original: that
+  /// is not known before.
+  func copyLimit(of bytes: UInt64) -> Int {
+    guard let room, let left = roomLeft else { return .max }
+    if room.isLow { return 0 }
+    return bytes == 0 ? .max : Int(clamping: left / bytes)
+  }
+
+  mutating func noteCopies(of plan: FilingPlan, _ bytes: UInt64) {
+    // Within the limit, where there is one: that fits.
+    if room != nil { filing.copies.underWay += bytes * UInt64(plan.copies) }
+    if plan.lacksRoom { filing.copies.smallest = min(filing.copies.smallest ?? .max, bytes) }
+  }
+
+  mutating func endCopies(of batch: FilingBatch) {
+    filing.copies.made += filing.copies.underWay
+    filing.copies.underWay = 0
+    filing.copies.waiting.subtract(batch.contents)
+    // What is outdated is planned anew anyway.
+    filing.copies.waiting.formUnion(batch.lackingRoom.subtracting(batch.outdated))
+  }
+
+  /// Copies that waited for room are planned again: all of them, once there is some for the smallest.
+  private mutating func planCopies() {
+    guard let smallest = filing.copies.smallest, copyLimit(of: smallest) > 0 else { return }
+    filing.ready.formUnion(filing.copies.waiting)
+    filing.copies.waiting.removeAll()
+    filing.copies.smallest = nil
   }
 
   /// A link passes by a large content that does not fit; it comes back once there is room for the smallest of them.
@@ -21,9 +58,11 @@ extension Replicator {
 
   mutating func measured(_ room: DiskRoom) {
     self.room = room
+    filing.copies.made = 0
     for (content, transfer) in transfers.large where transfer.hasBegun {
       transfers.large[content]?.isReserved = true
     }
+    planCopies()
     guard let smallest = transfers.leftForRoom, hasRoom(for: smallest) else { return }
     transfers.leftForRoom = nil
     beginMoreLarge()

@@ -41,6 +41,11 @@ struct FilingPlan {
   private(set) var staying: [(file: ReplicaFile, place: Place)] = []
   /// Files that stay where they are and get the mark that they have here.
   private(set) var marked: [ReplicaFile] = []
+  /// Copies among the steps, each of which may need new bytes on the disk.
+  private(set) var copies = 0
+  /// A place waits for a copy that there is no room for.
+  private(set) var lacksRoom = false
+  private var copyLimit = Int.max
   /// What later places are linked to or copied from: the first file of all, and the first of each mtime.
   private var original: Model?
   private var twins: [Int64: Model] = [:]
@@ -54,12 +59,13 @@ struct FilingPlan {
 
   /// `silent`: libraries that name the content no more and have not dropped it: their files stay where they are, and may
   /// be copied. `occupied`: paths that files of other contents, which move themselves, still take. `ended`: what of the
-  /// trash may go.
+  /// trash may go. `copyLimit`: for how many copies there is room; places beyond that are left out.
   init(
     content: ContentID, places: [Place], files: [ReplicaFile], silent: Set<MachineID> = [], source: Source?,
-    occupied: Set<[UInt8]>, ended: TrashEnd? = nil
+    occupied: Set<[UInt8]>, ended: TrashEnd? = nil, copyLimit: Int = .max
   ) {
     guard !places.isEmpty else { return }
+    self.copyLimit = copyLimit
     let left = silent.isEmpty ? [] : files.filter { silent.contains($0.library) && !Self.isInTrash($0.path) }
     var unused = UnusedFiles(
       left.isEmpty ? files : files.filter { !silent.contains($0.library) || Self.isInTrash($0.path) })
@@ -105,7 +111,7 @@ struct FilingPlan {
       } else if let (operation, verified) = copy(content, to: place, source: source) {
         arrive(operation, place, verified: verified)
       }
-      // Else nothing here has the bytes: the content is missing, and is filed once they have come.
+      // Else nothing here has the bytes: the content is missing, and is filed once they have come. Or they wait for room.
     }
     guard !staying.isEmpty || !leaving.isEmpty || !arriving.isEmpty else { return }
     var leftOver: [ReplicaFile] = []
@@ -158,7 +164,7 @@ struct FilingPlan {
   private static let parked = trash + Array("parked/".utf8)
 
   /// A link's bytes were hashed with its twin; all others are hashed on their way.
-  private func copy(
+  private mutating func copy(
     _ content: ContentID, to place: Place, source: Source?
   ) -> (FilingOperation, verified: WallTime?)? {
     if let twin = twins[place.mtime] {
@@ -167,16 +173,27 @@ struct FilingPlan {
       )
     }
     if let original {
+      guard takeRoom() else { return nil }
       return (.copy(from: original.path, path: place.path, content: content, mtime: place.mtime), nil)
     }
     switch source {
     case .staged: return (.land(content, path: place.path, mtime: place.mtime), nil)
     case .own(let root, let path):
+      guard takeRoom() else { return nil }
       return (
         .copyOwn(root: root, source: path, path: place.path, content: content, mtime: place.mtime), nil
       )
     case nil: return nil
     }
+  }
+
+  private mutating func takeRoom() -> Bool {
+    guard copies < copyLimit else {
+      lacksRoom = true
+      return false
+    }
+    copies += 1
+    return true
   }
 }
 

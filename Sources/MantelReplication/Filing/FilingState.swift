@@ -29,6 +29,7 @@ struct FilingState: Sendable {
   /// Contents that wait until a file in their way, or of their own, that may be another than the catalog says has been read.
   var doubted: Set<ContentID> = []
   var running: FilingBatch?
+  var copies = CopyRoom()
   /// Contents that libraries of others want, and that only an own file has here. Its user may delete that: others are not
   /// told that they are kept for them.
   var uncopied: Set<ContentID> = []
@@ -70,4 +71,17 @@ struct FilingBatch: Sendable {
   var isRepeat = false
   /// Contents of it whose entries or files changed since it was planned: they are not filed when it ends.
   var outdated: Set<ContentID> = []
+  /// Contents of it that have places for which no copy could be planned: they are not filed when it ends.
+  var lackingRoom: Set<ContentID> = []
+}
+
+/// Copies within the machine, and the room that they take.
+struct CopyRoom: Sendable {
+  /// Contents of which a copy waits until there is room for it.
+  var waiting: Set<ContentID> = []
+  /// The least bytes that one of them waits for.
+  var smallest: UInt64?
+  /// Bytes that the running batch copies, and those copied since the room was measured, which does not show them yet.
+  var underWay: UInt64 = 0
+  var made: UInt64 = 0
 }

@@ -113,7 +113,7 @@ extension Replicator {
     else { return nil }
     // What was fetched for somebody stays in the staging area, where it is looked for, until it is let go.
     let recalled = recalls.open.keys.filter(transfers.staged.contains)
-    let waiting = filing.resting.union(filing.unresolvedContents).union(filing.blocked).union(recalled)
+    var waiting = filing.resting.union(filing.unresolvedContents).union(filing.blocked).union(recalled)
     var batch = Set<ContentID>()
     var bytes: UInt64 = 0
     for content in filing.ready.sorted() where !waiting.contains(content) {
@@ -127,6 +127,8 @@ extension Replicator {
     }
     filing.ready.subtract(batch)
     filing.ready.subtract(waiting)
+    // What waits for room alone is planned when something happens to it.
+    waiting.formUnion(filing.copies.waiting)
     // Else the first of them, which have to wait for the comparison, would be looked at again and again.
     if filing.hasUnfiled, mayRename {
       let limit = settings.batchFiles + waiting.count
@@ -174,7 +176,10 @@ extension Replicator {
         outcome.removed.remove(path)
       }
     }
-    let filed = batch.contents.filter { !outcome.failed.contains($0) && !batch.outdated.contains($0) }
+    let isLeft = { [failed = outcome.failed] (content: ContentID) -> Bool in
+      failed.contains(content) || batch.outdated.contains(content) || batch.lackingRoom.contains(content)
+    }
+    let filed = batch.contents.filter { !isLeft($0) }
     outcome.removed.subtract(outcome.put.keys)
     try markTrashed(&outcome)
     filing.ready.formUnion(batch.outdated.intersection(batch.contents))
@@ -186,9 +191,9 @@ extension Replicator {
       journal: filing.unresolved.isEmpty ? nil : FilingJournal.bytes(of: filing.unresolved))
     // What was missing had been filed, and is missing no more when one of its files has come: what became of the others is
     // not to be lost with the process.
-    try store.markUnfiled(
-      batch.contents.filter { outcome.failed.contains($0) || batch.outdated.contains($0) })
+    try store.markUnfiled(batch.contents.filter(isLeft))
     filing.running = nil
+    endCopies(of: batch)
     for content in outcome.unstaged.sorted() {
       // While a batch is repeated its contents are fetched too: what came is not needed where the file was found.
       if batch.isRepeat || transfers.cameAgain.contains(content), transfers.staged.contains(content) {

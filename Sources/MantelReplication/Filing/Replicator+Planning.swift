@@ -7,7 +7,9 @@ extension Replicator {
     var sites = try sites(of: wanted)
     try leaveOutDoubted(&sites)
     var plans = try droppingPlans(of: Set(sites.keys), now: now)
-    for (content, site) in sites where plans[content] == nil {
+    // In order: where there is not room for all copies, the same ones are made each time.
+    for content in sites.keys.sorted() where plans[content] == nil {
+      guard let site = sites[content] else { continue }
       plans[content] = try plan(of: content, at: site, now: now)
     }
     try run(plans, now: now)
@@ -106,14 +108,20 @@ extension Replicator {
     }
   }
 
-  private func plan(of content: ContentID, at site: Site, now: Now) throws(StoreError) -> FilingPlan {
+  private mutating func plan(
+    of content: ContentID, at site: Site, now: Now
+  ) throws(StoreError) -> FilingPlan {
     guard !site.places.isEmpty else { return FilingPlan() }
     // What is not held has no replica file: most of what is landed came just now.
     let files = contents.isHeld(content) ? try store.replicaFiles(of: content) : []
-    return FilingPlan(
+    let (source, size) = try source(of: content)
+    let bytes = files.first?.stamp.size ?? size
+    let plan = FilingPlan(
       content: content, places: site.places, files: files, silent: try silent(files, of: content, at: site),
-      source: try source(of: content), occupied: site.occupied,
-      ended: mayDelete(content, now) ? trashEnd(now) : nil)
+      source: source, occupied: site.occupied, ended: mayDelete(content, now) ? trashEnd(now) : nil,
+      copyLimit: copyLimit(of: bytes))
+    noteCopies(of: plan, bytes)
+    return plan
   }
 
   /// Libraries of a content's files that do not name it any more, and have not dropped it: an entry vanished, or nobody had
@@ -146,7 +154,7 @@ extension Replicator {
       id: BatchID(lastBatch), steps: steps, contents: contents,
       staying: contents.flatMap { content in
         (plans[content]?.staying ?? []).compactMap(Self.renamed) + (plans[content]?.marked ?? [])
-      }, outdated: outdated)
+      }, outdated: outdated, lackingRoom: Set(contents.filter { plans[$0]?.lacksRoom == true }))
     filing.running = batch
     if steps.isEmpty {
       try finish(batch, results: [], now: now)
@@ -183,11 +191,17 @@ extension Replicator {
     return file
   }
 
-  private func source(of content: ContentID) throws(StoreError) -> FilingPlan.Source? {
-    if transfers.staged.contains(content) { return .staged }
+  /// What the bytes can be taken from, and how many they are.
+  private func source(
+    of content: ContentID
+  ) throws(StoreError) -> (source: FilingPlan.Source?, bytes: UInt64) {
+    if transfers.staged.contains(content) {
+      if let size = transfers.stagedSizes[content] { return (.staged, size) }
+      return (.staged, try store.missingContent(content)?.size ?? 0)
+    }
     let own = try store.ownFiles(of: content).first { $0.status == .published }
-    guard let own, let folder = ledger.folders[own.folder] else { return nil }
-    return .own(root: folder.root, path: own.path)
+    guard let own, let folder = ledger.folders[own.folder] else { return (nil, 0) }
+    return (.own(root: folder.root, path: own.path), own.stamp.size)
   }
 
   /// Where the entries that name a content want it, in the libraries of others.

@@ -348,6 +348,8 @@ extension Replicator {
       for content in changed where contents.isLive(content, in: machine) { try noteUncopied(content) }
     }
     filing.running?.outdated.formUnion(changed)
+    // An own entry that came or went leaves no mark in the queue.
+    filing.ready.formUnion(changed.filter(filing.copies.waiting.contains))
     for content in changed where shared.contains(content) {
       if try missing(content) == nil { unshare(content) }
     }

@@ -177,6 +177,8 @@ extension Replicator {
     let (missingFiles, missingBytes) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
+    let isShort = room?.isLow == true || transfers.leftForRoom != nil
+    if isShort && missingFiles > 0 || !filing.copies.waiting.isEmpty { reasons.append(.diskSpace) }
     if let reason = unjudgedReplica(now: now) { reasons.append(reason) }
     if fullMachines.count < 2 { reasons.append(.noSecondMachine) }
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
@@ -192,7 +194,6 @@ extension Replicator {
     let isComplete = reasons.allSatisfy(\.leavesComplete) && lenient.isEmpty
     reasons += lenient
     if links.isEmpty, !isComplete { reasons.append(.noPeerConnected) }
-    if room?.isLow == true || transfers.leftForRoom != nil, missingFiles > 0 { reasons.append(.diskSpace) }
     let peers = try peerReports(now: now)
     return StatusReport(
       state: state(isComplete: isComplete, reasons, peers), isComplete: isComplete,

@@ -44,6 +44,7 @@ extension Replicator {
   /// What was asked for is not needed, but for recalls; what is staged goes with the next batch.
   private mutating func oweNoCopies() throws(StoreError) {
     filing.uncopied.removeAll()
+    filing.copies.waiting.removeAll()
     for (unit, link) in transfers.inFlight.sorted(by: { $0.key < $1.key })
     where recalls.open[unit.content] == nil {
       cancel(unit, of: link)

@@ -1,0 +1,119 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// Copies within the machine leave the reserve of the disks alone.
+@Suite struct CopyRoomTests {
+  private let a = content("a")
+  private let b = content("b")
+
+  /// So many bytes beyond the reserve.
+  private func room(for bytes: UInt64) -> DiskRoom {
+    let total: UInt64 = 1 << 40
+    let reserve = DiskSpace(free: 0, total: total).reserve
+    return DiskRoom(
+      replica: DiskSpace(free: reserve + bytes, total: total), catalog: DiskSpace(free: total, total: total))
+  }
+
+  /// A machine whose own folder has two photos of ten bytes, which a peer has just named too.
+  private func machine(_ room: DiskRoom) throws -> (machine: SingleMachine, link: LinkID) {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    try machine.publish("a.jpg", a, machine.stamp(10, inode: 1))
+    try machine.publish("b.jpg", b, machine.stamp(10, inode: 2))
+    try machine.send(.diskRoom(room))
+    let link = try machine.connect()
+    _ = machine.take()
+    try machine.install(0, 1, [machine.entry("a.jpg", a), machine.entry("b.jpg", b)], over: link)
+    return (machine, link)
+  }
+
+  private func isWaiting(_ machine: SingleMachine) throws -> Bool {
+    let report = try machine.report()
+    return report.reasons.contains(.diskSpace) && report.state == .waiting && !report.isComplete
+  }
+
+  @Test(arguments: [false, true]) func aLowDiskPutsCopiesOffUntilThereIsRoom(isCatalogs: Bool) throws {
+    var low = room(for: isCatalogs ? 1 << 30 : 0)
+    if isCatalogs { low.catalog.free = low.catalog.reserve }
+    let (machine, _) = try machine(low)
+    #expect(machine.take().batches.isEmpty)
+    #expect(try isWaiting(machine))
+    // Nothing is looked at again and again meanwhile.
+    #expect(machine.replicator.filing.turn == nil && machine.replicator.filing.nextDeadline == nil)
+    try machine.send(.diskRoom(low))
+    #expect(machine.take().batches.isEmpty)
+    try machine.send(.diskRoom(room(for: 1 << 30)))
+    #expect(try machine.fileAll().count == 2)
+    #expect(try !machine.report().reasons.contains(.diskSpace))
+    #expect(machine.replicator.filing.copies.waiting.isEmpty)
+  }
+
+  /// A batch may copy more than the disk has, long before the room is measured again.
+  @Test func noMoreIsCopiedThanThereWasRoomFor() throws {
+    let (machine, _) = try machine(room(for: 19))
+    #expect(try machine.fileAll().count == 1)
+    #expect(try isWaiting(machine))
+    // Measured before the first copy came to the disk.
+    try machine.send(.tick)
+    #expect(machine.take().batches.isEmpty)
+    try machine.send(.diskRoom(room(for: 9)))
+    #expect(machine.take().batches.isEmpty)
+    try machine.send(.diskRoom(room(for: 10)))
+    #expect(try machine.fileAll().count == 1)
+    #expect(try machine.report().missingFiles == 0)
+  }
+
+  @Test func theCopiesOfARunningBatchAreNotPromisedToOthers() throws {
+    let (machine, _) = try machine(room(for: 25))
+    #expect(machine.take().batches.first?.operations.count == 2)
+    #expect(machine.replicator.hasRoom(for: 5) && !machine.replicator.hasRoom(for: 6))
+  }
+
+  @Test func copiesThatWaitForRoomAreKnownAfterARestart() throws {
+    let (machine, _) = try machine(room(for: 0))
+    try machine.restart()
+    try machine.send(.diskRoom(room(for: 0)))
+    #expect(machine.take().batches.isEmpty)
+    try machine.restart()
+    try machine.send(.tick)
+    #expect(Set(machine.take().batches.flatMap(\.operations).map(\.content)) == [a, b])
+  }
+
+  /// What needs no new bytes goes on: a name that changes, and a fetched photo that lies in the staging area.
+  @Test func movesAndLandingsOfWhatWaitsGoOn() throws {
+    let machine = try SingleMachine()
+    try machine.send(.recovered)
+    let link = try machine.connect(has: [a])
+    let first = machine.entry("1.jpg", a)
+    try machine.install(0, 1, [first], over: link)
+    try machine.send(.diskRoom(room(for: 0)))
+    try machine.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    #expect(try machine.fileAll().map(\.path) == [bytes("peer0/folder/1.jpg")])
+    let second = machine.entry("2.jpg", a, mtime: 9)
+    try machine.install(0, 2, [first, second], added: [second], over: link)
+    #expect(machine.take().batches.isEmpty)
+    #expect(try isWaiting(machine))
+    let renamed = machine.entry("new.jpg", a)
+    try machine.install(0, 3, [renamed, second], removed: [first], added: [renamed], over: link)
+    let moved = try machine.fileAll()
+    #expect(moved.count == 1)
+    if case .move(let from, _, _, _) = moved.first {
+      #expect(from == bytes("peer0/folder/1.jpg"))
+    } else {
+      Issue.record("\(moved)")
+    }
+    #expect(try isWaiting(machine))
+    try machine.send(.diskRoom(room(for: 1 << 30)))
+    #expect(try machine.fileAll().count == 1)
+    #expect(try !machine.report().reasons.contains(.diskSpace))
+    #expect(try machine.catalog.replicaFiles(of: a).count == 2)
+  }
+
+  @Test func aMachineThatOwesNoCopiesWaitsForNone() throws {
+    let (machine, _) = try machine(room(for: 0))
+    try machine.become(.source)
+    #expect(try !machine.report().reasons.contains(.diskSpace))
+  }
+}
