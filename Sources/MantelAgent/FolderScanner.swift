@@ -97,7 +97,7 @@ final class FolderScanner: Sendable {
           guard let there = try? FilesystemFacts.identity(of: part.path, below: folder.root) else {
             return false
           }
-          return part.filesystem.isEmpty || there == part.filesystem
+          return there == part.filesystem
         }
         if isBack { scan(folder.id) }
       }
@@ -139,10 +139,11 @@ final class FolderScanner: Sendable {
     await engine.handle(.scanEnded(id, isComplete: isWhole && isThere(folder)))
   }
 
-  /// The folder's root exists and lies on the filesystem on which it was added.
+  /// The folder's root exists and lies on the filesystem on which it was added. One that had no identity then has none now:
+  /// what has one is the disk below a mount that has gone.
   private func isThere(_ folder: Folder) -> Bool {
     guard let identity = try? FilesystemFacts.identity(of: folder.root) else { return false }
-    return folder.filesystem.isEmpty || identity == folder.filesystem
+    return identity == folder.filesystem
   }
 
   /// Files on a network filesystem can be served, but are not held: their fsync proves nothing about a disk.

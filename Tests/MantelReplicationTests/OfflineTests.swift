@@ -188,6 +188,44 @@ import Testing
     #expect(try isLive(desk, b))
   }
 
+  /// What had an identity has none that can be read, or what had none has one: it is another filesystem either way, such as
+  /// the disk below a network mount that has gone.
+  @Test(arguments: [true, false]) func anIdentityThatComesOrGoesEmptiesNoFolder(isLost: Bool) throws {
+    let recorded: [UInt8] = isLost ? disk : []
+    let there: [UInt8] = isLost ? [] : disk
+    let desk = try SingleMachine(filesystem: recorded)
+    let stamp = fresh(desk)
+    try desk.publish("d/a", a, stamp)
+    desk.places[[]] = there
+    try desk.sight("d/a", .gone)
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    try desk.scan([:], default: there)
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, a))
+    #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, [])))
+    desk.places[[]] = recorded
+    try desk.scan(["d/a": stamp])
+    #expect(try !desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, [])))
+  }
+
+  /// The same of a part of a folder: a mount without an identity is remembered as one, and missed when it has gone.
+  @Test func aMountWithoutAnIdentityIsMissedToo() throws {
+    let desk = try SingleMachine(filesystem: disk)
+    desk.places = [[]: disk, bytes("m"): bytes("")]
+    let stamp = desk.stamp(10)
+    try desk.scan(["m/b": stamp], filesystems: ["m": []])
+    try desk.finishHash("m/b", b, stamp)
+    try desk.pass(.seconds(3))
+    #expect(try isLive(desk, b))
+    #expect(try desk.catalog.directoryFilesystems(SingleMachine.folderID).map(\.filesystem) == [[]])
+    desk.places[bytes("m")] = disk
+    try desk.scan([:], filesystems: ["m": disk])
+    try desk.pass(.seconds(100))
+    #expect(try isLive(desk, b))
+    #expect(try desk.report().reasons.contains(.folderOffline(SingleMachine.folderID, bytes("m"))))
+  }
+
   /// A disk is mounted over a directory with photos: they are hidden, not gone.
   @Test func aMountThatHidesFilesDeletesNothing() throws {
     let desk = try mounted()

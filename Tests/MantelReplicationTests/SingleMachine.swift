@@ -183,10 +183,10 @@ final class SingleMachine {
   }
 
   /// A scan that finds exactly these files; `filesystems` are those of directories that lie on another than the rest,
-  /// and that are there even if they are empty.
+  /// and that are there even if they are empty. All else lies on the folder's, unless `default` is another.
   func scan(
     _ files: [String: FileStamp], isComplete: Bool = true, filesystems: [String: [UInt8]] = [:],
-    default filesystem: [UInt8] = []
+    default other: [UInt8]? = nil
   ) throws {
     try send(.scanBegan(Self.folderID))
     var directories: [[UInt8]: [(path: [UInt8], stamp: FileStamp)]] = [[]: []]
@@ -200,7 +200,7 @@ final class SingleMachine {
           Self.folderID,
           DirectorySight(
             directory: directory, files: found, skipped: [],
-            filesystem: filesystems[String(decoding: directory, as: UTF8.self)] ?? filesystem)))
+            filesystem: filesystems[String(decoding: directory, as: UTF8.self)] ?? other ?? filesystem)))
     }
     try send(.scanEnded(Self.folderID, isComplete: isComplete))
   }

@@ -3,7 +3,7 @@ import MantelCore
 /// On which filesystems the parts of a folder lie, and which of them are away. What is away is unknown, never gone.
 struct FolderPlaces: Sendable {
   /// The root (the empty path), and directories whose filesystem is not their parent's. An empty filesystem is one that
-  /// has no identity: it can be missing, but not another.
+  /// has no identity (some network filesystems): one that has one is another, as the disk below such a mount is.
   var recorded: [[UInt8]: [UInt8]]
   /// Directories that are missing, on another filesystem than recorded, or cannot be read.
   var away: Set<[UInt8]> = []
@@ -25,7 +25,7 @@ struct FolderPlaces: Sendable {
     _ directory: [UInt8], on filesystem: [UInt8], hidesFiles: () throws(StoreError) -> Bool
   ) throws(StoreError) -> Verdict {
     let expected = expected(at: directory)
-    guard !filesystem.isEmpty, !expected.isEmpty, filesystem != expected else { return .here }
+    guard filesystem != expected else { return .here }
     if recorded[directory] != nil { return .away }
     // A disk mounted over a directory hides its files.
     return try hidesFiles() ? .away : .mounted
@@ -33,10 +33,7 @@ struct FolderPlaces: Sendable {
 
   /// Recorded places of which a look says that they are not there.
   func missing(_ found: [[UInt8]: [UInt8]]) -> [[UInt8]] {
-    recorded.filter { place, filesystem in
-      guard let there = found[place] else { return true }
-      return !filesystem.isEmpty && !there.isEmpty && there != filesystem
-    }.keys.sorted { $0.lexicographicallyPrecedes($1) }
+    recorded.filter { found[$0.key] != $0.value }.keys.sorted { $0.lexicographicallyPrecedes($1) }
   }
 
   func isAway(_ path: [UInt8]) -> Bool {
