@@ -54,7 +54,9 @@ package final class Agent: Sendable {
     let catalog = try Catalog.open(home, machine: key.machine)
     self.catalog = catalog
     let root = try Setup.replicaRoot(catalog, home)
-    let replica = try Replica.open(root: Array(root.utf8), machine: key.machine, create: false)
+    let replica = try AgentError.explainingPlace(of: root) {
+      try Replica.open(root: Array(root.utf8), machine: key.machine, create: false)
+    }
     let effects = Effects(
       replica: replica, stateDirectory: Array(home.state.utf8),
       cores: ProcessInfo.processInfo.activeProcessorCount, logger: logger)

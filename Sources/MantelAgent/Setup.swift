@@ -187,10 +187,14 @@ package enum Setup {
     let root = Array(replica.utf8)
     let owner = FileManager.default.fileExists(atPath: replica) ? try Replica.marker(in: root)?.machine : nil
     if attempt.hasLeft, let owner, attempt.formerMachines.contains(owner) {
-      _ = try Replica.open(root: root, machine: owner, create: false)
+      _ = try AgentError.explainingPlace(of: replica) {
+        try Replica.open(root: root, machine: owner, create: false)
+      }
       return true
     }
-    _ = try Replica.open(root: root, machine: attempt.key.machine, create: true)
+    _ = try AgentError.explainingPlace(of: replica) {
+      try Replica.open(root: root, machine: attempt.key.machine, create: true)
+    }
     return false
   }
 

@@ -1,7 +1,7 @@
 import CMantelSystem
 import Glibc
 
-/// Every system call that changes a disk, so that a test can make the n-th of them fail.
+/// Every system call that changes a disk, so that a test can make the n-th of them fail; and what a test's disk cannot be.
 ///
 /// Names are single components below an open directory. Each call returns 0 (or a descriptor, or a count), or a
 /// negated errno.
@@ -25,6 +25,8 @@ package struct DiskCalls: Sendable {
   /// Renames over whatever is there: for the replica's own marker and guard, and where the filesystem offers nothing
   /// better.
   package var replace: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
+  /// Whether a directory lies on a disk of this machine: 1 or 0.
+  package var isOnLocalDisk: @Sendable (Int32) -> Int
 
   /// The calls of the system.
   package static let system = DiskCalls(
@@ -53,7 +55,8 @@ package struct DiskCalls: Sendable {
     },
     replace: { source, name, target, newName in
       withName(name) { old in withName(newName) { new in result { renameat(source, old, target, new) } } }
-    })
+    },
+    isOnLocalDisk: { descriptor in FilesystemFacts.isOnLocalDisk(descriptor) })
 }
 
 /// Runs a call that says -1 and sets errno; returns its value or a negated errno. A signal starts it again.

@@ -24,6 +24,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLarge
     /// The marker is of another machine, or cannot be read as one.
     case foreign
+    /// A replica cannot lie there: what is written may be on no disk of this machine.
+    case remote
     /// The caller asked to stop.
     case cancelled
     /// Another thread is at it; it may be tried again soon.

@@ -55,6 +55,24 @@ package enum FilesystemFacts {
 
   static func isLocal(type: UInt64) -> Bool { !remoteTypes.contains(type) }
 
+  /// Whether a replica may lie in a directory: 1 or 0, or a negated errno.
+  static func isOnLocalDisk(_ descriptor: Int32) -> Int {
+    var facts = mantel_filesystem()
+    let told = Int(mantel_statfs(descriptor, &facts))
+    guard told >= 0 else { return told }
+    var raw = stat()
+    let looked = result { fstat(descriptor, &raw) }
+    guard looked >= 0 else { return looked }
+    return isOnLocalDisk(type: facts.type, device: UInt64(raw.st_dev)) ? 1 : 0
+  }
+
+  /// A program may provide a filesystem on a disk of this machine too (ntfs-3g, exfat-fuse): that has the disk's device
+  /// number, whereas the others under FUSE have one of no device, whose major number is 0.
+  static func isOnLocalDisk(type: UInt64, device: UInt64) -> Bool {
+    let major = (device >> 8 & 0xFFF) | (device >> 32 & 0xFFFF_F000)
+    return isLocal(type: type) || type == fuseType && major != 0
+  }
+
   static func identity(of file: OpenFile, path: [UInt8]) throws(DiskError) -> [UInt8] {
     var raw = [UInt8](repeating: 0, count: 16)
     let count = Int(
@@ -74,13 +92,15 @@ package enum FilesystemFacts {
   /// The kernel says a FAT volume id little-endian, udev prints it big-endian: both must name the same disk.
   private static func normalised(_ uuid: [UInt8]) -> [UInt8] { uuid.count == 4 ? uuid.reversed() : uuid }
 
+  private static let fuseType: UInt64 = 0x6573_5546
+
   /// `statfs` magic numbers of filesystems that are not a local disk's.
   private static let remoteTypes: Set<UInt64> = [
     0x6969,  // NFS
     0x517B,  // SMB
     0xFF53_4D42,  // CIFS
     0xFE53_4D42,  // SMB2
-    0x6573_5546,  // FUSE
+    fuseType,
     0x0102_1997,  // 9P
     0x00C3_6400,  // Ceph
     0x5346_414F, 0x6B41_4653,  // AFS

@@ -58,7 +58,8 @@ package final class Replica: Sendable {
   /// Opens the replica at `root`. Without a marker there: with `create` an empty or missing directory becomes a
   /// replica of `machine` (root 0700), one that holds something throws `.exists`; without `create` throws
   /// `.notMounted`. Throws `.foreign` for another machine's replica and `.notMounted` when the marker lies on another
-  /// filesystem than it says. Leftovers of copies in the staging area go; staged contents stay.
+  /// filesystem than it says, `.remote` where no disk of this machine is. Leftovers of copies in the staging area go;
+  /// staged contents stay.
   package static func open(
     root: [UInt8], machine: MachineID, create: Bool, calls: DiskCalls = .system
   ) throws(DiskError) -> Replica {
@@ -80,6 +81,7 @@ package final class Replica: Sendable {
     guard try FilesystemFacts.identity(of: directory.file, path: root) == marker.filesystem else {
       throw absent
     }
+    try requireLocalDisk(directory, root: root, calls: calls)
     let replica = Replica(root: root, marker: marker, calls: calls)
     try replica.tidyStaging()
     return replica
@@ -197,8 +199,10 @@ extension Replica {
     let isKnown = state.withLock { $0.place == place }
     guard (try? directory.entryStatus(FolderWalker.markerPath, path: root)) != nil else { throw absent }
     if isKnown { return directory }
+    // A copy of the replica on a network filesystem may be mounted over it, where neither has an identity.
     guard try Self.readMarker(directory, path: root) == marker,
-      try FilesystemFacts.identity(of: directory.file, path: root) == marker.filesystem
+      try FilesystemFacts.identity(of: directory.file, path: root) == marker.filesystem,
+      calls.isOnLocalDisk(directory.descriptor) > 0
     else { throw absent }
     state.withLock { $0.place = place }
     return directory
@@ -266,6 +270,8 @@ extension Replica {
         directory = try Directory(root: path)
       } catch {
         guard error.code == .notFound else { throw error }
+        // Before anything is made there.
+        try requireLocalDisk(directory, root: root, calls: calls)
         let outcome = calls.mkdir(directory.descriptor, name)
         guard outcome >= 0 || outcome == -Int(EEXIST) else {
           throw DiskError(call: outcome, path: root, operation: "create directory")
@@ -289,6 +295,7 @@ extension Replica {
   private static func found(
     _ directory: Directory, root: [UInt8], machine: MachineID, calls: DiskCalls
   ) throws(DiskError) -> Replica {
+    try requireLocalDisk(directory, root: root, calls: calls)
     // Filesystems without modes refuse; there the mount options decide who may look in.
     fchmod(directory.descriptor, 0o700)
     var random = SystemRandomNumberGenerator()
@@ -307,6 +314,14 @@ extension Replica {
     let replica = Replica(root: root, marker: marker, calls: calls)
     try replica.tidyStaging()
     return replica
+  }
+
+  private static func requireLocalDisk(
+    _ directory: Directory, root: [UInt8], calls: DiskCalls
+  ) throws(DiskError) {
+    let outcome = withExtendedLifetime(directory) { calls.isOnLocalDisk(directory.descriptor) }
+    guard outcome >= 0 else { throw DiskError(call: outcome, path: root, operation: "open replica") }
+    guard outcome > 0 else { throw DiskError(.remote, path: root, operation: "open replica") }
   }
 
   private static func makeStaging(_ control: Directory, calls: DiskCalls) throws(DiskError) {

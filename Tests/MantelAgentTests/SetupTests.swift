@@ -1,5 +1,6 @@
 import Foundation
 import MantelCore
+import MantelDisk
 import MantelHousehold
 import Testing
 
@@ -30,6 +31,21 @@ import Testing
     get throws {
       try FileManager.default.contentsOfDirectory(atPath: ben.home.state).sorted()
         .filter { $0 != "lock" && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") }
+    }
+  }
+
+  @Test func whereNoReplicaMayLieIsSaidWithAWayOut() {
+    let error = #expect(throws: AgentError.self) {
+      try AgentError.explainingPlace(of: "/mnt/nas/copies") { () throws -> Void in
+        throw DiskError(.remote, path: [], operation: "a test")
+      }
+    }
+    #expect(error?.message.hasPrefix("/mnt/nas/copies is on a network filesystem") == true)
+    #expect(error?.message.contains("--replica") == true)
+    #expect(throws: DiskError.self) {
+      try AgentError.explainingPlace(of: "/mnt/nas/copies") { () throws -> Void in
+        throw DiskError(.notMounted, path: [], operation: "a test")
+      }
     }
   }
 

@@ -81,6 +81,41 @@ extension FilingResult {
     #expect { try fixture.reopened() } throws: { ($0 as? DiskError)?.code == .notMounted }
   }
 
+  /// What an fsync says there proves nothing.
+  @Test func noReplicaLiesOnANetworkFilesystem() throws {
+    let fixture = try ReplicaFixture()
+    fixture.faults.state.withLock { $0.isRemote = true }
+    let calls = fixture.faults.calls
+    #expect { try fixture.reopened() } throws: { ($0 as? DiskError)?.code == .remote }
+    // Mounted over the replica: another place, of which nothing is known.
+    fixture.replica.state.withLock { $0.place = nil }
+    #expect { try fixture.replica.checkMounted() } throws: { ($0 as? DiskError)?.code == .notMounted }
+    let new = fixture.scratch.path("new/replica")
+    #expect { try Replica.open(root: new, machine: machine, create: true, calls: calls) } throws: {
+      ($0 as? DiskError)?.code == .remote
+    }
+    #expect { try Directory(root: fixture.scratch.path("new")) } throws: {
+      ($0 as? DiskError)?.code == .notFound
+    }
+    try fixture.scratch.write("full/photo.jpg", "photo")
+    #expect {
+      try Replica.adopt(root: fixture.scratch.path("full"), machine: machine, calls: calls)
+    } throws: {
+      ($0 as? DiskError)?.code == .remote
+    }
+  }
+
+  /// Of what a program provides, only what lies on a disk has a device of its own.
+  @Test func aDiskOfThisMachineIsToldFromWhatAProgramProvides() {
+    let (fuse, ext4, nfs): (UInt64, UInt64, UInt64) = (0x6573_5546, 0xEF53, 0x6969)
+    let (disk, none, many): (UInt64, UInt64, UInt64) = (0x812, 0x2D, 0x10_002C)
+    #expect(FilesystemFacts.isOnLocalDisk(type: fuse, device: disk))
+    #expect(!FilesystemFacts.isOnLocalDisk(type: fuse, device: none))
+    #expect(!FilesystemFacts.isOnLocalDisk(type: fuse, device: many))
+    #expect(FilesystemFacts.isOnLocalDisk(type: ext4, device: none))
+    #expect(!FilesystemFacts.isOnLocalDisk(type: nfs, device: disk))
+  }
+
   @Test func onlyEmptyDirectoriesAreFoundedAndAnyIsAdopted() throws {
     let scratch = try Scratch()
     try scratch.write("full/photo.jpg", "photo")

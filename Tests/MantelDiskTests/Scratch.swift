@@ -70,6 +70,8 @@ final class FaultyCalls: Sendable {
     var shouldFail: @Sendable (_ call: String, _ number: Int) -> Int32? = { _, _ in nil }
     /// What a filesystem says of a new name that it cannot hold.
     var refuses: @Sendable (_ name: [UInt8]) -> Int32? = { _ in nil }
+    /// All lies on a network filesystem.
+    var isRemote = false
   }
   let state = Mutex(State())
 
@@ -109,7 +111,9 @@ final class FaultyCalls: Sendable {
       link: { a, b, c, d in self.run("link", newName: d) { system.link(a, b, c, d) } },
       unlink: { a, b, c in self.run("unlink") { system.unlink(a, b, c) } },
       mkdir: { a, b in self.run("mkdir", newName: b) { system.mkdir(a, b) } },
-      replace: { a, b, c, d in self.run("replace", newName: d) { system.replace(a, b, c, d) } })
+      replace: { a, b, c, d in self.run("replace", newName: d) { system.replace(a, b, c, d) } },
+      // No call that changes anything, so that it is not counted.
+      isOnLocalDisk: { a in self.state.withLock { $0.isRemote } ? 0 : system.isOnLocalDisk(a) })
   }
 }
 

@@ -58,7 +58,7 @@ package struct ReplicaAdoption: Sendable {
     summary.folders = folders.sorted { $0.name < $1.name }.map { ($0.name, $0.root) }
     let roster = Roster(stored: try catalog.statements().map { try SignedStatement(bytes: $0) })
     summary.household = roster.name
-    let replica = try adopted()
+    let replica = try AgentError.explainingPlace(of: summary.root) { try adopted() }
     // Somebody may have copied it here a moment ago: what is recorded as held must be on the disk.
     try replica.syncAll()
     var seen: Set<[UInt8]> = []

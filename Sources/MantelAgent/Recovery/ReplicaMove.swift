@@ -26,6 +26,10 @@ package struct ReplicaMove: Sendable {
     defer { withExtendedLifetime(lock) {} }
     let old = try Setup.replicaRoot(catalog, home)
     let new = Home.absolute(directory)
+    return try AgentError.explainingPlace(of: old) { try run(from: old, to: new) }
+  }
+
+  private func run(from old: String, to new: String) throws -> (from: String, to: String) {
     let folders = try catalog.folders().filter { !$0.isRemoved }
     if let folder = folders.first(where: { FolderRules.overlaps($0.root, Array(new.utf8)) }) {
       throw AgentError(
