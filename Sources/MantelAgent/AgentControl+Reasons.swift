@@ -36,6 +36,17 @@ extension AgentControl {
       machine: machine, files: files, bytes: bytes)
   }
 
+  /// Who asks for so much, and both ways on.
+  static func answer(heldGrowth machine: String, entries: Int) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "heldGrowth",
+      message:
+        "\(machine)'s library grew by \(entries) files within a day: what is new of it is not copied here until you say that "
+        + "it is meant, with `mantel peers accept \(machine)`; if not, take a folder away there (`mantel folder remove`), or "
+        + "the machine out of the household (`mantel peers remove \(machine)`)",
+      machine: machine, files: entries)
+  }
+
   static func answer(lost files: Int) -> ReasonAnswer {
     ReasonAnswer(
       code: "lost",

@@ -268,6 +268,8 @@ struct AgentControl: ControlService {
         machine: name(machine), files: files)
     case .heldDrops(let machine, let files, let bytes):
       return Self.answer(heldDrops: name(machine), files: files, bytes: bytes)
+    case .heldGrowth(let machine, let entries):
+      return Self.answer(heldGrowth: name(machine), entries: entries)
     case .replicaOffline:
       return ReasonAnswer(
         code: "replicaOffline",
@@ -416,6 +418,20 @@ struct AgentControl: ControlService {
       }
       try await engine.perform(.rosterReceived(nil, [removal.statement.bytes]))
       return RemovalAnswer(kind: "machine", name: removal.name, admitted: removal.admitted)
+    }
+  }
+
+  func acceptPeer(name: String) async throws(ControlError) -> AcceptAnswer {
+    try await answering {
+      let names = try await Names(engine)
+      let machine = try MachineID(hex: name) ?? names.machine(name)
+      guard let entries = await engine.ask({ $0.heldGrowth()[machine] }) else {
+        throw ControlError(
+          code: .notFound,
+          message: "nothing of \(names.name(machine))'s library waits for a confirmation here")
+      }
+      try await engine.perform(.growthAccepted(machine))
+      return AcceptAnswer(name: names.name(machine), accepted: Int(clamping: entries))
     }
   }
 

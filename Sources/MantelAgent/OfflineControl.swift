@@ -143,6 +143,7 @@ package struct OfflineControl: ControlService {
 
   package func status(wait: Int?) async throws(ControlError) -> StatusAnswer { throw .notRunning }
   package func peers(isPinging: Bool) async throws(ControlError) -> PeersAnswer { throw .notRunning }
+  package func acceptPeer(name: String) async throws(ControlError) -> AcceptAnswer { throw .notRunning }
   package func invite(seconds: Int) async throws(ControlError) -> InviteAnswer { throw .notRunning }
   package func files(_ query: FilesQuery) async throws(ControlError) -> Page<FileAnswer> {
     throw .notRunning

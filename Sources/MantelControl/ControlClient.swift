@@ -13,6 +13,7 @@ import NIOHTTP1
 /// | `GET /v1/peers?ping=1` | | `PeersAnswer`; with `ping` each connection is measured first |
 /// | `POST /v1/peers` | `AddressRequest` | 204: the address is dialled from now on |
 /// | `DELETE /v1/peers/NAME` | | `RemovalAnswer`; NAME is a machine, an id's first digits or HOST:PORT |
+/// | `POST /v1/peers/NAME/accept` | | `AcceptAnswer`; NAME is a machine, or an id's first digits |
 /// | `POST /v1/invite` | `InviteRequest`, or none | `InviteAnswer` |
 /// | `GET /v1/folders` | | array of `FolderAnswer` |
 /// | `POST /v1/folders` | `FolderRequest` | `FolderAnswer` |
@@ -73,6 +74,10 @@ package struct ControlClient: ControlService {
 
   package func removePeer(name: String) async throws(ControlError) -> RemovalAnswer {
     try await answer(.DELETE, ["peers", name])
+  }
+
+  package func acceptPeer(name: String) async throws(ControlError) -> AcceptAnswer {
+    try await answer(.POST, ["peers", name, "accept"])
   }
 
   package func folders() async throws(ControlError) -> [FolderAnswer] {

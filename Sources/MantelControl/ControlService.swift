@@ -32,6 +32,8 @@ package protocol ControlService: Sendable {
   func invite(seconds: Int) async throws(ControlError) -> InviteAnswer
   func addPeer(address: String) async throws(ControlError)
   func removePeer(name: String) async throws(ControlError) -> RemovalAnswer
+  /// Lets a library grow by more than goes without a question.
+  func acceptPeer(name: String) async throws(ControlError) -> AcceptAnswer
   func folders() async throws(ControlError) -> [FolderAnswer]
   func addFolder(_ request: FolderRequest) async throws(ControlError) -> FolderAnswer
   func removeFolder(name: String) async throws(ControlError) -> FolderAnswer

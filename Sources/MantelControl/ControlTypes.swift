@@ -52,7 +52,7 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 package struct ReasonAnswer: Codable, Hashable, Sendable {
   /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
   /// noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, checkingReplica, replicaUnreadable, failingDisk,
-  /// massChange, badFiles, suspectedRot, heldDrops, lost, orphaned, discovery.
+  /// massChange, badFiles, suspectedRot, heldDrops, heldGrowth, lost, orphaned, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String
@@ -202,10 +202,10 @@ package struct FolderAnswer: Codable, Hashable, Sendable {
   }
 }
 
-/// `mantel folder accept NAME --json`.
+/// `mantel folder accept NAME --json`, and `mantel peers accept NAME --json`.
 package struct AcceptAnswer: Codable, Hashable, Sendable {
   package var name: String
-  /// Deletions and replacements that are published now.
+  /// Deletions and replacements that are published now; files by which a library may grow.
   package var accepted: Int
 
   package init(name: String, accepted: Int) {

@@ -71,6 +71,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case pendingJoin
   /// What the filing batch that runs may have done; see FilingJournal.
   case filingJournal
+  /// What each library grew by within a day, and what of it was accepted; see LibraryGrowth.
+  case libraryGrowth
 }
 
 /// Entries that one change of a library adds and takes away.

@@ -28,6 +28,9 @@ struct ControlRoutes: Sendable {
     group.delete("peers/:name") { _, context in
       try await Response.json(service.removePeer(name: Self.name(context)))
     }
+    group.post("peers/:name/accept") { _, context in
+      try await Response.json(service.acceptPeer(name: Self.name(context)))
+    }
     group.post("invite", use: invite)
     group.get("folders") { _, _ in try await Response.json(service.folders()) }
     group.post("folders") { request, _ in

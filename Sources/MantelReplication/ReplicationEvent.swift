@@ -248,6 +248,8 @@ package enum ReplicationEvent: Sendable {
   case verifyStopped
   /// The user knows what fell out of others' libraries, and asks to hear no more of it.
   case orphansAcknowledged
+  /// The user of this machine accepts that a library grew so much: its newest head is fetched.
+  case growthAccepted(MachineID)
 
   case recordChanged(MachineRecord)
   /// The user's decision on what this machine keeps for others.

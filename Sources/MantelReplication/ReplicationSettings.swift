@@ -63,6 +63,8 @@ package struct ReplicationSettings: Sendable {
   package var deletionGrace: Duration = .seconds(60)
   /// What a library may drop within that time before a person on this machine has to confirm.
   var dropLimit = DropLimit(least: 10, most: 100, share: 100)
+  /// What another library may grow by in a day before a person on this machine has to confirm.
+  var growthLimit = GrowthLimit(entries: 1_000_000, window: .agentDay)
   /// How long the own library keeps replaced files.
   package var keep = KeepRules()
   /// After the start, and between two looks at what has expired.

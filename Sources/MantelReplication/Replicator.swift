@@ -27,6 +27,8 @@ package struct Replicator {
 
   var contents: ContentIndex
   var libraries: [MachineID: Library] = [:]
+  /// Of the other libraries; those without any are left out.
+  var growth: [MachineID: LibraryGrowth] = [:]
   var links: [LinkID: Link] = [:]
   var opening: [LinkID: OpeningLink] = [:]
   var guests: [LinkID: GuestLink] = [:]
@@ -85,6 +87,7 @@ package struct Replicator {
     }
     ownRecord = OwnRecord(loaded: records[machine]?.record.number ?? 0)
     try loadLibraries()
+    try loadGrowth()
     try loadHoldings()
     try loadAwaitedCopies()
     try loadBadFiles()
@@ -230,6 +233,7 @@ package struct Replicator {
     case .verifyWanted(let request): try beginVerification(request, now: now)
     case .verifyStopped: endVerification(.stopped)
     case .orphansAcknowledged: try acknowledgeOrphans()
+    case .growthAccepted(let library): try acceptGrowth(of: library)
     default: preconditionFailure("an event without a handler")
     }
   }

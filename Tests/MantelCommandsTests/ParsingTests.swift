@@ -26,6 +26,7 @@ import Testing
     #expect(try parse(PeersCommand.Show.self, "peers").name == nil)
     #expect(try parse(PeersCommand.Show.self, "peers laptop --json").name == "laptop")
     #expect(try parse(PeersCommand.Add.self, "peers add h:1").address == "h:1")
+    #expect(try parse(PeersCommand.Accept.self, "peers accept laptop --yes").name == "laptop")
     #expect(try parse(PeersCommand.Remove.self, "peers remove laptop --yes").name == "laptop")
   }
 

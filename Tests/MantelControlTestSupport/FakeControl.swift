@@ -95,6 +95,9 @@ package final class FakeControl: ControlService {
   package func removePeer(name: String) async throws(ControlError) -> RemovalAnswer {
     try answer(answers.removal, to: "removePeer \(name)")
   }
+  package func acceptPeer(name: String) async throws(ControlError) -> AcceptAnswer {
+    try answer(answers.acceptance, to: "acceptPeer \(name)")
+  }
   package func folders() async throws(ControlError) -> [FolderAnswer] {
     try answer([answers.folder], to: "folders")
   }

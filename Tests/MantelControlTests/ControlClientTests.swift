@@ -15,6 +15,7 @@ import Testing
       #expect(try await client.invite(seconds: 90) == fake.answers.invite)
       try await client.addPeer(address: "[fd00::2]:62683")
       #expect(try await client.removePeer(name: name) == fake.answers.removal)
+      #expect(try await client.acceptPeer(name: name) == fake.answers.acceptance)
       #expect(try await client.folders() == [fake.answers.folder])
       let request = FolderRequest(directoryBase64: "L2E=", name: name, excludes: ["*.tmp", "b/**"])
       #expect(try await client.addFolder(request) == fake.answers.folder)
@@ -45,7 +46,7 @@ import Testing
     #expect(
       fake.calls == [
         "status -", "status 5", "peers", "peers ping", "invite 90", "addPeer [fd00::2]:62683",
-        "removePeer \(name)",
+        "removePeer \(name)", "acceptPeer \(name)",
         "folders", #"addFolder L2E= \#(name) ["*.tmp", "b/**"]"#, "removeFolder ..",
         "acceptFolder \(name)",
         "files */\(name) attic true x=/y", "locate - L2E+Yi8=", "skipped -", "sums - -", "atRisk \(name) a.b",

@@ -5,7 +5,7 @@ import MantelControl
 struct PeersCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "peers", abstract: "The machines of the household, and strangers nearby.",
-    subcommands: [Show.self, Add.self, Remove.self], defaultSubcommand: Show.self)
+    subcommands: [Show.self, Add.self, Accept.self, Remove.self], defaultSubcommand: Show.self)
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -46,6 +46,31 @@ struct PeersCommand: AsyncParsableCommand {
     func run() async throws {
       try await home.changing { try await $0.addPeer(address: address) }
       Console.current.say("\(Printable.text(address)) is tried from now on")
+    }
+  }
+
+  struct Accept: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Let a machine's library grow, by as much as it asks for.",
+      discussion: """
+        More than 1,000,000 new files of one machine within a day wait until somebody on this one says that they are \
+        meant: `mantel status` names the machine and the number. All other machines' photos are copied meanwhile.
+        """)
+    @Argument(help: "A machine's name, or the first digits of its id.")
+    var name: String
+    @OptionGroup var consent: ConsentOptions
+    @OptionGroup var home: HomeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      let question =
+        "copy as many new files of \(Printable.text(name)) to this machine as `mantel status` says?"
+      guard try Console.current.confirm(question, yes: consent.yes) else {
+        throw CommandFailure(.notComplete, "nothing was accepted")
+      }
+      let answer = try await home.asking { try await $0.acceptPeer(name: name) }
+      try output.print(
+        answer, "accepted \(Quantity.files(answer.accepted)) more of \(Printable.text(answer.name))\n")
     }
   }
 

@@ -134,6 +134,7 @@ extension Replicator {
         showUnserved(newest)
         continue
       }
+      if isTooMuch(newest.record) { continue }
       let servers = holders.filter { library.refused[$0]?.order != target }
       // The owner itself first: it is the least likely to be behind again in a moment.
       guard let link = servers.first(where: { links[$0]?.machine == owner }) ?? servers.first else {
@@ -314,6 +315,7 @@ extension Replicator {
       return
     }
     libraries[owner]?.fetch = nil
+    try countGrowth(of: head, over: library.installed?.record.counts.entries ?? 0)
     try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
     guard owner == machine else { return }
     try lookForGivenUp()
