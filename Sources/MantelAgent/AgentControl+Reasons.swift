@@ -47,6 +47,16 @@ extension AgentControl {
       machine: machine, files: entries)
   }
 
+  static func answer(forked machine: String) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "forked",
+      message:
+        "\(machine) signed two different histories of its library; the one that came first stays here. If its disk was "
+        + "copied, give one of the two a key of its own (`mantel rekey CODE` there), and `mantel verify --acknowledge` ends "
+        + "this; if not, somebody else may have its key: `mantel peers remove \(machine)`",
+      machine: machine)
+  }
+
   static func answer(lost files: Int) -> ReasonAnswer {
     ReasonAnswer(
       code: "lost",

@@ -235,6 +235,10 @@ actor Engine {
       logger.warning(
         "photos fell out of a library without a word: their copies stay until its machine takes them back",
         metadata: ["library.id": "\(machine.short)", "photos": "\(count)"])
+    case .forked(let machine):
+      logger.error(
+        "a machine has signed two histories of its library: the one that was learned first stays",
+        metadata: ["library.id": "\(machine.short)"])
     case .orphansTakenBack(let count):
       logger.notice(
         "photos that this machine had published once are in its library again, as retired",

@@ -36,7 +36,7 @@ import NIOHTTP1
 /// | `POST /v1/release` | | `ReleaseAnswer`: begun, or how far the one is that runs |
 /// | `GET /v1/release` | | `ReleaseAnswer`; a release that nobody asks about for a minute ends |
 /// | `DELETE /v1/release` | | `ReleaseAnswer`: ended |
-/// | `POST /v1/verify/acknowledge` | | 204: healed, lost and orphaned files are not mentioned any more |
+/// | `POST /v1/verify/acknowledge` | | 204: healed, lost and orphaned files and forked libraries are not mentioned any more |
 ///
 /// Names and values are percent-encoded. A page's `next` is the `after` of the following one; the last page has none. A
 /// failure is a `ControlError` as JSON: usage 400, somebody else's user 403, notFound 404, conflict 409, internalError

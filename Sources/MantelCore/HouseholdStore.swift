@@ -73,6 +73,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case filingJournal
   /// What each library grew by within a day, and what of it was accepted; see LibraryGrowth.
   case libraryGrowth
+  /// Ids of the machines that signed two heads of one order.
+  case forkedLibraries
 }
 
 /// Entries that one change of a library adds and takes away.

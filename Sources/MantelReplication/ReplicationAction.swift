@@ -118,6 +118,8 @@ package enum ReplicationWarning: Hashable, Sendable {
   case orphansTakenBack(Int)
   /// Two living copies of a machine; `toldBy` when it is this one.
   case clone(of: MachineID, toldBy: MachineID?)
+  /// A machine signed two heads of one order.
+  case forked(MachineID)
   /// Deletions and replacements of the folder are held from now on.
   case massChange(FolderID, FolderLosses.MassChange)
   /// A machine could not show what it claims to hold.

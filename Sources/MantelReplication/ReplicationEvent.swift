@@ -246,7 +246,7 @@ package enum ReplicationEvent: Sendable {
   case setAside([UInt8], SetAsideOutcome)
   case verifyWanted(VerifyRequest)
   case verifyStopped
-  /// The user knows what fell out of others' libraries, and asks to hear no more of it.
+  /// The user knows what fell out of others' libraries, and whose history has two branches, and asks to hear no more of it.
   case orphansAcknowledged
   /// The user of this machine accepts that a library grew so much: its newest head is fetched.
   case growthAccepted(MachineID)

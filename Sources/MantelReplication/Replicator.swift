@@ -29,6 +29,8 @@ package struct Replicator {
   var libraries: [MachineID: Library] = [:]
   /// Of the other libraries; those without any are left out.
   var growth: [MachineID: LibraryGrowth] = [:]
+  /// Members of which two heads of one order were seen, and nobody has acknowledged that.
+  var forked: Set<MachineID> = []
   var links: [LinkID: Link] = [:]
   var opening: [LinkID: OpeningLink] = [:]
   var guests: [LinkID: GuestLink] = [:]
@@ -88,6 +90,7 @@ package struct Replicator {
     ownRecord = OwnRecord(loaded: records[machine]?.record.number ?? 0)
     try loadLibraries()
     try loadGrowth()
+    try loadForks()
     try loadHoldings()
     try loadAwaitedCopies()
     try loadBadFiles()
@@ -232,7 +235,9 @@ package struct Replicator {
     case .setAside(let path, let outcome): try setAside(path, outcome)
     case .verifyWanted(let request): try beginVerification(request, now: now)
     case .verifyStopped: endVerification(.stopped)
-    case .orphansAcknowledged: try acknowledgeOrphans()
+    case .orphansAcknowledged:
+      try acknowledgeOrphans()
+      try acknowledgeForks()
     case .growthAccepted(let library): try acceptGrowth(of: library)
     default: preconditionFailure("an event without a handler")
     }

@@ -111,7 +111,7 @@ extension Replicator {
     links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)
     if owner == machine { return try received(own: head, from: link) }
     if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
-    guard order > libraries[owner]?.newestOrder ?? .none else { return }
+    guard order > libraries[owner]?.newestOrder ?? .none else { return try lookForFork(at: head.record) }
     // An owner that publishes again and again is no reason to be complete: it counts from the first.
     if libraries[owner]?.isBehind == false { libraries[owner]?.outstandingSince = now.instant }
     libraries[owner]?.newest = head

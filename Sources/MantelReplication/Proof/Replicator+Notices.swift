@@ -6,4 +6,9 @@ extension Replicator {
   var growthReasons: [StatusReason] {
     heldGrowth().sorted { $0.key < $1.key }.map { .heldGrowth($0.key, entries: Int(clamping: $0.value)) }
   }
+
+  /// Who was removed is dealt with.
+  var forkReasons: [StatusReason] {
+    forked.filter(roster.isMember).sorted().map { .forked($0) }
+  }
 }

@@ -59,6 +59,8 @@ package enum StatusReason: Hashable, Sendable {
   case heldDrops(MachineID, files: Int, bytes: UInt64)
   /// A library grew within a day by more than goes without a question: its newest head waits to be confirmed here.
   case heldGrowth(MachineID, entries: Int)
+  /// This machine signed two different heads of one order: two copies of it run, or it lies; nobody has acknowledged that.
+  case forked(MachineID)
   /// Own photos that were deleted or replaced, and that no machine has any more; nobody has acknowledged that.
   case lost(files: Int)
   /// So many contents fell out of this machine's library without a word, and nobody has acknowledged that; their copies stay.
@@ -71,7 +73,7 @@ extension StatusReason {
   /// Nothing but a person ends it.
   var needsDecision: Bool {
     switch self {
-    case .massChange, .suspectedRot, .refuted, .heldDrops, .heldGrowth, .lost, .orphaned, .failingDisk: true
+    case .massChange, .suspectedRot, .refuted, .heldDrops, .heldGrowth, .forked, .lost, .orphaned, .failingDisk: true
     default: false
     }
   }
@@ -79,7 +81,7 @@ extension StatusReason {
   /// Nobody owes anything of it: this machine has all that it owes, or more.
   var leavesComplete: Bool {
     switch self {
-    case .heldDrops, .lost, .orphaned: true
+    case .heldDrops, .forked, .lost, .orphaned: true
     default: false
     }
   }
@@ -186,7 +188,7 @@ extension Replicator {
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
     }
-    reasons += growthReasons
+    reasons += growthReasons + forkReasons
     // What a removed machine left out nobody takes back: its copies stay, as all of its photos do.
     for (library, count) in orphans.counts.sorted(by: { $0.key < $1.key })
     where library != machine && roster.isMember(library) && count.open > 0 {
