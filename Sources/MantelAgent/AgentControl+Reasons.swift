@@ -57,6 +57,15 @@ extension AgentControl {
       machine: machine)
   }
 
+  static func answer(largeShare machine: String, bytes: UInt64) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "largeShare",
+      message:
+        "what is missing of \(machine)'s photos takes more than a third of the free space of the replica's disk; they are "
+        + "copied all the same",
+      machine: machine, bytes: bytes)
+  }
+
   static func answer(lost files: Int) -> ReasonAnswer {
     ReasonAnswer(
       code: "lost",

@@ -268,6 +268,7 @@ struct AgentControl: ControlService {
         machine: name(machine), files: files)
     case .heldDrops(let machine, let files, let bytes):
       return Self.answer(heldDrops: name(machine), files: files, bytes: bytes)
+    case .largeShare(let machine, let bytes): return Self.answer(largeShare: name(machine), bytes: bytes)
     case .forked(let machine): return Self.answer(forked: name(machine))
     case .heldGrowth(let machine, let entries):
       return Self.answer(heldGrowth: name(machine), entries: entries)

@@ -50,7 +50,7 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
-  /// One of: scanning, pending, missing, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
+  /// One of: scanning, pending, missing, largeShare, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
   /// noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, checkingReplica, replicaUnreadable, failingDisk,
   /// massChange, badFiles, suspectedRot, heldDrops, heldGrowth, forked, lost, orphaned, discovery.
   package var code: String

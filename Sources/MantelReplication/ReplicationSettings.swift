@@ -65,6 +65,8 @@ package struct ReplicationSettings: Sendable {
   var dropLimit = DropLimit(least: 10, most: 100, share: 100)
   /// What another library may grow by in a day before a person on this machine has to confirm.
   var growthLimit = GrowthLimit(entries: 1_000_000, window: .agentDay)
+  /// One in so many bytes of the free space: more than that missing of one library is told.
+  var spaceShare: UInt64 = 3
   /// How long the own library keeps replaced files.
   package var keep = KeepRules()
   /// After the start, and between two looks at what has expired.

@@ -16,6 +16,8 @@ package enum StatusReason: Hashable, Sendable {
   case scanning
   case pending(files: Int)
   case missing(files: Int, bytes: UInt64)
+  /// So much is missing of this library that it takes more than a third of the free space: nobody has to do anything.
+  case largeShare(MachineID, bytes: UInt64)
   /// A newer head of this machine's library is known and not installed.
   case headsArriving(MachineID)
   /// Never saw a head of this member.
@@ -178,7 +180,7 @@ extension Replicator {
     if bad > 0 { reasons.append(.badFiles(files: bad)) }
     if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
     let (exact, lenient) = headReasons(now: now)
-    let (missingFiles, missingBytes) = try missingHere(now: now)
+    let (missingFiles, missingBytes, largeShares) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
     let isShort = room?.isLow == true || transfers.leftForRoom != nil
@@ -188,7 +190,7 @@ extension Replicator {
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
     }
-    reasons += growthReasons + forkReasons
+    reasons += largeShares + growthReasons + forkReasons
     // What a removed machine left out nobody takes back: its copies stay, as all of its photos do.
     for (library, count) in orphans.counts.sorted(by: { $0.key < $1.key })
     where library != machine && roster.isMember(library) && count.open > 0 {
@@ -290,38 +292,6 @@ extension Replicator {
       }
     }
     return (exact, lenient)
-  }
-
-  private mutating func missingHere(now: Now) throws(StoreError) -> (files: Int, bytes: UInt64) {
-    var files = 0
-    var bytes: UInt64 = 0
-    for (owner, sets) in contents.byLibrary where owner != machine && role == .full {
-      let count =
-        contents.index.count(of: sets.wanted) - contents.index.count(of: sets.heldWanted)
-      guard count > 0 else { continue }
-      files += count
-      if count > settings.sizeSample,
-        let estimate = sizes.missingBytes(of: owner, files: count, now: now.instant)
-      {
-        bytes += estimate
-        continue
-      }
-      let sum = try store.missing(in: owner, limit: 0).bytes
-      sizes.summed(sum, of: owner, files: count, now: now.instant)
-      bytes += sum
-    }
-    // Held by an own file alone: the copy is owed all the same.
-    var sampled: UInt64 = 0
-    let uncopied =
-      role == .source
-      ? [] : filing.uncopied.filter { contents.isHeld($0) && contents.isWantedByOther(than: machine, $0) }
-    for content in uncopied.prefix(settings.exactSizes) {
-      sampled += try store.missingContent(content)?.size ?? 0
-    }
-    let counted = UInt64(min(uncopied.count, settings.exactSizes))
-    files += uncopied.count
-    if counted > 0 { bytes += sampled / counted * UInt64(uncopied.count) }
-    return (files, bytes)
   }
 
   private func state(
