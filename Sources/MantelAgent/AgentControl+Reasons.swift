@@ -66,6 +66,15 @@ extension AgentControl {
       machine: machine, bytes: bytes)
   }
 
+  static func answer(unhealable files: Int) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "unhealable",
+      message:
+        "\(files) copies were found bad, and no machine is known to have the right bytes: put them back from elsewhere (the bad "
+        + "ones lie in the quarantine, `mantel verify` lists them), or let the machine that they came from forget them",
+      files: files)
+  }
+
   static func answer(lost files: Int) -> ReasonAnswer {
     ReasonAnswer(
       code: "lost",

@@ -79,7 +79,7 @@ extension AgentControl {
   /// What a reason about rot says beyond its count: the disk, and a file to begin with.
   func details(of code: String) throws -> String {
     switch code {
-    case "badFiles": return onDisk
+    case "badFiles", "unhealable": return onDisk
     case "suspectedRot":
       let roots = Dictionary(try catalog.folders().map { ($0.id, $0.root) }) { first, _ in first }
       guard let file = try catalog.suspectedFiles(limit: 1).first, let root = roots[file.folder] else {

@@ -297,6 +297,7 @@ struct AgentControl: ControlService {
     case .badFiles(let files):
       return ReasonAnswer(
         code: "badFiles", message: "\(files) copies were found bad, and are fetched again", files: files)
+    case .unhealable(let files): return Self.answer(unhealable: files)
     case .suspectedRot(let files, let safe):
       return ReasonAnswer(
         code: "suspectedRot",

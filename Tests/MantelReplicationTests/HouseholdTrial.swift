@@ -201,7 +201,7 @@ final class HouseholdTrial {
         !lost.isEmpty
         && report.reasons.allSatisfy {
           switch $0 {
-          case .missing, .badFiles, .forked: true
+          case .missing, .badFiles, .unhealable, .forked: true
           default: false
           }
         }

@@ -324,6 +324,31 @@ import Testing
     #expect(try !machine.report().reasons.contains(.badFiles(files: 1)))
   }
 
+  @Test func aBadFileThatNobodyElseHasNeedsAPerson() throws {
+    let (machine, link, files) = try machine([a, b])
+    let owner = machine.peers[0].machine
+    try machine.send(.linkClosed(link))
+    try findRotten(files[0], on: machine)
+    // Its owner is away, and has it in a folder as far as anybody knows.
+    #expect(try machine.report().reasons.contains(.badFiles(files: 1)))
+    #expect(try machine.report().state != .attention)
+    let again = try machine.connect(has: [b])
+    let order = try #require(machine.replicator.installedHead(of: owner)?.order)
+    func say(_ number: UInt64, lacks missing: [ContentID]) throws {
+      let held = [a, b].filter { !missing.contains($0) }
+      let statement = machine.statement(owner, order, held: held, missing: missing)
+      let word = try machine.attestation(0, number: number, [statement])
+      try machine.send(.attestationReceived(again, word))
+    }
+    try say(1, lacks: [a])
+    var report = try machine.report()
+    #expect(report.state == .attention && report.reasons.contains(.unhealable(files: 1)))
+    #expect(!report.reasons.contains(.badFiles(files: 1)))
+    try say(2, lacks: [])
+    report = try machine.report()
+    #expect(report.state != .attention && report.reasons.contains(.badFiles(files: 1)))
+  }
+
   // MARK: Own files
 
   private func machineWithRot() throws -> SingleMachine {

@@ -12,6 +12,43 @@ extension Replicator {
     forked.filter(roster.isMember).sorted().map { .forked($0) }
   }
 
+  /// Those that are fetched again, and those that nobody is known to have.
+  func badFileReasons(now: Now) throws(StoreError) -> [StatusReason] {
+    let bad = try store.badFileCounts(healedSince: now.wall).unhealed
+    guard bad > 0 else { return [] }
+    var judged: [ContentID: Bool] = [:]
+    var unhealable = 0
+    for (_, file) in try store.openBadFiles(after: nil, limit: settings.sizeSample) where file.healed == nil {
+      if judged[file.content] == nil { judged[file.content] = try mayBeHealed(file.content) }
+      if judged[file.content] == false { unhealable += 1 }
+    }
+    var reasons: [StatusReason] = []
+    if bad > unhealable { reasons.append(.badFiles(files: bad - unhealable)) }
+    if unhealable > 0 { reasons.append(.unhealable(files: unhealable)) }
+    return reasons
+  }
+
+  /// Whether the bytes are here, or some other member may have them: it can serve them now, has attested them however long ago,
+  /// lacks too much to name it, or has the photo in its own folders. What nobody names any more is nobody's loss.
+  private func mayBeHealed(_ content: ContentID) throws(StoreError) -> Bool {
+    if contents.isHeld(content) || contents.isAvailable(content) { return true }
+    if !connectedHolders(of: content).isEmpty { return true }
+    let libraries = Set(try store.entries(of: content).map(\.library))
+    for library in libraries {
+      if try !lastKnownHolders(of: content, in: library).isEmpty { return true }
+      for member in roster.members where member.machine != machine {
+        let statements = attesting.newest[member.machine]?.record.libraries
+        let statement = statements?.first { $0.library == library }
+        if let statement {
+          if !statement.listsMissing { return true }
+        } else if member.machine == library, contents.isLive(content, in: library) {
+          return true
+        }
+      }
+    }
+    return libraries.isEmpty
+  }
+
   /// `large`: libraries of which more is missing than a third of the free space.
   mutating func missingHere(
     now: Now

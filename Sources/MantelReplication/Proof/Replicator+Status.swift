@@ -51,6 +51,8 @@ package enum StatusReason: Hashable, Sendable {
   case failingDisk
   /// Copies were found bad and are not healed.
   case badFiles(files: Int)
+  /// Copies were found bad, and no machine is known to have their bytes.
+  case unhealable(files: Int)
   /// Own files changed though nobody wrote to them; of so many another machine proves to have the bytes.
   case suspectedRot(files: Int, safe: Int)
   /// This machine showed other bytes than it claims to hold: nothing that it says counts.
@@ -75,7 +77,9 @@ extension StatusReason {
   /// Nothing but a person ends it.
   var needsDecision: Bool {
     switch self {
-    case .massChange, .suspectedRot, .refuted, .heldDrops, .heldGrowth, .forked, .lost, .orphaned, .failingDisk: true
+    case .massChange, .suspectedRot, .unhealable, .refuted, .heldDrops, .heldGrowth, .forked, .lost,
+      .orphaned:
+      true
     default: false
     }
   }
@@ -176,8 +180,7 @@ extension Replicator {
     if pending > 0 || !publication.isIdle || !ledger.isIdle {
       reasons.append(.pending(files: max(pending, 1)))
     }
-    let bad = try store.badFileCounts(healedSince: now.wall).unhealed
-    if bad > 0 { reasons.append(.badFiles(files: bad)) }
+    reasons += try badFileReasons(now: now)
     if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
     let (exact, lenient) = headReasons(now: now)
     let (missingFiles, missingBytes, largeShares) = try missingHere(now: now)
