@@ -40,6 +40,7 @@ package final class Agent: Sendable {
   private let discovery: DiscoveryService
   private let invitations: Invitations
   private let catalog: Catalog
+  private let catalogCheck: CatalogCheck
   private let jobs = Jobs()
   private let logger: Logger
 
@@ -53,6 +54,7 @@ package final class Agent: Sendable {
     let key = try DeviceKey.load(from: home.keyPath)
     let catalog = try Catalog.open(home, machine: key.machine)
     self.catalog = catalog
+    catalogCheck = CatalogCheck(catalog: catalog, logger: logger)
     let root = try Setup.replicaRoot(catalog, home)
     let replica = try AgentError.explainingPlace(of: root) {
       try Replica.open(root: Array(root.utf8), machine: key.machine, create: false)
@@ -91,7 +93,8 @@ package final class Agent: Sendable {
     control = AgentControl(
       home: home, replicaRoot: root, port: port, key: key, engine: engine, effects: effects,
       catalog: catalog, transport: transport, scanner: scanner, dialer: dialer,
-      discovery: discovery, invitations: invitations, rates: rates, jobs: jobs)
+      discovery: discovery, invitations: invitations, rates: rates, jobs: jobs,
+      catalogCheck: catalogCheck)
     wire()
     try await announceRecord(port: port)
   }
@@ -165,6 +168,7 @@ package final class Agent: Sendable {
     logger.notice(
       "agent started",
       metadata: ["listen.port": "\(listeningPort)", "home.state": "\(home.state)"])
+    try catalogCheck.begin()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [self] in await effects.run() }
       group.addTask { [self] in try await transport.run() }
@@ -173,6 +177,7 @@ package final class Agent: Sendable {
       group.addTask { [self] in await dialer.run() }
       group.addTask { [self] in await discovery.run() }
       group.addTask { [self] in await refreshRegularly() }
+      group.addTask { [self] in await catalogCheck.run(engine: engine, effects: effects) }
       isReady()
       do {
         try await gracefulShutdown()
@@ -186,6 +191,8 @@ package final class Agent: Sendable {
     await engine.stop()
     await effects.keepHousehold(from: catalog, engine: engine)
     await effects.close()
+    // Last: whatever is cut off before this is followed by a look at the catalog.
+    try catalogCheck.end()
     logger.notice("agent stopped")
   }
 

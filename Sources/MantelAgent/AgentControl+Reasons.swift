@@ -75,6 +75,14 @@ extension AgentControl {
       files: files)
   }
 
+  static func answer(damage: String, replica: String) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "catalogDamaged",
+      message:
+        "the catalog is damaged (\(damage)): the disk may be failing; stop the agent, and `mantel replica adopt \(replica)` "
+        + "rebuilds it from the copies and from the other machines; no photo is sent again")
+  }
+
   static func answer(lost files: Int) -> ReasonAnswer {
     ReasonAnswer(
       code: "lost",

@@ -24,6 +24,7 @@ struct AgentControl: ControlService {
   let rates: TransferRates
   let sessionRates = SessionRates()
   let jobs: Jobs
+  let catalogCheck: CatalogCheck
   let started = AgentClock.instant
 
   static let pageItems = 500
@@ -68,12 +69,15 @@ struct AgentControl: ControlService {
             code: failure.code == .diskFull ? "diskSpace" : "catalog",
             message: "nothing can be recorded: \(failure.message); copies that are here are still served"))
       }
+      let damage = catalogCheck.damage
+      if let damage { reasons.append(Self.answer(damage: damage, replica: replicaRoot)) }
       let speed = rates.bytesPerSecond
       let remaining = max(report.missingBytes, report.peers.map(\.lacksBytes).max() ?? 0)
       return StatusAnswer(
-        state: failure != nil && report.state != .attention ? "waiting" : report.state.rawValue,
-        complete: report.isComplete && failure == nil,
-        settled: report.isSettledEverywhere && failure == nil,
+        state: damage != nil
+          ? "attention" : failure != nil && report.state != .attention ? "waiting" : report.state.rawValue,
+        complete: report.isComplete && failure == nil && damage == nil,
+        settled: report.isSettledEverywhere && failure == nil && damage == nil,
         machine: MachineAnswer(name: try machineName(), id: key.machine.hex),
         household: household, role: role == .full ? "full" : "source",
         ledger: LedgerAnswer(

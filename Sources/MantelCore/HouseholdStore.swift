@@ -75,6 +75,10 @@ package enum StoreKey: String, Sendable, CaseIterable {
   case libraryGrowth
   /// Ids of the machines that signed two heads of one order.
   case forkedLibraries
+  /// While an agent runs; what is still there at a start was left by one that was cut off.
+  case running
+  /// When the catalog was last found free of damage: an agent time.
+  case catalogChecked
 }
 
 /// Entries that one change of a library adds and takes away.

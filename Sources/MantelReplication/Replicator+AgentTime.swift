@@ -44,10 +44,10 @@ extension Replicator {
 
 extension AgentTime {
   /// Eight bytes, big-endian, not negative; nil for anything else.
-  init?(bytes: [UInt8]) {
+  package init?(bytes: [UInt8]) {
     guard bytes.count == 8, bytes[0] < 0x80 else { return nil }
     self.init(nanoseconds: Int64(bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }))
   }
 
-  var bytes: [UInt8] { withUnsafeBytes(of: UInt64(nanoseconds).bigEndian, Array.init) }
+  package var bytes: [UInt8] { withUnsafeBytes(of: UInt64(nanoseconds).bigEndian, Array.init) }
 }
