@@ -175,7 +175,9 @@ actor Engine {
     case .compareReplica(let id): effects.compareReplica(id, engine: self)
     case .findStrays: effects.findStrays(engine: self)
     case .drawChallenge(let link): effects.drawChallenge(link, engine: self)
-    case .prove(let link, let challenge): effects.prove(challenge, for: link, engine: self)
+    case .prove(let link, let challenge): effects.prove(challenge, isWhole: true, for: link, engine: self)
+    case .proveRange(let link, let challenge):
+      effects.prove(challenge, isWhole: false, for: link, engine: self)
     case .keepGuard(let head): effects.keepGuard(head, engine: self)
     case .rescan: effects.rescan()
     case .rosterChanged:

@@ -69,6 +69,8 @@ package enum StoreKey: String, Sendable, CaseIterable {
   /// The newest head of the own library that is known to exist, while its entries are caught up with.
   case recoveryHead
   case pendingJoin
+  /// Machines that could not show what they claim, and what; see Challenging.
+  case challengeDoubts
   /// What the filing batch that runs may have done; see FilingJournal.
   case filingJournal
   /// What each library grew by within a day, and what of it was accepted; see LibraryGrowth.

@@ -91,6 +91,8 @@ package enum ReplicationAction: Sendable {
   case drawChallenge(LinkID)
   /// Answer a challenge from a file here, once its whole bytes were found to be the content's; report `proved`.
   case prove(LinkID, Challenge)
+  /// The same from the range alone: the content is large.
+  case proveRange(LinkID, Challenge)
   /// Have the guard file name this head (nil: no head), unless it names a newer one: then report `guardFound`.
   case keepGuard(Signed<Head>?)
   /// Walk all folders.

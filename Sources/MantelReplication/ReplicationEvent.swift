@@ -191,7 +191,7 @@ package enum ReplicationEvent: Sendable {
   // Challenges
   /// Answers `ReplicationAction.drawChallenge`.
   case challengeDrawn(LinkID, ChallengeDraw)
-  /// Answers `prove`; nil: no file here has the content's bytes, or could be read.
+  /// Answers `prove` and `proveRange`; nil: no file here has the content's bytes, or could be read.
   case proved(LinkID, Challenge, Digest256?)
   /// The peer's answer; the job ends next.
   case challengeAnswered(LinkID, LinkJob, Digest256)

@@ -168,7 +168,11 @@ package struct ReplicationSettings: Sendable {
   /// Before the first challenge of a connection, and between two of them.
   package var challengeDelay: Duration = .seconds(60)
   package var challengeInterval: Duration = .seconds(600)
-  /// Largest content that is asked for: the right answer costs a pass over all of it here.
+  /// Three challenges in a row that end without an answer are excused while they are no further apart than this in agent time;
+  /// those that may be a peer's load, or the connection, for longer.
+  package var evasionPatience: Duration = .seconds(600)
+  package var busyPatience: Duration = .seconds(3_600)
+  /// Of larger contents only the range is read for the right answer, until the peer gives another; they are not released.
   package var challengedBytes: UInt64 = 256 << 20
   /// How old a statement may be on whose word copies are released.
   package var releaseAttested: Duration = .seconds(7 * 86_400)

@@ -95,6 +95,7 @@ package struct Replicator {
     try loadAwaitedCopies()
     try loadBadFiles()
     try loadFilingJournal()
+    try loadDoubts()
     try loadAttestations()
     ledger.losses = try store.losses()
     try loadPlaces()
@@ -179,7 +180,7 @@ package struct Replicator {
     case .blocksAvailable(let link, let content, let ranges): blocksAvailable(content, ranges, over: link)
     case .cloneMet(let peer, let isTold): metClone(peer: peer, isTold: isTold)
     case .challengeDrawn(let link, let draw): try drawn(draw, for: link, now: now)
-    case .proved(let link, let challenge, let answer): proved(challenge, answer, for: link, now: now)
+    case .proved(let link, let challenge, let answer): try proved(challenge, answer, for: link, now: now)
     case .challengeAnswered(let link, let job, let answer):
       challengeAnswered(answer, job: job, link: link)
     case .forget(let ids): try forget(ids, now: now)

@@ -28,8 +28,11 @@ extension Session {
     deliver(.challengeAnswered(try ownChallenges.answered(id), answer))
   }
 
+  /// *Unsupported* is what this side says of a peer whose hello knows no challenges. From one that offered to answer them it is no
+  /// excuse.
   mutating func receivedDone(ofChallenge id: RequestID, _ outcome: Outcome) throws(PeerFault) {
-    deliver(.jobEnded(try ownChallenges.closed(id, outcome), outcome))
+    let job = try ownChallenges.closed(id, outcome)
+    deliver(.jobEnded(job, outcome == .unsupported ? .failed : outcome))
   }
 }
 

@@ -42,7 +42,7 @@ extension SimulatedHousehold {
       let draw = ChallengeDraw(
         position: position, part: random.next(), nonce: Array(position.bytes.prefix(Challenge.nonceBytes)))
       work(at: index) { [self] in try handle(.challengeDrawn(link, draw), at: index) }
-    case .prove(let link, let challenge):
+    case .prove(let link, let challenge), .proveRange(let link, let challenge):
       work(at: index) { [self] in
         let answer = machine.payload(of: challenge.content).map(challenge.answer)
         try handle(.proved(link, challenge, answer), at: index)

@@ -72,6 +72,16 @@ import Testing
     #expect(side.events == [.jobEnded(JobID(1), .unsupported)])
   }
 
+  /// The hello said otherwise.
+  @Test func whoOfferedToAnswerHasNoExcuse() {
+    let side = side()
+    side.session.command(.challenge(JobID(9), challenge(2)), now: Fixture.start)
+    side.drain()
+    side.session.received(.done(RequestID(1), .unsupported), now: Fixture.start)
+    side.drain()
+    #expect(side.events == [.jobEnded(JobID(9), .failed)])
+  }
+
   @Test func anAnswerIsToldBeforeTheEnd() {
     let side = side()
     side.session.command(.challenge(JobID(9), challenge(2)), now: Fixture.start)

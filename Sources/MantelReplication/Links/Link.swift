@@ -39,7 +39,7 @@ struct Link: Sendable {
     case library(MachineID)
     case holdings
     case pull
-    case challenge(ContentID, answer: Digest256)
+    case challenge(Challenge, answer: Digest256)
     /// Reads what a former head of the own library had.
     case orphans
   }

@@ -253,8 +253,8 @@ extension Replicator {
       guard libraries[owner]?.fetch?.openJobs.remove(job) != nil else { return }
       try advanceFetch(of: owner, outcome, link: link, now: now)
     case .pull: pullEnded(outcome, link: link, now: now)
-    case .challenge(let content, let answer):
-      try challengeEnded(content, answer: answer, outcome, link: link, now: now)
+    case .challenge(let challenge, let answer):
+      try challengeEnded(challenge, answer: answer, outcome, link: link, now: now)
     case .orphans: endedFormer(outcome, over: link, now: now)
     case nil: break
     }

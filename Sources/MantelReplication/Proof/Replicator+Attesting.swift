@@ -60,7 +60,7 @@ extension Replicator {
     attesting.received[holder] = agentTime
     // Of a time that this machine's catalog has forgotten: what is true now is said under a higher number.
     if holder == machine { return attesting.retract() }
-    absolve(attestation.record)
+    try absolve(attestation.record)
     try noteFull(attestation.record)
     absences.isChanged = true
     try recountSafe()

@@ -3,9 +3,24 @@ import MantelSummary
 
 /// Peers challenge each other: a root proves a claim, not bytes (design 3.4).
 ///
-/// Asked is for a random range of a random content that both have by their word. The right answer is computed first, from a
-/// file here whose whole bytes have the content's hash, so that nobody is blamed for a file that is bad here.
+/// Asked is for a random range of a random content that is held here and claimed there: on this connection, or by what the peer
+/// attests, as far as that counts anywhere. The right answer is computed first, from a file here whose whole bytes have the
+/// content's hash, so that nobody is blamed for a file that is bad here. Of a large content only the range is read for that;
+/// the whole file is read before a wrong answer is held against anybody.
+///
+/// What ends without an answer is an evasion. *Not held*, *failed* and *changed* are excused twice in a row, or for
+/// `evasionPatience`: a file that has just moved. *Busy*, silence, and a connection that ends meanwhile are excused for
+/// `busyPatience`: a first sync, or Wi-Fi. After that the machine is unproven, not refuted: an unplugged disk is no lie, and its
+/// copies cannot be had either. A machine whose hello knows no challenges is never blamed.
+///
+/// Each machine asks for itself, and tells nobody what came of it: a hostile member could blacken honest ones.
 extension Replicator {
+  mutating func loadDoubts() throws(StoreError) {
+    guard let bytes = try store.value(.challengeDoubts) else { return }
+    let roster = roster
+    challenging = Challenging(encoded: bytes) { roster.isMember($0) }
+  }
+
   /// Every link has its turn now and then.
   mutating func challengeIfDue(now: Now) {
     for id in links.keys.sorted() {
@@ -17,25 +32,36 @@ extension Replicator {
 
   mutating func drawn(_ draw: ChallengeDraw, for id: LinkID, now: Now) throws(StoreError) {
     guard let link = links[id] else { return }
+    let peer = link.machine
     try forgetUnprovable(link)
     let releasing = releaseContent(for: link)
-    guard let content = releasing ?? chosen(draw.position, link) else {
+    let content: ContentID
+    if let releasing {
+      content = releasing
+    } else if let claimed = try chosen(draw.position, link) {
+      content = claimed
+    } else {
+      // While the peer's holdings are still compared it may claim more.
+      if link.knowsContents { try judge { $0.forgive(peer) } }
       return nextChallenge(of: id, now: now)
     }
     let found = try size(of: content)
-    guard let size = found, size > 0, size <= settings.challengedBytes else {
+    guard let size = found, size > 0, releasing == nil || size <= settings.challengedBytes else {
       // Nobody can be asked for it, now or later.
       if releasing != nil { release?.keep(content, found == nil ? .unreadable : .tooLarge) }
       return nextChallenge(of: id, now: now)
     }
     let offset = draw.part % size
-    actions.append(
-      .prove(
-        id,
-        Challenge(
-          content: content, offset: offset, count: UInt32(min(UInt64(Challenge.rangeBytes), size - offset)),
-          nonce: draw.nonce)))
+    let challenge = Challenge(
+      content: content, offset: offset, count: UInt32(min(UInt64(Challenge.rangeBytes), size - offset)),
+      nonce: draw.nonce)
+    let isRangeOnly = size > settings.challengedBytes
+    links[id]?.challenges.isRangeOnly = isRangeOnly
+    links[id]?.challenges.disputed = nil
+    actions.append(isRangeOnly ? .proveRange(id, challenge) : .prove(id, challenge))
   }
+
+  // MARK: What is claimed
 
   /// Nothing more can come of contents that nobody wants, that are not here to compare with, or that the peer does not claim
   /// any more.
@@ -45,7 +71,9 @@ extension Replicator {
       if contents.isHeld(content), isWanted(content), try isClaimed(content, by: link) { continue }
       unprovable.insert(content)
     }
-    if challenging.absolve(link.machine, of: unprovable) { try recountSafe() }
+    guard !unprovable.isEmpty else { return }
+    let (peer, settled) = (link.machine, unprovable)
+    try judge { $0.absolve(peer, of: settled) }
   }
 
   /// On this connection, or in its newest attestation: not to announce what it attests is no excuse.
@@ -61,19 +89,44 @@ extension Replicator {
     libraries.keys.contains { contents.isWanted(content, in: $0) }
   }
 
-  /// What was refuted before is asked for again first: it may have been healed.
-  private func chosen(_ position: Digest256, _ link: Link) -> ContentID? {
-    let claimed = [contents.held, link.contents]
-    if let refuted = challenging.owed(by: link.machine).min() { return refuted }
+  /// What was refuted before is asked for again first: it may have been healed. Else the first after a random position
+  /// that the peer claims, in whatever way.
+  private mutating func chosen(_ position: Digest256, _ link: Link) throws(StoreError) -> ContentID? {
+    if let owed = challenging.owed(by: link.machine).min() { return owed }
+    let attested = try attestedSets(of: link.machine)
     for start in [position, .zero] {
-      var found: ContentID?
-      contents.index.forEach(in: claimed, notIn: [], from: start) {
-        found = ContentID($0)
+      var found = attested.compactMap { first(of: $0, from: start) }
+      contents.index.forEach(in: [contents.held, link.contents], notIn: [], from: start) {
+        found.append($0)
         return false
       }
-      if let found { return found }
+      if let first = found.min() { return ContentID(first) }
     }
     return nil
+  }
+
+  /// What a machine's newest statement proves, library by library: only where it has the root that follows from what it says,
+  /// and of heads that are known here. Nothing else of it counts for *safe* or a release either.
+  private mutating func attestedSets(of peer: MachineID) throws(StoreError) -> [SetSnapshot] {
+    guard let attestation = attesting.newest[peer]?.record, roster.isMember(peer), !hasExpired(peer) else {
+      return []
+    }
+    var sets: [SetSnapshot] = []
+    for statement in attestation.libraries where statement.listsMissing {
+      if let set = try proven(statement, by: peer) { sets.append(set) }
+    }
+    return sets
+  }
+
+  /// The first that is held and wanted here.
+  private func first(of attested: SetSnapshot, from start: Digest256) -> Digest256? {
+    var found: Digest256?
+    attested.forEach(from: start) { id in
+      guard contents.index.contains(id, in: contents.held), isWanted(ContentID(id)) else { return true }
+      found = id
+      return false
+    }
+    return found
   }
 
   /// Of a file here: what an entry says is the word of whoever signed it.
@@ -82,15 +135,22 @@ extension Replicator {
     return try publishedFiles(of: content).first?.stamp.size
   }
 
+  // MARK: Answers
+
   /// The right answer; nil when no file here could give it.
-  mutating func proved(_ challenge: Challenge, _ answer: Digest256?, for id: LinkID, now: Now) {
-    guard links[id] != nil else { return }
+  mutating func proved(
+    _ challenge: Challenge, _ answer: Digest256?, for id: LinkID, now: Now
+  ) throws(StoreError) {
+    guard let link = links[id] else { return }
+    if let theirs = link.challenges.disputed {
+      return try settle(challenge, ours: answer, theirs: theirs, link: id, now: now)
+    }
     guard let answer else {
       releaseUnreadable(challenge.content)
       return nextChallenge(of: id, now: now)
     }
     let job = nextJob()
-    links[id]?.jobs[job] = .challenge(challenge.content, answer: answer)
+    links[id]?.jobs[job] = .challenge(challenge, answer: answer)
     links[id]?.challenges.answer = nil
     actions.append(.link(id, .challenge(job, challenge)))
   }
@@ -101,23 +161,50 @@ extension Replicator {
   }
 
   mutating func challengeEnded(
-    _ content: ContentID, answer: Digest256, _ outcome: LinkOutcome, link id: LinkID, now: Now
+    _ challenge: Challenge, answer: Digest256, _ outcome: LinkOutcome, link id: LinkID, now: Now
   ) throws(StoreError) {
     guard let link = links[id] else { return }
-    nextChallenge(of: id, now: now)
+    let (peer, content) = (link.machine, challenge.content)
     let isShown = outcome == .complete && link.challenges.answer == answer
-    releaseChallenged(content, of: link.machine, isShown: isShown)
+    // Once it is refuted by a content, the pass over the whole file is not made again for each of its answers.
+    if outcome == .complete, !isShown, link.challenges.isRangeOnly,
+      !challenging.isRefuted(peer, by: content), let theirs = link.challenges.answer
+    {
+      links[id]?.challenges.disputed = theirs
+      actions.append(.prove(id, challenge))
+      return
+    }
+    nextChallenge(of: id, now: now)
+    releaseChallenged(content, of: peer, isShown: isShown)
     switch outcome {
-    case .complete where link.challenges.answer == answer:
-      if challenging.show(link.machine, content) { try recountSafe() }
-    case .complete: try fail(link.machine, content, .refuted)
-    // A file that has just moved, a disk that is unplugged or busy: whoever has the bytes shows them the next time.
-    case .notHeld, .unknownHead, .changed, .busy, .failed:
-      if try isClaimed(content, by: link), challenging.evade(link.machine, content) {
-        try fail(link.machine, content, .unproven)
-      }
+    case .complete where isShown: try judge { $0.show(peer, content) }
+    case .complete: try fail(peer, content, .refuted)
+    // A file that has just moved: whoever has the bytes shows them the next time.
+    case .notHeld, .unknownHead, .changed, .failed:
+      try evaded(content, link, patience: settings.evasionPatience)
     // This side's own patience, or the end of the connection.
-    case .cancelled, .unsupported: break
+    case .busy, .cancelled: try evaded(content, link, patience: settings.busyPatience)
+    // By the hellos: this one has not been asked at all.
+    case .unsupported: break
+    }
+  }
+
+  /// The whole file here was read: now it is known whose bytes are wrong.
+  private mutating func settle(
+    _ challenge: Challenge, ours: Digest256?, theirs: Digest256, link id: LinkID, now: Now
+  ) throws(StoreError) {
+    guard let peer = links[id]?.machine else { return }
+    let content = challenge.content
+    links[id]?.challenges.disputed = nil
+    nextChallenge(of: id, now: now)
+    guard let ours else {
+      for file in try store.replicaFiles(of: content) { doubt(.replica(file.path)) }
+      return
+    }
+    if ours == theirs {
+      try judge { $0.show(peer, content) }
+    } else {
+      try fail(peer, content, .refuted)
     }
   }
 
@@ -125,20 +212,37 @@ extension Replicator {
     links[id]?.challenges.due = now.instant + settings.challengeInterval
   }
 
+  private mutating func evaded(
+    _ content: ContentID, _ link: Link, patience: Duration
+  ) throws(StoreError) {
+    guard try isClaimed(content, by: link),
+      challenging.evade(link.machine, content, at: agentTime, patience: patience)
+    else { return }
+    try fail(link.machine, content, .unproven)
+  }
+
   private mutating func fail(
     _ machine: MachineID, _ content: ContentID, _ failure: Challenging.Failure
   ) throws(StoreError) {
-    guard challenging.fail(machine, content, failure) else { return }
-    actions.append(.warn(.refuted(machine, content)))
-    try recountSafe()
+    if challenging.isBelieved(machine) { actions.append(.warn(.refuted(machine, content))) }
+    try judge { $0.fail(machine, content, failure) }
   }
 
   /// A newer word of the machine: what it names as missing is claimed no more.
-  mutating func absolve(_ attestation: Attestation) {
+  mutating func absolve(_ attestation: Attestation) throws(StoreError) {
     let missing = attestation.libraries.reduce(into: Set<ContentID>()) { $0.formUnion($1.missing) }
     let settled = challenging.owed(by: attestation.holder).filter {
       missing.contains($0) || !isWanted($0)
     }
-    _ = challenging.absolve(attestation.holder, of: settled)
+    try judge { $0.absolve(attestation.holder, of: settled) }
+  }
+
+  /// Whatever changes who is believed is durable, and counts at once.
+  private mutating func judge(_ change: (inout Challenging) -> Void) throws(StoreError) {
+    let before = challenging.doubts
+    change(&challenging)
+    guard challenging.doubts != before else { return }
+    try store.setValue(.challengeDoubts, challenging.encoded)
+    if Set(challenging.doubts.keys) != Set(before.keys) { try recountSafe() }
   }
 }

@@ -155,7 +155,7 @@ extension Replicator {
     if publication.recovery != nil { reasons.append(.restored(waitingFor: awaitedInRecovery)) }
     if let peer = publication.cloneToldBy { reasons.append(.clone(toldBy: peer)) }
     if isRemoved { reasons.append(.removed) }
-    for peer in challenging.failures.keys.filter(roster.isMember).sorted() {
+    for peer in challenging.doubts.keys.filter(roster.isMember).sorted() {
       reasons.append(challenging.failure(of: peer) == .refuted ? .refuted(peer) : .unproven(peer))
     }
     if ledger.folders.keys.contains(where: { !ledger.scanned.contains($0) && !isOffline($0) })

@@ -87,7 +87,7 @@ extension Replicator {
 
   /// What follows from a statement, if it has the statement's root. An owner speaks of its live contents alone, and of its
   /// newest head.
-  private mutating func proven(
+  mutating func proven(
     _ statement: LibraryAttestation, by holder: MachineID
   ) throws(StoreError) -> SetSnapshot? {
     let owner = statement.library
