@@ -241,7 +241,7 @@ struct AgentControl: ControlService {
       return ReasonAnswer(
         code: "unproven",
         message:
-          "\(name(peer)) has not shown a photo that it says to hold, three times: what it says counts again when it does "
+          "\(name(peer)) has not shown a photo that it says to hold, again and again: what it says counts when it does "
           + "(is a disk there unplugged?)",
         machine: name(peer))
     case .refuted(let peer):
@@ -249,7 +249,7 @@ struct AgentControl: ControlService {
         code: "refuted",
         message:
           "\(name(peer)) showed other bytes than those of a photo that it says to hold: nothing that it says counts until "
-          + "it shows the right ones; "
+          + "it shows the right ones, or takes that back and shows others; "
           + "`mantel verify` there finds what is bad (its disk may be failing)",
         machine: name(peer))
     case .removed:

@@ -56,7 +56,7 @@ import Testing
     _ = machine.take()
     try machine.pass(wait ?? machine.settings.challengeInterval)
     #expect(machine.take().contains { if case .drawChallenge(link) = $0 { true } else { false } })
-    var draw = draw
+    var draw = self.draw
     draw.position = position
     return try machine.send(.challengeDrawn(link, draw)).compactMap { action -> Challenge? in
       switch action {
@@ -213,7 +213,8 @@ import Testing
 
   /// Each new connection is asked soon.
   @Test func aConnectionThatComesAndGoesUsesUpNoPatience() throws {
-    var (machine, link) = try safeMachine()
+    let (machine, first) = try safeMachine()
+    var link = first
     for _ in 1...4 {
       let job = try challenge(machine, link, after: machine.settings.challengeDelay)
       try machine.send(.jobEnded(link, job, .notHeld))
@@ -307,7 +308,8 @@ import Testing
     let jobs = commands.compactMap { if case .challenge(let job, _) = $0 { job } else { nil } }
     let job = try #require(jobs.first)
     try machine.send(.challengeAnswered(link, job, wrong))
-    #expect(!readsWhole(try machine.send(.jobEnded(link, job, .complete))))
+    let ended = try machine.send(.jobEnded(link, job, .complete))
+    #expect(!readsWhole(ended))
   }
 
   /// Nil: no file here is the content. Or the range was read wrongly the first time.

@@ -41,7 +41,8 @@ struct Challenging: Sendable {
 
   /// The worst that is known of a machine; nil while it is believed.
   func failure(of machine: MachineID) -> Failure? {
-    doubts[machine].map { $0.owesAny ? .refuted : $0.contents.values.max() ?? .unproven }
+    guard let doubt = doubts[machine] else { return nil }
+    return doubt.owesAny ? .refuted : doubt.contents.values.max()
   }
 
   func isRefuted(_ machine: MachineID, by content: ContentID) -> Bool {

@@ -71,7 +71,7 @@ package struct ReleaseReport: Hashable, Sendable {
     case unattested(MachineID)
     /// It attests them, and did not show them.
     case unproven(MachineID)
-    /// Larger than what machines challenge each other for.
+    /// Larger than what a release has machines show, or empty.
     case tooLarge
     /// They cannot be read here, so that nobody can be asked to show them.
     case unreadable
