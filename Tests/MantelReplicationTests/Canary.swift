@@ -15,6 +15,10 @@ enum Canary: String, CaseIterable, Sendable {
   /// What a batch that was cut off was to do counts as done.
   case trustsJournal
 
+  // Time
+  /// Agent time goes by the wall clock alone. Shows only where one jumps forward, in one seed of five.
+  case countsWallTime
+
   // Files
   /// A file takes the place of whatever lies there.
   case landsOverFiles

@@ -58,6 +58,7 @@ struct HouseholdInvariants {
     }
     let isPublished =
       heads[index][machine.machine] != machine.replicator.installedHead(of: machine.machine)?.order
+    try checkTime(household, machine, index)
     try checkHeads(machine, index)
     try checkForks(machine, index)
     try checkStatements(machine, index)
@@ -75,6 +76,16 @@ struct HouseholdInvariants {
 
   private func fail(_ index: Int, _ message: String) throws -> Never {
     throw SimulationError.broken("m\(index): \(message)")
+  }
+
+  /// No wall clock makes agent time pass faster than time does: ages that end in a deletion are counted in it.
+  private func checkTime(
+    _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
+  ) throws {
+    let passed = household.now.instant - SimulatedHousehold.start.instant
+    guard machine.replicator.agentTime - .zero <= passed else {
+      try fail(index, "counts \(machine.replicator.agentTime - .zero) of agent time within \(passed)")
+    }
   }
 
   /// Heads are installed whole, in order, and stay.
@@ -366,7 +377,7 @@ struct HouseholdInvariants {
       }
       machine.takeAsItIs(path)
     }
-    let report = try machine.trueReport(now: household.now)
+    let report = try machine.trueReport(now: household.clocks(of: index))
     guard report.isComplete else { return }
     let published = try machine.catalog.folderCounts().reduce(0) { $0 + $1.published }
     guard report.ledger.seen - report.ledger.skipped == published, report.ledger.safe == published else {

@@ -188,7 +188,7 @@ extension HouseholdTrial {
     try household.crash(index) { [self] machine in
       invariants.forgive(index)
       if isLost {
-        try machine.loseCatalog(now: household.now)
+        try machine.loseCatalog(now: household.clocks(of: index))
       } else {
         _ = try machine.restoreBackup()
       }

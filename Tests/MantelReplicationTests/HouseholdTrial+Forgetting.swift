@@ -35,7 +35,7 @@ extension HouseholdTrial {
     for (index, machine) in household.machines.enumerated() {
       for library in try machine.catalog.heldDrops().keys.sorted() {
         let report = try machine.ask {
-          try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.now)
+          try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.clocks(of: index))
         }
         guard report.state == .attention else {
           throw SimulationError.broken("m\(index) holds drops and says \(report.state)")

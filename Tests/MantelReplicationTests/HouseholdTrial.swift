@@ -16,9 +16,11 @@ final class HouseholdTrial {
   /// Machines that nobody can reach before these moments.
   var isolated: [Int: Instant] = [:]
   var photos = 0
+  var rare: RareFaults
 
   init(seed: UInt64, isVerbose: Bool = false, canary: Canary? = nil) throws {
     self.seed = seed
+    rare = RareFaults(seed: seed)
     var settings = ReplicationSettings()
     // Small pages and queues: their ends are where things get lost.
     settings.missingPage = 4
@@ -74,6 +76,7 @@ final class HouseholdTrial {
     for cable in cables.sorted(by: { $0.lexicographicallyPrecedes($1) }) { keepConnected(cable) }
     for _ in 0..<25 {
       try meddle()
+      try meddleRarely()
       try household.run(
         until: household.now.instant + .milliseconds(Int64(below(below(6) == 0 ? 8_000 : 60))))
     }
@@ -146,7 +149,7 @@ final class HouseholdTrial {
     for (index, machine) in household.machines.enumerated()
     where try machine.catalog.heldFiles(machine.folder.id) > 0 {
       let report = try machine.ask {
-        try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.now)
+        try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.clocks(of: index))
       }
       guard report.state == .attention else {
         throw SimulationError.broken("m\(index) holds changes and says \(report.state): \(report.reasons)")
@@ -195,7 +198,7 @@ final class HouseholdTrial {
       // Parts of what nobody has may be completed one day.
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }
       if !idle.isEmpty { return "m\(index) keeps staged \(idle.map(\.digest.word0))" }
-      let report = try machine.trueReport(now: household.now)
+      let report = try machine.trueReport(now: household.clocks(of: index))
       // What nobody has is missing on every machine, maybe because it went bad, and that is all that may be said.
       let isOnlyLost =
         !lost.isEmpty

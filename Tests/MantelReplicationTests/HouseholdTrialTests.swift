@@ -29,7 +29,7 @@ import Testing
       } catch {
         Issue.record(
           """
-          seed \(seed), at step \(trial.household.steps): \(error)
+          seed \(seed) (\(trial.rare)), at step \(trial.household.steps): \(error)
           again: MANTEL_SEEDS=\(seed)..\(seed) MANTEL_TRACE=1 swift test --filter HouseholdTrialTests
           """)
         for line in trial.household.trace.lines { print(line) }

@@ -29,6 +29,7 @@ extension SimulatedHousehold {
     guard
       let isDialer = machines[peer].links[link]?.isDialer ?? machines[index].links[link].map({ !$0.isDialer })
     else { return }
+    let wall = clocks(of: index).wall
     let (heads, records, attestations, statements, opening) = machines[index].ask { replicator in
       replicator.prepare(link)
       let holdings = replicator.holdings()
@@ -39,7 +40,7 @@ extension SimulatedHousehold {
         LinkOpening(
           machine: replicator.machine, heads: Dictionary(uniqueKeysWithValues: orders),
           holdingsCount: UInt64(holdings.count), holdingsRoot: holdings.root,
-          rosterHash: replicator.roster.hash, time: now.wall, isDialer: isDialer, takesPulls: takesPulls)
+          rosterHash: replicator.roster.hash, time: wall, isDialer: isDialer, takesPulls: takesPulls)
       )
     }
     send(link, to: peer, within: 30) { [self] in

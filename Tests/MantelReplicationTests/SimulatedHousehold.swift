@@ -33,8 +33,12 @@ final class SimulatedHousehold {
   }
 
   private(set) var machines: [SimulatedMachine] = []
-  private(set) var now = Now(
+  /// When every run begins.
+  static let start = Now(
     instant: Instant(nanoseconds: 1_000_000_000), wall: WallTime(nanoseconds: 1_700_000_000_000_000_000))
+
+  /// What a clock that is right says.
+  private(set) var now = SimulatedHousehold.start
   private(set) var steps = 0
   /// Tells two runs apart: covers every event that a machine handled, and when.
   private(set) var trace = Trace()
@@ -165,9 +169,24 @@ final class SimulatedHousehold {
     now.instant = instant
   }
 
+  /// What the clocks of a machine say.
+  func clocks(of index: Int) -> Now {
+    var clocks = now
+    clocks.wall.nanoseconds += machines[index].clockError
+    return clocks
+  }
+
+  /// Somebody sets a machine's wall clock, and does it wrong: nobody tells the agent.
+  func setClock(of index: Int, aheadBy error: Duration) {
+    note("sets its clock \(error.inNanoseconds / 1_000_000_000) s ahead", at: index)
+    machines[index].clockError = error.inNanoseconds
+  }
+
   func handle(_ event: ReplicationEvent, at index: Int) throws {
     if network == nil { trace.add(event, at: index, now.instant) }
-    for action in try machines[index].handle(event, now: now) { try carryOut(action, at: index) }
+    for action in try machines[index].handle(event, now: clocks(of: index)) {
+      try carryOut(action, at: index)
+    }
     try onStep?(index)
   }
 
@@ -224,7 +243,7 @@ final class SimulatedHousehold {
     }
     if isPowerCut { try machine.powerCut(&random) }
     try loss(machine)
-    for event in try machine.restart(now: now) { try handle(event, at: index) }
+    for event in try machine.restart(now: clocks(of: index)) { try handle(event, at: index) }
     try scan(index)
     checkReplica(index)
   }

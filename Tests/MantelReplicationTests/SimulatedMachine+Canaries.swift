@@ -61,6 +61,13 @@ extension SimulatedMachine {
         replicator.publication.epoch = max(replicator.libraries[machine]?.order.epoch ?? 0, 1)
       }
       return nil
+    case (.countsWallTime, _):
+      let passed = now.wall.nanoseconds - SimulatedHousehold.start.wall.nanoseconds
+      ask { replicator in
+        replicator.countedTime.counter = AgentTimeCounter(
+          from: AgentTime(nanoseconds: max(0, passed)), now: now)
+      }
+      return nil
     case (.forgetsWhatIsAway, .replicaAway): return []
     case (.countsOwnFiles, _):
       let actions = try ask { try $0.handle(event, now: now) }

@@ -47,6 +47,8 @@ final class SimulatedMachine {
   /// Recalls of this process that have not ended, and all that it ever began.
   var recalls: [RecallID: ContentID] = [:]
   var lastRecall: UInt64 = 0
+  /// How far the wall clock is ahead, in nanoseconds.
+  var clockError: Int64 = 0
   private var nextInode: UInt64 = 1
   /// How often the user touched each path: what was not touched has no reason to leave the library.
   private(set) var touches: [[UInt8]: Int] = [:]

@@ -1,0 +1,48 @@
+import MantelCore
+import MantelTestSupport
+
+@testable import MantelReplication
+
+/// Faults that one seed of five has, each, so that it is soon clear by which of them a seed fails. What they do is drawn
+/// from a generator of their own, and changes nothing of the course of seeds without them.
+struct RareFaults: CustomStringConvertible {
+  enum Kind: String, CaseIterable {
+    /// Wall clocks that are set wrong, and right again.
+    case clocks
+  }
+
+  let kinds: [Kind]
+  var random: SeededGenerator
+
+  init(seed: UInt64) {
+    var random = SeededGenerator(seed: seed ^ 0xA5A5_0F0F_3C3C_9696)
+    var kinds: [Kind] = []
+    for kind in Kind.allCases where random.oneIn(5) { kinds.append(kind) }
+    self.kinds = kinds
+    self.random = random
+  }
+
+  var description: String {
+    kinds.isEmpty ? "no rare faults" : kinds.map(\.rawValue).joined(separator: ", ")
+  }
+}
+
+extension HouseholdTrial {
+  func meddleRarely() throws {
+    for kind in rare.kinds where rare.random.oneIn(4) {
+      switch kind {
+      case .clocks: jumpClock()
+      }
+    }
+  }
+
+  // MARK: Clocks
+
+  /// By an hour to ten years, forward or back, or to what is right. It stays so when the faults have ended.
+  private func jumpClock() {
+    let index = rare.random.below(count)
+    let hours = [0, 1, 24, 1_000, 9_000, 90_000]
+    let jump = (rare.random.element(of: hours) ?? 0) * (rare.random.oneIn(2) ? 1 : -1)
+    household.setClock(of: index, aheadBy: .seconds(jump * 3_600))
+  }
+}
