@@ -9,6 +9,10 @@ struct RareFaults: CustomStringConvertible {
   enum Kind: String, CaseIterable {
     /// Wall clocks that are set wrong, and right again.
     case clocks
+    /// Links that carry nothing one way for a while.
+    case oneWay
+    /// Links on which everything takes a hundred times as long.
+    case slow
   }
 
   let kinds: [Kind]
@@ -32,8 +36,17 @@ extension HouseholdTrial {
     for kind in rare.kinds where rare.random.oneIn(4) {
       switch kind {
       case .clocks: jumpClock()
+      case .oneWay: try deafen()
+      case .slow: slowDown()
       }
     }
+  }
+
+  /// Clocks stay as they are.
+  func endRareFaults() throws {
+    deafened = []
+    household.slowness = [:]
+    try household.endSilence(household.withheld.keys.sorted(), isCut: false)
   }
 
   // MARK: Clocks
@@ -44,5 +57,31 @@ extension HouseholdTrial {
     let hours = [0, 1, 24, 1_000, 9_000, 90_000]
     let jump = (rare.random.element(of: hours) ?? 0) * (rare.random.oneIn(2) ? 1 : -1)
     household.setClock(of: index, aheadBy: .seconds(jump * 3_600))
+  }
+
+  // MARK: Links
+
+  private func rareCable() -> [Int]? {
+    rare.random.element(of: cables.sorted { $0.lexicographicallyPrecedes($1) })
+  }
+
+  /// One side hears nothing of the other any more, nor can anybody connect the two anew. In the end all of it comes, or one of them
+  /// has hung up.
+  private func deafen() throws {
+    guard let cable = rareCable(), deafened.insert(cable.sorted()).inserted else { return }
+    let ends: [Int] = rare.random.oneIn(2) ? cable : cable.reversed()
+    let isCut = rare.random.oneIn(2)
+    let ways = household.silence(ends[0], to: ends[1])
+    let time = Duration.milliseconds(500 + rare.random.below(10_000))
+    household.schedule(at: household.now.instant + time) { [self] in
+      // It may have ended with all other faults.
+      guard deafened.remove(cable.sorted()) != nil else { return }
+      try household.endSilence(ways, isCut: isCut)
+    }
+  }
+
+  private func slowDown() {
+    guard let cable = rareCable() else { return }
+    household.slowDown(cable[0], cable[1], times: 100)
   }
 }

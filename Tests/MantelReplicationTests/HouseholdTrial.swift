@@ -17,6 +17,8 @@ final class HouseholdTrial {
   var isolated: [Int: Instant] = [:]
   var photos = 0
   var rare: RareFaults
+  /// Pairs of which one side does not hear the other; nobody can connect them.
+  var deafened: Set<[Int]> = []
 
   init(seed: UInt64, isVerbose: Bool = false, canary: Canary? = nil) throws {
     self.seed = seed
@@ -101,7 +103,8 @@ final class HouseholdTrial {
   }
 
   func connect(_ cable: [Int]) {
-    guard !cable.contains(where: { isolated[$0] ?? household.now.instant > household.now.instant }) else {
+    let now = household.now.instant
+    guard !cable.contains(where: { isolated[$0] ?? now > now }), !deafened.contains(cable.sorted()) else {
       return
     }
     oneIn(2) ? household.connect(cable[0], cable[1]) : household.connect(cable[1], cable[0])
@@ -113,6 +116,7 @@ final class HouseholdTrial {
   private func comeToRest() throws {
     household.faults = nil
     isolated = [:]
+    try endRareFaults()
     for machine in household.machines { machine.isOffline = false }
     // An owner keeps nothing of what it retired: who lacks that needs another keeper within reach.
     for right in 0..<count {

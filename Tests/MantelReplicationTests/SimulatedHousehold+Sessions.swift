@@ -12,13 +12,11 @@ extension SimulatedHousehold {
   /// Something arrives at the other side of a link, after all that was sent before; nowhere, when the cable is cut.
   func send(_ link: LinkID, to index: Int, within milliseconds: Int64 = 5, _ run: @escaping () throws -> Void)
   {
-    let flight = Duration.microseconds(Int64(random.below(Int(milliseconds) * 1_000)) + 1)
+    let least = Int64(random.below(Int(milliseconds) * 1_000)) + 1
+    let flight = Duration.microseconds(least * (slowness[link] ?? 1))
     let due = max(now.instant + flight, arrivals[link]?[index] ?? now.instant)
     arrivals[link]?[index] = due
-    schedule(at: due) { [self] in
-      guard !dead.contains(link), machines[index].links[link] != nil else { return }
-      try run()
-    }
+    schedule(at: due) { [self] in try arrive(Way(link: link, to: index), run) }
   }
 
   func tell(_ event: ReplicationEvent, _ link: LinkID, to index: Int) {

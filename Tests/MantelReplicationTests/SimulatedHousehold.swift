@@ -71,6 +71,11 @@ final class SimulatedHousehold {
   /// Links whose cable is cut: what is said on them arrives nowhere.
   var dead: Set<LinkID> = []
 
+  /// What is on its way to a side that nothing reaches for a while.
+  var withheld: [Way: [() throws -> Void]] = [:]
+  /// Links on which everything takes so many times as long.
+  var slowness: [LinkID: Int64] = [:]
+
   /// The first `count` machines of which there are keys are the same in every household.
   init(
     machines count: Int, seed: UInt64, settings: ReplicationSettings = ReplicationSettings(),
@@ -128,6 +133,7 @@ final class SimulatedHousehold {
   /// Forgets what is still to happen, which holds on to the household.
   func end() {
     pending.removeAll()
+    withheld.removeAll()
     onStep = nil
     network = nil
   }
