@@ -41,6 +41,18 @@ struct HouseholdInvariants {
     warnings = Array(repeating: 0, count: machines)
   }
 
+  /// One more has joined.
+  mutating func addMachine() {
+    heads.append([:])
+    replicated.append([])
+    wasSafe.append([])
+    published.append([:])
+    trashed.append([:])
+    statements.append([:])
+    named.append([:])
+    warnings.append(0)
+  }
+
   /// The machine's catalog went back in time, or is a new one.
   mutating func forgive(_ index: Int) {
     heads[index] = [:]
@@ -281,11 +293,13 @@ struct HouseholdInvariants {
       || (hasRotted && (!isStrict || machine.isExcused(content)))
   }
 
-  /// What another machine had is never given up: it ends retired, not unheld. A copy that somebody took away, or that
-  /// was only ever an own file of its holder, may be gone.
+  /// What another machine had is never given up: it ends retired, not unheld. A copy that somebody took away, that a removed machine
+  /// had, or that was only ever an own file of its holder, may be gone.
   func checkRetired(_ household: SimulatedHousehold) throws {
-    for (index, machine) in household.machines.enumerated() {
-      let others = household.machines.enumerated().filter { $0.offset != index }.map(\.element)
+    for (index, machine) in household.machines.enumerated() where !household.removed.contains(index) {
+      let others = household.machines.enumerated().filter {
+        $0.offset != index && !household.removed.contains($0.offset)
+      }.map(\.element)
       let unheld = try machine.entries(of: machine.machine).filter {
         if case .unheld = $0.state { true } else { false }
       }.map(\.content)
@@ -294,6 +308,9 @@ struct HouseholdInvariants {
           $0.changed.contains(content) || $0.replica.damaged.contains(content)
             || $0.replica.rotted.contains(content) || $0.rotted.contains(content)
         }
+          && !household.removed.contains { gone in
+            replicated[gone].contains(content) || Self.isThere(content, household.machines[gone])
+          }
       }
       guard given.isEmpty else {
         let first = given.sorted().prefix(3).map { String("\($0)".prefix(16)) }
@@ -319,11 +336,11 @@ struct HouseholdInvariants {
   }
 
   /// What a library had, and any other machine has learned, never just vanishes from it, whatever was restored: it is live,
-  /// retired, unheld or dropped; or was dropped once, as far as that machine knows.
+  /// retired, unheld or dropped; or was dropped once, as far as that machine knows. Nobody asks a removed machine.
   func checkNamed(_ household: SimulatedHousehold) throws {
-    for (index, machine) in household.machines.enumerated() {
+    for (index, machine) in household.machines.enumerated() where !household.removed.contains(index) {
       let library = Set(try machine.entries(of: machine.machine).map(\.content))
-      for other in household.machines.indices where other != index {
+      for other in household.machines.indices where other != index && !household.removed.contains(other) {
         let gone = named[other][machine.machine, default: []].subtracting(library)
         guard gone.isEmpty else {
           try fail(index, "lost \(gone.count) contents that m\(other) knew it to have")
@@ -332,7 +349,7 @@ struct HouseholdInvariants {
     }
   }
 
-  /// Safe is said of what another machine has in a file.
+  /// Safe is said of what another machine has in a file, and not of what one has that was removed, for whoever knows that.
   private mutating func checkSafe(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
   ) throws {
@@ -342,7 +359,7 @@ struct HouseholdInvariants {
       wasSafe[index].insert(file.content)
       // What an old catalog set aside, for it knows no head that names it, is found there when that head has come.
       let holders = household.machines.enumerated().filter {
-        $0.offset != index
+        $0.offset != index && machine.replicator.roster.removedMember($0.element.machine) == nil
           && (Self.isThere(file.content, $0.element) || $0.element.replica.hasAside(file.content))
       }
       guard !holders.isEmpty else { try fail(index, "takes for safe what nobody has") }
@@ -359,8 +376,9 @@ struct HouseholdInvariants {
     }
     guard !hasGone, !household.forgotten.contains(sound) else { return false }
     guard wentBack.contains(index) else { return true }
-    return try household.machines.contains {
-      try !$0.catalog.entries(machine.machine, of: sound).isEmpty
+    return try household.machines.enumerated().contains {
+      try !household.removed.contains($0.offset)
+        && !$0.element.catalog.entries(machine.machine, of: sound).isEmpty
     }
   }
 
@@ -384,7 +402,11 @@ struct HouseholdInvariants {
       try fail(index, "is complete with a ledger of \(report.ledger)")
     }
     for (owner, library) in machine.ask({ $0.libraries }) where owner != machine.machine {
-      guard library.installed != nil else { try fail(index, "is complete without a library") }
+      guard library.installed != nil else {
+        // Of a machine that was removed before it was heard of, nothing may ever come.
+        if machine.replicator.roster.removedMember(owner) != nil { continue }
+        try fail(index, "is complete without a library")
+      }
       guard machine.ask({ $0.role == .full }) else { continue }
       var lacking = 0
       machine.ask { replicator in

@@ -9,6 +9,7 @@ extension HouseholdTrial {
 
   func meddle() throws {
     let index = below(count)
+    guard !household.removed.contains(index) else { return }
     switch below(32) {
     case 0, 1: try write(index)
     case 2: try edit(index)
@@ -163,7 +164,7 @@ extension HouseholdTrial {
 
   /// The user brings back what was found rotten in the own folder, and touches what is right as it is.
   func restoreSuspected() throws {
-    for index in 0..<count {
+    for index in present {
       let machine = household.machines[index]
       for path in machine.suspected {
         guard let file = machine.own[path], let sound = file.sound else { continue }

@@ -32,7 +32,8 @@ extension HouseholdTrial {
   /// Somebody confirms what other libraries dropped at once; returns whether there was any.
   func confirmDrops() throws -> Bool {
     var hasAccepted = false
-    for (index, machine) in household.machines.enumerated() {
+    for index in present {
+      let machine = household.machines[index]
       for library in try machine.catalog.heldDrops().keys.sorted() {
         let report = try machine.ask {
           try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.clocks(of: index))

@@ -13,10 +13,17 @@ struct RareFaults: CustomStringConvertible {
     case oneWay
     /// Links on which everything takes a hundred times as long.
     case slow
+    /// Machines that are admitted.
+    case joins
+    /// A machine that is removed.
+    case removals
   }
 
   let kinds: [Kind]
   var random: SeededGenerator
+  /// Who admitted somebody: with whom it is removed by one who has not heard of that, those would have to be invited again.
+  var inviters: Set<Int> = []
+  var joined = 0
 
   init(seed: UInt64) {
     var random = SeededGenerator(seed: seed ^ 0xA5A5_0F0F_3C3C_9696)
@@ -38,6 +45,8 @@ extension HouseholdTrial {
       case .clocks: jumpClock()
       case .oneWay: try deafen()
       case .slow: slowDown()
+      case .joins: try join()
+      case .removals: try removeOne()
       }
     }
   }

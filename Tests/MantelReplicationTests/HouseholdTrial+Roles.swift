@@ -10,7 +10,7 @@ extension HouseholdTrial {
   /// Two machines at least keep copies, whatever users want.
   func changeRole(_ index: Int) throws {
     if isSource(index) { return try household.handle(.roleChanged(.full), at: index) }
-    let full = (0..<count).count { !isSource($0) }
+    let full = present.count { !isSource($0) }
     guard full > 2 else { return }
     try household.handle(.roleChanged(.source), at: index)
     // Some make room at once.

@@ -63,6 +63,8 @@ final class HouseholdTrial {
   }
 
   var count: Int { household.machines.count }
+  /// Machines that nobody removed.
+  var present: [Int] { household.machines.indices.filter { !household.removed.contains($0) } }
   func below(_ bound: Int) -> Int { household.random.below(bound) }
   func oneIn(_ n: UInt64) -> Bool { household.random.oneIn(n) }
 
@@ -104,9 +106,9 @@ final class HouseholdTrial {
 
   func connect(_ cable: [Int]) {
     let now = household.now.instant
-    guard !cable.contains(where: { isolated[$0] ?? now > now }), !deafened.contains(cable.sorted()) else {
-      return
-    }
+    guard !cable.contains(where: { isolated[$0] ?? now > now || household.removed.contains($0) }),
+      !deafened.contains(cable.sorted())
+    else { return }
     oneIn(2) ? household.connect(cable[0], cable[1]) : household.connect(cable[1], cable[0])
   }
 
@@ -118,13 +120,16 @@ final class HouseholdTrial {
     isolated = [:]
     try endRareFaults()
     for machine in household.machines { machine.isOffline = false }
+    if let first = present.first { try household.decideAgain(at: first) }
     // An owner keeps nothing of what it retired: who lacks that needs another keeper within reach.
-    for right in 0..<count {
-      for left in 0..<right where cables.insert([left, right]).inserted { keepConnected([left, right]) }
+    for right in present {
+      for left in present where left < right && cables.insert([left, right]).inserted {
+        keepConnected([left, right])
+      }
     }
     // An old image may have brought back an old role.
-    let isFullAgain = oneIn(2) || (0..<count).count { !isSource($0) } < 2
-    for index in 0..<count {
+    let isFullAgain = oneIn(2) || present.count { !isSource($0) } < 2
+    for index in present {
       if isFullAgain { try household.handle(.roleChanged(.full), at: index) }
       household.machines[index].replica.isMounted = true
       try household.handle(.replicaMounted, at: index)
@@ -150,8 +155,9 @@ final class HouseholdTrial {
   /// Somebody decides on what is held; returns whether anything was. Until then status asks for it.
   private func acceptAll() throws -> Bool {
     var hasAccepted = false
-    for (index, machine) in household.machines.enumerated()
-    where try machine.catalog.heldFiles(machine.folder.id) > 0 {
+    for index in present {
+      let machine = household.machines[index]
+      guard try machine.catalog.heldFiles(machine.folder.id) > 0 else { continue }
       let report = try machine.ask {
         try $0.report(tally: LedgerCounts(), publishedUnsafe: 0, now: household.clocks(of: index))
       }
@@ -165,17 +171,21 @@ final class HouseholdTrial {
     return hasAccepted
   }
 
-  /// What is not as it has to be at the end; nil when all is well.
+  /// What is not as it has to be at the end; nil when all is well. A removed machine owes nothing any more. Its library is wanted
+  /// still, by each machine as it knows it: which head was the last one, only a keeper could say. What nobody else has of it
+  /// stays missing.
   private func unrest() throws -> String? {
     let lost = lost
-    for (index, machine) in household.machines.enumerated() where machine.unnoticed > 0 {
+    let present = present.map { ($0, household.machines[$0]) }
+    for (index, machine) in present where machine.unnoticed > 0 {
       return "m\(index) has \(machine.unnoticed) rotten files that nobody has found"
     }
-    for (index, machine) in household.machines.enumerated() {
+    for (index, machine) in present {
       for (owner, other) in household.machines.enumerated() {
         let here = machine.replicator.installedHead(of: other.machine)
         let there = other.replicator.installedHead(of: other.machine)
-        if here != there {
+        let isMember = !household.removed.contains(owner)
+        if isMember, here != there {
           return
             "m\(index) has head \(here?.order.sequence ?? 0) of m\(owner), which has \(there?.order.sequence ?? 0)"
         }
@@ -184,16 +194,17 @@ final class HouseholdTrial {
         if roots.held != roots.wanted, !lacked(other.machine, at: index).isSubset(of: lost) {
           return "m\(index) lacks contents of m\(owner): \(lacking(other.machine, at: index))"
         }
-        if owner != index, let path = lackingCopy(of: other, owner, at: machine) {
+        if isMember, owner != index, let path = lackingCopy(of: other, owner, at: machine) {
           return "m\(index) has no copy of m\(owner)'s \(path)"
         }
       }
     }
-    for (index, machine) in household.machines.enumerated() {
+    for (index, machine) in present {
       if let path = machine.own.keys.first(where: { machine.isForgottenByNobody($0) }) {
         return "m\(index) skips \(String(decoding: path, as: UTF8.self)), which nobody forgets any more"
       }
-      let orphans = machine.ask { $0.orphans.counts }
+      let gone = Set(household.removed.map { household.machines[$0].machine })
+      let orphans = machine.ask { $0.orphans.counts }.filter { !gone.contains($0.key) }
       if !orphans.isEmpty {
         let owners = household.machines.indices.filter { orphans[household.machines[$0].machine] != nil }
         return "m\(index) keeps orphans \(orphans.values.map(\.files).sorted()) of \(owners)"
@@ -213,7 +224,7 @@ final class HouseholdTrial {
           }
         }
       if !report.isComplete, !isOnlyLost { return "m\(index) says \(report.reasons); \(badFiles(index))" }
-      guard lost.isEmpty else { continue }
+      guard lost.isEmpty, !isRemovedLibraryForked else { continue }
       if let peer = report.peers.first(where: { !$0.isComplete }) {
         return
           "m\(index) does not know that \(peer.name) is complete; its word: \(word(of: peer.machine, at: index))"
@@ -226,12 +237,25 @@ final class HouseholdTrial {
   /// Contents that somebody wants and that lie on nobody's disk: the only file was changed or removed before it was
   /// copied, or taken out of the only replica that had it.
   private var lost: Set<ContentID> {
+    let present = present
     var wanted: Set<ContentID> = []
-    for index in household.machines.indices {
+    for index in present {
       for owner in household.machines { wanted.formUnion(lacked(owner.machine, at: index)) }
     }
     return wanted.filter { content in
-      !household.machines.contains { $0.has(content) || $0.isSetAside(content) }
+      !present.contains { index in
+        household.machines[index].has(content) || household.machines[index].isSetAside(content)
+      }
+    }
+  }
+
+  /// Some have a later head of a removed library than others: they cannot prove to each other that they hold all of it.
+  private var isRemovedLibraryForked: Bool {
+    let present = present
+    return household.removed.contains { owner in
+      let library = household.machines[owner].machine
+      let heads = present.map { household.machines[$0].replicator.installedHead(of: library) }
+      return heads.contains { $0 != heads.first }
     }
   }
 

@@ -152,12 +152,14 @@ extension SimulatedHousehold {
 }
 
 extension SimulatedHousehold {
-  /// Invariant 5: what goes from anywhere but the trash was released, and every machine that keeps copies has it.
+  /// Invariant 5: what goes from anywhere but the trash was released, and every member that keeps copies has it.
   func noteReleases(_ operations: [FilingOperation], at index: Int) throws {
     for case .remove(let path, let content) in operations where !FilingPlan.isInTrash(path) {
       released[index, default: []].insert(content)
+      // Whom it knows to be a member: one that has just joined may be none yet.
+      let roster = machines[index].replicator.roster
       for (other, keeper) in machines.enumerated()
-      where other != index && keeper.ask({ $0.role == .full }) {
+      where other != index && roster.isMember(keeper.machine) && keeper.ask({ $0.role == .full }) {
         let isThere =
           keeper.has(content) || keeper.changed.contains(content) || keeper.rotted.contains(content)
           || keeper.replica.damaged.contains(content) || keeper.replica.rotted.contains(content)

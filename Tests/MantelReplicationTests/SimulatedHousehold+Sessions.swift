@@ -28,28 +28,23 @@ extension SimulatedHousehold {
       let isDialer = machines[peer].links[link]?.isDialer ?? machines[index].links[link].map({ !$0.isDialer })
     else { return }
     let wall = clocks(of: index).wall
-    let (heads, records, attestations, statements, opening) = machines[index].ask { replicator in
-      replicator.prepare(link)
-      let holdings = replicator.holdings()
-      let heads = replicator.installedHeads
-      let orders = heads.map { ($0.record.library, $0.record.order) }
-      return (
-        heads, replicator.allRecords, replicator.allAttestations, replicator.roster.statements.map(\.bytes),
-        LinkOpening(
-          machine: replicator.machine, heads: Dictionary(uniqueKeysWithValues: orders),
-          holdingsCount: UInt64(holdings.count), holdingsRoot: holdings.root,
-          rosterHash: replicator.roster.hash, time: wall, isDialer: isDialer, takesPulls: takesPulls)
-      )
-    }
+    let roster = machines[index].replicator.roster
+    let statements = roster.statements.map(\.bytes)
+    guard let greeting = machines[index].ask({ $0.greet(machines[peer].machine, over: link) }) else { return }
+    let orders = greeting.heads.map { ($0.record.library, $0.record.order) }
+    let opening = LinkOpening(
+      machine: machines[index].machine, heads: Dictionary(uniqueKeysWithValues: orders),
+      holdingsCount: UInt64(greeting.holdings.count), holdingsRoot: greeting.holdings.root,
+      rosterHash: roster.hash, time: wall, isDialer: isDialer, takesPulls: takesPulls)
     send(link, to: peer, within: 30) { [self] in
       machines[peer].links[link]?.isOpen = true
       try handle(.linkOpened(link, opening), at: peer)
       // The news that a hello shows the peer to lack; here all of it, for the decisions take what is new.
       try handle(.rosterReceived(link, statements), at: peer)
     }
-    for record in records { tell(.recordReceived(link, record), link, to: peer) }
-    for head in heads { tell(.headReceived(link, head), link, to: peer) }
-    for attestation in attestations { tell(.attestationReceived(link, attestation), link, to: peer) }
+    for record in greeting.records { tell(.recordReceived(link, record), link, to: peer) }
+    for head in greeting.heads { tell(.headReceived(link, head), link, to: peer) }
+    for attestation in greeting.attestations { tell(.attestationReceived(link, attestation), link, to: peer) }
   }
 
   /// This side of a link is over: what was open ends, as a session ends it.
@@ -213,6 +208,7 @@ extension SimulatedHousehold {
     _ job: LinkJob, _ set: ComparedSet, _ mine: SetSnapshot, _ link: LinkID, at server: Int, for index: Int
   ) throws {
     if refuses(job, [.busy, .failed, .cancelled], link, for: index) { return }
+    if machines[server].ask({ $0.guests[link] != nil }) { return finish(job, .busy, link, for: index) }
     guard let theirs = machines[server].ask({ $0.snapshot(of: set, for: link) }) else {
       return finish(job, .unknownHead, link, for: index)
     }

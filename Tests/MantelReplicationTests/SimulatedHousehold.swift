@@ -53,6 +53,11 @@ final class SimulatedHousehold {
   func isForgotten(_ content: ContentID) -> Bool {
     machines.contains { (try? $0.catalog.isForgotten(content)) ?? true }
   }
+  /// Machines that are members no more, as far as whoever removed them knows.
+  var removed: Set<Int> = []
+  /// All statements that there were after each admission and each removal.
+  var decided: [[SignedStatement]] = []
+  private let settings: ReplicationSettings
   /// A mistake that every machine makes.
   let canary: Canary?
   var faults: Faults?
@@ -82,6 +87,7 @@ final class SimulatedHousehold {
     canary: Canary? = nil
   ) throws {
     self.canary = canary
+    self.settings = settings
     random = SeededGenerator(seed: seed)
     let keys = try SimulatedKeys.first(count)
     var statements = try Roster.found(
@@ -93,18 +99,22 @@ final class SimulatedHousehold {
           by: keys[0], now: now.wall))
       statements.append(try Roster(statements).accepting(by: key, now: now.wall))
     }
-    for (index, key) in keys.enumerated() {
-      let folder = Folder(
-        id: FolderID(high: UInt64(index), low: 1), name: "Photos", root: Array("/photos".utf8),
-        excludes: [], filesystem: [])
-      let record = MachineRecord(
-        machine: key.machine, number: 0, name: "m\(index)", role: .full, program: "simulation",
-        addresses: [], folders: [FolderName(id: folder.id, name: folder.name)])
-      machines.append(
-        try SimulatedMachine(
-          key: key, statements: statements, folder: folder, record: record, settings: settings,
-          canary: canary, now: now))
-    }
+    for key in keys { try begin(key, statements) }
+  }
+
+  /// The next machine begins, with an empty folder and an empty replica: all that it knows are these statements.
+  func begin(_ key: DeviceKey, _ statements: [SignedStatement]) throws {
+    let index = machines.count
+    let folder = Folder(
+      id: FolderID(high: UInt64(index), low: 1), name: "Photos", root: Array("/photos".utf8),
+      excludes: [], filesystem: [])
+    let record = MachineRecord(
+      machine: key.machine, number: 0, name: "m\(index)", role: .full, program: "simulation",
+      addresses: [], folders: [FolderName(id: folder.id, name: folder.name)])
+    machines.append(
+      try SimulatedMachine(
+        key: key, statements: statements, folder: folder, record: record, settings: settings,
+        canary: canary, now: now))
   }
 
   func beVerbose(_ isVerbose: Bool) { trace.isVerbose = isVerbose }
@@ -202,8 +212,10 @@ final class SimulatedHousehold {
     for event in machines[index].scan() { try handle(event, at: index) }
   }
 
-  /// `dialer` connects to `listener`; both say hello, and each opens when it hears the other's.
+  /// `dialer` connects to `listener`; both say hello, and each opens when it hears the other's. Who is no member for the other, nor
+  /// admitted, is not let in.
   func connect(_ dialer: Int, _ listener: Int) {
+    guard mayConnect(dialer, to: listener), mayConnect(listener, to: dialer) else { return }
     nextLink += 1
     let link = LinkID(nextLink)
     arrivals[link] = [:]
