@@ -17,6 +17,8 @@ struct RareFaults: CustomStringConvertible {
     case joins
     /// A machine that is removed.
     case removals
+    /// Catalogs whose disk is full for a while.
+    case outages
   }
 
   let kinds: [Kind]
@@ -47,6 +49,7 @@ extension HouseholdTrial {
       case .slow: slowDown()
       case .joins: try join()
       case .removals: try removeOne()
+      case .outages: household.machines[rare.random.below(count)].eventsUntilFull = rare.random.below(60)
       }
     }
   }
@@ -55,6 +58,7 @@ extension HouseholdTrial {
   func endRareFaults() throws {
     deafened = []
     household.slowness = [:]
+    try household.endOutages()
     try household.endSilence(household.withheld.keys.sorted(), isCut: false)
   }
 

@@ -199,10 +199,15 @@ final class SimulatedHousehold {
   }
 
   func handle(_ event: ReplicationEvent, at index: Int) throws {
+    guard !machines[index].hasOutage else { return }
     if network == nil { trace.add(event, at: index, now.instant) }
-    for action in try machines[index].handle(event, now: clocks(of: index)) {
-      try carryOut(action, at: index)
+    let actions: [ReplicationAction]
+    do {
+      actions = try machines[index].handle(event, now: clocks(of: index))
+    } catch  where SimulatedMachine.isDiskFull(error) {
+      return try beginOutage(at: index)
     }
+    for action in actions { try carryOut(action, at: index) }
     try onStep?(index)
   }
 

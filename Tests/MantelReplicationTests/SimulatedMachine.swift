@@ -49,6 +49,10 @@ final class SimulatedMachine {
   var lastRecall: UInt64 = 0
   /// How far the wall clock is ahead, in nanoseconds.
   var clockError: Int64 = 0
+  /// After how many events the disk is too full to keep what follows from one; nil: nobody fills it.
+  var eventsUntilFull: Int?
+  /// The catalog has failed: nothing is handled before it is tried again.
+  var hasOutage = false
   private var nextInode: UInt64 = 1
   /// How often the user touched each path: what was not touched has no reason to leave the library.
   private(set) var touches: [[UInt8]: Int] = [:]
@@ -104,6 +108,7 @@ final class SimulatedMachine {
 
   /// When the decisions have something to do by themselves; asked for at every step of the simulation.
   var nextDeadline: Instant? {
+    if hasOutage { return nil }
     if let deadline { return deadline }
     let next = replicator.nextDeadline
     deadline = .some(next)
@@ -112,6 +117,10 @@ final class SimulatedMachine {
 
   func handle(_ event: ReplicationEvent, now: Now) throws -> [ReplicationAction] {
     deadline = nil
+    if let left = eventsUntilFull {
+      eventsUntilFull = left > 0 ? left - 1 : nil
+      if left == 0 { try failToCommit(event, now: now) }
+    }
     defer { noteHandled(event) }
     if canary == .commitsWithoutSync { try unsyncedCatalog.note(catalog) }
     if let canary, let actions = try err(canary, event, now: now) { return actions }
@@ -139,12 +148,10 @@ final class SimulatedMachine {
   /// The process dies and starts again: memory is gone, catalog and disks stay. Returns what the new one finds.
   func restart(now: Now) throws -> [ReplicationEvent] {
     life += 1
-    deadline = nil
+    hasOutage = false
     verifiedUnits = [:]
     if canary == .forgetsJournal { try catalog.setValue(.filingJournal, nil) }
-    let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
-    replicator = try Self.load(
-      key, statements, catalog, settings, now, guarded: replica.isMounted ? replica.guarded : nil)
+    try reload(now: now)
     links.removeAll()
     recalls.removeAll()
     if canary == .forgetsStatements { forgetStatements() }
@@ -163,6 +170,14 @@ final class SimulatedMachine {
       }
     }
     return events + [.recovered]
+  }
+
+  /// The decisions start over from what is in the catalog.
+  func reload(now: Now) throws {
+    deadline = nil
+    let statements = try catalog.statements().map { try SignedStatement(bytes: $0) }
+    replicator = try Self.load(
+      key, statements, catalog, settings, now, guarded: replica.isMounted ? replica.guarded : nil)
   }
 
   /// What a comparison of the replica with the catalog reports.
