@@ -1,0 +1,98 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// Faults of the simulation itself: what they do, and that they do it.
+@Suite struct SimulatedFaultsTests {
+  private let time: Int64 = 1_600_000_000_000_000_000
+
+  /// Each machine is connected with each, and all is at rest; the last one has a photo.
+  private func settled(_ count: Int) throws -> SimulatedHousehold {
+    let household = try SimulatedHousehold(machines: count, seed: 1)
+    household.machines[count - 1].write("a.jpg", Array("a".utf8), mtime: time)
+    for index in 0..<count { try household.scan(index) }
+    for right in 0..<count {
+      for left in 0..<right { household.connect(left, right) }
+    }
+    try household.settle()
+    return household
+  }
+
+  private func hasCopy(_ household: SimulatedHousehold, _ index: Int, of owner: Int) -> Bool {
+    household.machines[index].replica.files[Array("m\(owner)/Photos/a.jpg".utf8)] != nil
+  }
+
+  private func heads(_ household: SimulatedHousehold, of owner: Int) -> [HeadOrder?] {
+    household.machines.map { $0.replicator.installedHead(of: household.machines[owner].machine)?.order }
+  }
+
+  @Test(arguments: [nil, .countsWallTime] as [Canary?]) func noClockMakesAgentTime(canary: Canary?) throws {
+    let household = try SimulatedHousehold(machines: 2, seed: 1, canary: canary)
+    defer { household.end() }
+    var invariants = HouseholdInvariants(machines: 2)
+    household.setClock(of: 0, aheadBy: .seconds(3_600))
+    try household.handle(.tick, at: 0)
+    let isFound = (try? invariants.check(household, at: 0)) == nil
+    #expect(isFound == (canary != nil))
+  }
+
+  @Test(arguments: [false, true]) func whatIsSaidOneWayComesLateOrNever(isCut: Bool) throws {
+    let household = try settled(2)
+    defer { household.end() }
+    let ways = household.silence(0, to: 1)
+    #expect(ways.count == 1)
+    household.machines[0].write("b.jpg", Array("b".utf8), mtime: time)
+    try household.scan(0)
+    try household.settle()
+    #expect(heads(household, of: 0)[0] != heads(household, of: 0)[1])
+    try household.endSilence(ways, isCut: isCut)
+    try household.settle()
+    #expect((heads(household, of: 0)[0] == heads(household, of: 0)[1]) == !isCut)
+    #expect(household.isConnected(0, 1) == !isCut)
+  }
+
+  @Test func whoJoinsIsAGuestBeforeItIsAMember() throws {
+    let household = try settled(2)
+    defer { household.end() }
+    let number = try household.join(invitedBy: 0)
+    let newcomer = household.machines[number]
+    try household.scan(number)
+    // Nobody but the inviter has heard of it.
+    household.connect(number, 1)
+    #expect(newcomer.links.isEmpty)
+    household.connect(number, 0)
+    try household.settle()
+    #expect(newcomer.links.isEmpty, "a connection that has brought an acceptance ends")
+    #expect(!hasCopy(household, number, of: 1))
+    household.connect(number, 1)
+    try household.settle()
+    #expect(hasCopy(household, number, of: 1))
+  }
+
+  @Test func whoIsRemovedIsLetInNoMoreAndItsCopiesStay() throws {
+    let household = try settled(3)
+    defer { household.end() }
+    try household.remove(2, by: 0)
+    try household.settle()
+    household.connect(1, 2)
+    #expect(household.machines[1].links.values.map(\.peer) == [0])
+    #expect(hasCopy(household, 1, of: 2))
+  }
+
+  @Test func aCommitThatFailsLeavesNothing() throws {
+    let household = try settled(2)
+    defer { household.end() }
+    let machine = household.machines[0]
+    machine.eventsUntilFull = 0
+    try household.handle(.roleChanged(.source), at: 0)
+    #expect(machine.hasOutage && machine.replicator.role == .full)
+    // Nothing is taken in meanwhile.
+    try household.handle(.roleChanged(.source), at: 0)
+    #expect(machine.replicator.role == .full)
+    try household.settle()
+    #expect(!machine.hasOutage && !household.isConnected(0, 1))
+    try household.handle(.roleChanged(.source), at: 0)
+    #expect(machine.replicator.role == .source)
+  }
+}
