@@ -293,8 +293,8 @@ struct HouseholdInvariants {
       || (hasRotted && (!isStrict || machine.isExcused(content)))
   }
 
-  /// What another machine had is never given up: it ends retired, not unheld. A copy that somebody took away, that a removed machine
-  /// had, or that was only ever an own file of its holder, may be gone.
+  /// What another machine had is never given up: it ends retired, not unheld. A copy that somebody took away, that a removed
+  /// machine had, or that was only ever an own file of its holder, may be gone.
   func checkRetired(_ household: SimulatedHousehold) throws {
     for (index, machine) in household.machines.enumerated() where !household.removed.contains(index) {
       let others = household.machines.enumerated().filter {

@@ -26,8 +26,8 @@ extension HouseholdTrial {
     try household.scan(number)
   }
 
-  /// Two machines at least that keep copies stay. The removed one is silent from now on; who has a connection with it may still hear
-  /// it until told.
+  /// Two machines at least that keep copies stay. The removed one is silent from now on; who has a connection with it may still
+  /// hear it until told.
   func removeOne() throws {
     guard household.removed.isEmpty,
       let subject = rare.random.element(of: present.filter { !rare.inviters.contains($0) })

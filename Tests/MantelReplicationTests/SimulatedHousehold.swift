@@ -204,7 +204,7 @@ final class SimulatedHousehold {
     let actions: [ReplicationAction]
     do {
       actions = try machines[index].handle(event, now: clocks(of: index))
-    } catch  where SimulatedMachine.isDiskFull(error) {
+    } catch let error where SimulatedMachine.isDiskFull(error) {
       return try beginOutage(at: index)
     }
     for action in actions { try carryOut(action, at: index) }
