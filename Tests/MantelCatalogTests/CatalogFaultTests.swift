@@ -12,6 +12,8 @@ import Testing
   private static let kinds = UInt32(
     MANTEL_FAULT_OPEN | MANTEL_FAULT_READ | MANTEL_FAULT_WRITE | MANTEL_FAULT_SYNC | MANTEL_FAULT_TRUNCATE)
 
+  private static let changes = UInt32(MANTEL_FAULT_WRITE | MANTEL_FAULT_SYNC | MANTEL_FAULT_TRUNCATE)
+
   /// What an agent has its catalog do, one durable transaction each.
   private static let steps: [@Sendable (Catalog) throws -> Void] = [
     { try $0.stage(Fixture.anna, Fixture.order(1), Fixture.identified(Self.theirs)) },
@@ -52,8 +54,17 @@ import Testing
     return base
   }
 
-  @Test(arguments: [(EIO, false), (ENOSPC, false), (EIO, true)])
+  @Test(arguments: [(EIO, false), (ENOSPC, false), (EDQUOT, false), (EROFS, false), (EIO, true)])
   func everyCallMayFail(errno: Int32, andAfter: Bool) throws {
+    try failEach(Self.kinds, errno, andAfter)
+  }
+
+  /// The filesystem was mounted anew for reading only, before any call that changes it, and can be written again later.
+  @Test func aRemountForReadingOnlyLosesNothing() throws {
+    try failEach(Self.changes, EROFS, true)
+  }
+
+  private func failEach(_ kinds: UInt32, _ errno: Int32, _ andAfter: Bool) throws {
     let directory = FileManager.default.temporaryDirectory.appending(
       path: "mantel-faults-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -68,7 +79,7 @@ import Testing
       let path = directory.appending(path: "\(call)").path
       try FileManager.default.copyItem(atPath: base.path, toPath: path)
       let done: Int
-      (done, made) = try run(path, failing: call, errno, andAfter)
+      (done, made) = try run(path, kinds, failing: call, errno, andAfter)
       failed += done < Self.steps.count ? 1 : 0
       // The old value's connections are closed; what they left beside the file is found.
       let catalog = try Catalog(path: path, machine: Fixture.own)
@@ -102,10 +113,12 @@ import Testing
   }
 
   /// Runs the steps until one fails; returns how many were done, and how many calls there were.
-  private func run(_ path: String, failing call: Int, _ errno: Int32, _ andAfter: Bool) throws -> (Int, Int) {
+  private func run(
+    _ path: String, _ kinds: UInt32, failing call: Int, _ errno: Int32, _ andAfter: Bool
+  ) throws -> (Int, Int) {
     let catalog = try Catalog(path: path, machine: Fixture.own)
     var done = 0
-    mantel_faults_arm(Self.kinds, call, errno, andAfter ? 1 : 0)
+    mantel_faults_arm(kinds, call, errno, andAfter ? 1 : 0)
     do {
       for step in Self.steps {
         try step(catalog)

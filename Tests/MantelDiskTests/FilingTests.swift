@@ -334,7 +334,7 @@ import Testing
 
   /// Fails the 1st, 2nd, ... changing call of a batch: what has a final name is always right, what was said to be
   /// done is there, and the batch can be repeated.
-  @Test(arguments: [EIO, ENOSPC]) func everyCallMayFail(errno: Int32) throws {
+  @Test(arguments: [EIO, ENOSPC, EDQUOT, EROFS]) func everyCallMayFail(errno: Int32) throws {
     var number = 0
     var isFinished = false
     while !isFinished {
@@ -377,6 +377,40 @@ import Testing
       }
     }
     #expect(number > 15)
+  }
+
+  /// The disk is mounted anew for reading only, before any call of a batch: what is there stays and can be read, nothing
+  /// counts as done that is not, and once it can be written again the same batch goes through.
+  @Test func aReplicaThatCanOnlyBeReadLosesNothingAndGoesOn() throws {
+    var number = 0
+    var isThrough = false
+    while !isThrough {
+      number += 1
+      let fixture = try ReplicaFixture()
+      #expect(try fixture.land("m/f/old", [1]).isDone)
+      let staged = try fixture.stage([2])
+      let operations: [FilingOperation] = [
+        .land(staged, path: Array("m/f/new".utf8), mtime: 1),
+        .move(
+          from: Array("m/f/old".utf8), path: Array("m/g/moved".utf8), content: content([1]), mtime: 7),
+      ]
+      let from = number
+      fixture.faults.fail { _, call in call >= from ? EROFS : nil }
+      let results = fixture.replica.commit(operations)
+      isThrough = results.allSatisfy(\.isDone)
+      let old = ["m/f/old", "m/g/moved"].filter { fixture.scratch.exists("replica/\($0)") }
+      #expect(try old.count == 1 && old.allSatisfy { try fixture.bytes($0) == [1] }, "call \(number)")
+      for case .done(let path, _?) in results {
+        #expect(fixture.scratch.exists("replica/\(String(decoding: path, as: UTF8.self))"))
+      }
+      fixture.faults.fail { _, _ in nil }
+      // Bytes whose sync failed are fetched anew.
+      _ = try fixture.stage([2])
+      let again = try fixture.reopened().commit(operations, isRepeat: true)
+      #expect(again.allSatisfy { $0.isDone || $0.isAdopted }, "\(again) after call \(number)")
+      #expect(try fixture.bytes("m/f/new") == [2] && fixture.bytes("m/g/moved") == [1])
+    }
+    #expect(number > 4)
   }
 }
 

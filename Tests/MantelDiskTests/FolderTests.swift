@@ -147,7 +147,7 @@ import Testing
   }
 
   /// The bytes can be read and are on no disk: no hash. Where there is no sync at all, the file is just not durable.
-  @Test(arguments: [(EIO, true), (ENOSPC, true), (EINVAL, false)])
+  @Test(arguments: [(EIO, true), (ENOSPC, true), (EDQUOT, true), (EINVAL, false), (EROFS, false)])
   func aFailedSyncIsNoHash(errno: Int32, isFatal: Bool) throws {
     let scratch = try Scratch()
     try scratch.write("f", "abc")

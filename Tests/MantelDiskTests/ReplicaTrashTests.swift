@@ -40,8 +40,9 @@ import Testing
   }
 
   /// The process dies before any call of the batch, or the disk fails there; then the batch is done again.
-  @Test(arguments: [EIO, ENOSPC]) func whereverItIsCutOffTheBytesAreThereAndARepeatEndsIt(errno: Int32) throws
-  {
+  @Test(arguments: [EIO, ENOSPC, EDQUOT, EROFS]) func whereverItIsCutOffTheBytesAreThereAndARepeatEndsIt(
+    errno: Int32
+  ) throws {
     let batches: [[FilingOperation]] = [[intoTrash], [intoTrash, outOfTrash]]
     for batch in batches {
       var number = 1

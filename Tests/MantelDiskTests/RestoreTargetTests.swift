@@ -196,7 +196,7 @@ private struct RestoreFixture {
   }
 
   /// Every system call fails once, in turn: what is named is whole, nothing else is left, and the next run does the rest.
-  @Test(arguments: [EIO, ENOSPC]) func anyCallMayFail(errno: Int32) throws {
+  @Test(arguments: [EIO, ENOSPC, EDQUOT, EROFS]) func anyCallMayFail(errno: Int32) throws {
     var call = 1
     while true {
       let fixture = try RestoreFixture()

@@ -38,7 +38,7 @@ import Testing
     #expect(number > 2, "calls were made to fail")
   }
 
-  @Test(arguments: [EIO, ENOSPC]) func aWholeContent(errno: Int32) throws {
+  @Test(arguments: [EIO, ENOSPC, EDQUOT, EROFS]) func aWholeContent(errno: Int32) throws {
     let id = content(Self.small)
     try failEach(errno) { replica in
       let stage = try replica.stage(id, size: UInt64(Self.small.count))
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [EIO, ENOSPC]) func theBlocksOfALargeContent(errno: Int32) throws {
+  @Test(arguments: [EIO, ENOSPC, EDQUOT, EROFS]) func theBlocksOfALargeContent(errno: Int32) throws {
     let id = content(Self.large)
     let manifest = Self.manifest
     try failEach(errno) { replica in
