@@ -16,4 +16,19 @@ extension Catalog {
       throw StoreError(mapping: error)
     }
   }
+
+  /// The migrations, in their order.
+  static var migrations: [String] { CatalogSchema.migrator.migrations }
+
+  /// Makes a file as an earlier version left it: its first migrations, and rows of that time. Internal, for tests.
+  static func makeEarlier(at path: String, migrations count: Int, _ statements: String) throws(StoreError) {
+    do {
+      let queue = try DatabaseQueue(path: path)
+      try CatalogSchema.migrator.migrate(queue, upTo: migrations[count - 1])
+      try queue.write { db in try db.execute(sql: statements) }
+      try queue.close()
+    } catch {
+      throw StoreError(mapping: error)
+    }
+  }
 }
