@@ -56,6 +56,47 @@ import Testing
     #expect(try fixture.land("m/escape", [1]).landedPath == "m/escape (\(content([1]).short))")
   }
 
+  /// Before any call of a batch a directory that it files into is exchanged for a symbolic link to somewhere else.
+  @Test func aSymlinkThatIsPlantedWhileABatchRunsIsNotFollowed() throws {
+    var number = 0
+    var isThrough = false
+    while !isThrough {
+      number += 1
+      let fixture = try ReplicaFixture()
+      let scratch = fixture.scratch
+      try scratch.makeDirectory(Array("outside/e".utf8))
+      #expect(try fixture.land("m/d/old", [1]).isDone)
+      let operations: [FilingOperation] = [
+        .land(try fixture.stage([2]), path: Array("m/d/x".utf8), mtime: 1),
+        .move(
+          from: Array("m/d/old".utf8), path: Array("m/d/e/moved".utf8), content: content([1]), mtime: 7),
+        .land(try fixture.stage([3]), path: Array("m/d/y".utf8), mtime: 1),
+      ]
+      let planting = number
+      fixture.faults.fail { _, call in
+        if call == planting { Self.plant(scratch) }
+        return nil
+      }
+      _ = fixture.replica.commit(operations)
+      isThrough = fixture.faults.log.count < number
+      fixture.faults.fail { _, _ in nil }
+      for name in ["x", "y", "old", "e/moved"] {
+        #expect(!scratch.exists("outside/\(name)"), "call \(number)")
+      }
+      let old = ["m/d/old", "m/d/e/moved", "m/away/old", "m/away/e/moved"]
+      #expect(old.count { scratch.exists("replica/\($0)") } == 1, "call \(number)")
+    }
+    #expect(number > 4)
+  }
+
+  private static func plant(_ scratch: Scratch) {
+    let moved = withName(scratch.path("replica/m/d")) { from in
+      withName(scratch.path("replica/m/away")) { Glibc.rename(from, $0) }
+    }
+    let planted = withName(scratch.path("replica/m/d")) { Glibc.symlink("../../outside", $0) }
+    #expect(moved == 0 && planted == 0)
+  }
+
   @Test func existingFileIsAdoptedOrKeepsItsName() throws {
     let fixture = try ReplicaFixture()
     try fixture.scratch.write("replica/m/f/same.jpg", "same")

@@ -27,8 +27,15 @@ struct RawClient: Sendable {
   static func connect(
     to address: NetworkAddress, from source: String? = nil, tls: TLSConfiguration? = nil
   ) async throws -> RawClient {
+    try await connect(
+      to: address, from: source, context: tls.map { try NIOSSLContext(configuration: $0) })
+  }
+
+  /// All connections of one context have what it keeps of earlier ones.
+  static func connect(
+    to address: NetworkAddress, from source: String? = nil, context: NIOSSLContext?
+  ) async throws -> RawClient {
     let sink = Sink()
-    let context = try tls.map { try NIOSSLContext(configuration: $0) }
     var bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {

@@ -74,6 +74,27 @@ import Testing
     }
   }
 
+  /// A member connects again and again out of one TLS context, and is removed. The contexts of this side stay the same, which is
+  /// not so after a removal: whatever either side kept of earlier handshakes, each is judged by the members of its moment.
+  @Test func everyHandshakeIsJudgedAnewWhateverIsKeptOfEarlierOnes() async throws {
+    let agents = Household.agents(2)
+    try await Household.run([agents[0]]) { household in
+      let transport = household.transports[0]
+      let context = try NIOSSLContext(configuration: RawClient.configuration(agents[1].key))
+      for number in [1, 2] as [UInt64] {
+        let client = try await RawClient.connect(to: household.address(of: 0), context: context)
+        await eventually { transport.statistics().handshakesSucceeded == number }
+        client.close()
+        try await client.channel.closeFuture.get()
+      }
+      agents[0].members.withLock { _ = $0.remove(agents[1].key.machine) }
+      let late = try await RawClient.connect(to: household.address(of: 0), context: context)
+      #expect(try await late.receivedUntilClosed().readableBytes == 0)
+      await eventually { transport.statistics().handshakesRefused == 1 }
+      #expect(transport.statistics().handshakesSucceeded == 2)
+    }
+  }
+
   /// Neither one that never speaks nor one that stops in the middle of its first message outlasts the handshake's limit.
   @Test(arguments: [[], [0x16, 0x03, 0x01, 0x02, 0x00, 0x01]] as [[UInt8]])
   func silenceEndsByItself(said: [UInt8]) async throws {
