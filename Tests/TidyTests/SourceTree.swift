@@ -25,6 +25,11 @@ enum SourceTree {
     }
   }
 
+  /// A file of the package, by its path.
+  static func text(_ path: String) throws -> String {
+    try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+  }
+
   /// Names of the folders directly below a folder of the package.
   static func folders(in folder: String) throws -> [String] {
     let base = root.appendingPathComponent(folder)

@@ -23,6 +23,16 @@ import Testing
     let files = try SourceTree.files(below: folder)
     #expect(files.flatMap(ModuleRules.carelessness) == [])
   }
+
+  @Test func theTestsThatTheirReadmeNamesAreThere() throws {
+    // The name of no module: it stands for all of them.
+    let document = try SourceTree.text("Tests/README.md").replacing("`MantelXTests`", with: "")
+    #expect(NamedTests.names(in: document).count > 100)
+    #expect(
+      try NamedTests.missing(
+        in: document, files: SourceTree.files(below: "Tests"), manifest: SourceTree.text("Package.swift"))
+        == [])
+  }
 }
 
 /// The rules themselves: each finds what it is for, and nothing in comments or literals.
@@ -77,6 +87,17 @@ import Testing
       ModuleRules.carelessness(file(String(repeating: "\n", count: ModuleRules.longestFile + 1))).count == 1)
     let test = SourceFile(path: "Tests/SomeTests/Planted.swift", text: "await Task.sleep(x)")
     #expect(ModuleRules.carelessness(test) == ["Tests/SomeTests/Planted.swift:1: sleeps"])
+  }
+
+  @Test func findsNamesOfTestsThatAreNotThere() {
+    let document =
+      "| `ATests` | `BTests.aHolds`, `BTests.bHolds` |, `CTests` [`trial`] `ATests.swift.x`\n`DTests.aHolds`"
+    let files = [
+      SourceFile(path: "Tests/A/A.swift", text: "@Suite struct BTests {\n  @Test func aHolds() {}\n}"),
+      SourceFile(path: "Tests/A/B.swift", text: "@Suite struct DTestsToo {\n  @Test func aHolds() {}\n}"),
+    ]
+    let missing = NamedTests.missing(in: document, files: files, manifest: ".testTarget(name: \"CTests\")")
+    #expect(missing == ["ATests", "BTests.bHolds", "DTests.aHolds"])
   }
 
   @Test func keepsLineNumbers() {
