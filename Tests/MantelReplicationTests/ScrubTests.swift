@@ -381,6 +381,27 @@ import Testing
     #expect(machine.head == head)
   }
 
+  /// What `mantel restore --to` asks for then: the bytes that a peer has. The file that rotted stays as it is.
+  @Test func theGoodBytesOfARottenOwnFileComeFromAPeer() throws {
+    let machine = try machineWithRot()
+    let head = machine.head
+    let link = try machine.connect(has: [a])
+    #expect(machine.take().orders(link).isEmpty, "nothing is fetched that nobody asked for")
+    let entry = try #require(try machine.ownEntries(of: a).first)
+    let missing = MissingContent(
+      content: a, size: entry.size, manifest: nil, mtime: entry.mtime, library: machine.machine)
+    let unit = UnitID(content: a, part: .whole)
+    try machine.send(.recall(RecallID(1), RecallOrder(missing, isAfresh: true)))
+    #expect(machine.take().orders(link).map(\.unit) == [unit])
+    try machine.send(.unitVerified(link, unit))
+    #expect(machine.take().recalled.map(\.outcome) == [.here])
+    try machine.pass(.seconds(60))
+    #expect(try machine.status("mine.jpg") == .pending(.suspectedRot))
+    #expect(!machine.isHeld(a) && machine.head == head)
+    try machine.send(.recallReleased(RecallID(1)))
+    #expect(machine.take().discarded == [a])
+  }
+
   @Test(arguments: ["a", "edited"]) func whatIsWrittenAnewIsAFileLikeAllOthers(name: String) throws {
     let machine = try machineWithRot()
     try machine.publish("mine.jpg", content(name), machine.stamp(11, ctime: 5))
