@@ -1,5 +1,6 @@
 import MantelCore
 import MantelHousehold
+import MantelSummary
 
 /// What `status` says of other machines that behave as no sound one does, and of what they ask of this one.
 extension Replicator {

@@ -78,7 +78,7 @@ extension StatusReason {
   var needsDecision: Bool {
     switch self {
     case .massChange, .suspectedRot, .unhealable, .refuted, .heldDrops, .heldGrowth, .forked, .lost,
-      .orphaned:
+      .orphaned, .failingDisk:
       true
     default: false
     }
