@@ -30,7 +30,7 @@ import Testing
       #expect(check.damage == nil)
       try check.end()
     }
-    try run { #expect(try !$0.isDue(at: time(days: 7)) && $0.isDue(at: time(days: 8))) }
+    try run { check throws in #expect(try !check.isDue(at: time(days: 7)) && check.isDue(at: time(days: 8))) }
   }
 
   @Test func aRunThatWasCutOffIsFollowedByALook() throws {
@@ -41,7 +41,7 @@ import Testing
       #expect(try !check.isDue(at: .zero))
       try check.end()
     }
-    try run { #expect(try !$0.isDue(at: .zero)) }
+    try run { check throws in #expect(try !check.isDue(at: .zero)) }
   }
 
   @Test func damageIsToldAgainAfterEachStart() throws {
@@ -65,6 +65,6 @@ import Testing
       #expect(check.damage != nil)
       try check.end()
     }
-    try run { #expect(try $0.isDue(at: .zero)) }
+    try run { check throws in #expect(try check.isDue(at: .zero)) }
   }
 }

@@ -5,7 +5,8 @@ import Testing
 
 /// One machine signs two histories of its library.
 @Suite struct ForkTests {
-  private let (a, b) = (content("a"), content("b"))
+  private let a = content("a")
+  private let b = content("b")
 
   private func isForked(_ desk: SingleMachine) throws -> Bool {
     let report = try desk.report()

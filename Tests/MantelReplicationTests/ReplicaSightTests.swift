@@ -66,13 +66,13 @@ import Testing
 
   @Test func patienceEndsTheWait() {
     var sight = sight()
-    let end = start + settings.judgePatience
-    let last = Instant(nanoseconds: end.nanoseconds - 1)
-    #expect(!sight.isJudged(at: last) && sight.isJudged(at: end))
-    #expect(!sight.isLookedAt(at: end), "nothing was looked at")
+    let due = start + settings.judgePatience
+    let last = Instant(nanoseconds: due.nanoseconds - 1)
+    #expect(!sight.isJudged(at: last) && sight.isJudged(at: due))
+    #expect(!sight.isLookedAt(at: due), "nothing was looked at")
     let begun = sight.comparisonBegan(isAnew: false)
     end(begun, of: &sight, at: last)
-    #expect(!sight.isLookedAt(at: end), "what is in doubt is read")
+    #expect(!sight.isLookedAt(at: due), "what is in doubt is read")
     #expect(sight.isLookedAt(at: last + settings.judgePatience))
   }
 

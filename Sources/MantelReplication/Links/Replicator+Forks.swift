@@ -1,4 +1,5 @@
 import MantelCore
+import MantelHousehold
 import MantelSummary
 
 /// Two heads of one library with one order, both signed by their owner: two copies of its machine run, or it tells this household

@@ -1,4 +1,5 @@
 import MantelCore
+import MantelHousehold
 import MantelSummary
 
 /// Peers challenge each other: a root proves a claim, not bytes (design 3.4).
