@@ -131,6 +131,59 @@ extension Catalog {
   }
 }
 
+// MARK: - Kept libraries
+
+extension Catalog {
+  package func putForgotten(_ entries: [ForgottenEntry], in library: MachineID) throws(StoreError) {
+    try write { db in
+      let row = try ensureLibrary(library, db)
+      for forgotten in entries {
+        try db.run(
+          """
+          INSERT INTO kept_forgotten (library, entry, forgotten, bytes) VALUES (?, ?, ?, ?)
+          ON CONFLICT DO UPDATE SET forgotten = excluded.forgotten
+          """,
+          [
+            .int(row.ref), .id(forgotten.id), .int(forgotten.forgotten.nanoseconds),
+            .bytes(forgotten.entry.canonicalBytes),
+          ])
+      }
+    }
+  }
+
+  package func removeForgotten(_ ids: [EntryID], in library: MachineID) throws(StoreError) {
+    try write { db in
+      guard let row = try self.library(library, db) else { return }
+      for id in ids {
+        try db.run("DELETE FROM kept_forgotten WHERE library = ? AND entry = ?", [.int(row.ref), .id(id)])
+      }
+    }
+  }
+
+  package func forgotten(
+    in library: MachineID, after: EntryID?, limit: Int
+  ) throws(StoreError) -> [ForgottenEntry] {
+    try read { db in
+      guard let row = try self.library(library, db) else { return [] }
+      return try db.all(
+        """
+        SELECT entry, forgotten, bytes FROM kept_forgotten
+        WHERE library = ? AND entry > coalesce(?, x'') ORDER BY entry LIMIT ?
+        """, [.int(row.ref), .digest(after?.digest), .int(limit)]
+      ) { try $0.forgottenEntry() }
+    }
+  }
+
+  package func forgotten(_ id: EntryID, in library: MachineID) throws(StoreError) -> ForgottenEntry? {
+    try read { db in
+      guard let row = try self.library(library, db) else { return nil }
+      return try db.row(
+        "SELECT entry, forgotten, bytes FROM kept_forgotten WHERE library = ? AND entry = ?",
+        [.int(row.ref), .id(id)])?.forgottenEntry()
+    }
+  }
+}
+
 // MARK: - Roles and releases
 
 extension Catalog {

@@ -117,14 +117,15 @@ extension Catalog {
     }
   }
 
-  package func unheldContents(limit: Int) throws(StoreError) -> [ContentID] {
+  package func unheldContents(_ library: MachineID, limit: Int) throws(StoreError) -> [ContentID] {
     try read { db in
       try db.all(
         """
         SELECT DISTINCT e.content
-        FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
-        WHERE l.machine = ? AND e.state = 2 AND \(EntryCoding.isInstalled) ORDER BY e.content LIMIT ?
-        """, [.int(ownRef), .int(limit)]
+        FROM machine m CROSS JOIN library l ON l.machine = m.ref
+          CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+        WHERE m.id = ? AND e.state = 2 AND \(EntryCoding.isInstalled) ORDER BY e.content LIMIT ?
+        """, [.id(library), .int(limit)]
       ) { try $0.id(0) }
     }
   }

@@ -52,6 +52,18 @@ extension CatalogSchema {
     ) STRICT, WITHOUT ROWID;
     """
 
+  /// Entries of the libraries of removed machines as they were before this one, their keeper, dropped them. Apart from the own
+  /// ones: after a rekey an entry of the same id may be in both, and own files with these bytes are not forgotten.
+  static let keptLibraries = """
+    CREATE TABLE kept_forgotten (
+      library INTEGER NOT NULL REFERENCES library (machine),
+      entry BLOB NOT NULL CHECK (length(entry) = 32),
+      forgotten INTEGER NOT NULL,
+      bytes BLOB NOT NULL,
+      PRIMARY KEY (library, entry)
+    ) STRICT, WITHOUT ROWID;
+    """
+
   /// What each path of the own library had first, where later versions may expire.
   static let firstVersions = """
     CREATE TABLE first_version (

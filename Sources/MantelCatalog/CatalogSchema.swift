@@ -34,6 +34,7 @@ enum CatalogSchema {
     migrator.registerMigration("6 acknowledged orphans") { try $0.execute(sql: acknowledgedOrphans) }
     migrator.registerMigration("7 counts without triggers") { try $0.execute(sql: countsWithoutTriggers) }
     migrator.registerMigration("8 missing by library") { try $0.execute(sql: missingByLibrary) }
+    migrator.registerMigration("9 kept libraries") { try $0.execute(sql: keptLibraries) }
     return migrator
   }
 

@@ -131,6 +131,11 @@ package protocol KeepingStore: AnyObject {
   func forgottenFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
   /// Contents of entries that were forgotten since a moment (nil: ever), each once, the last ones first.
   func forgottenContents(since: AgentTime?, limit: Int) throws(StoreError) -> [ContentID]
+  /// The same of the library of a removed machine that this one keeps, apart: files here with these bytes are not forgotten.
+  func putForgotten(_ entries: [ForgottenEntry], in library: MachineID) throws(StoreError)
+  func removeForgotten(_ ids: [EntryID], in library: MachineID) throws(StoreError)
+  func forgotten(in library: MachineID, after: EntryID?, limit: Int) throws(StoreError) -> [ForgottenEntry]
+  func forgotten(_ id: EntryID, in library: MachineID) throws(StoreError) -> ForgottenEntry?
   /// Dropped entries of one library that name a content.
   func droppedEntries(_ library: MachineID, of content: ContentID) throws(StoreError) -> [InstalledEntry]
 
@@ -153,13 +158,13 @@ package protocol KeepingStore: AnyObject {
 
   // MARK: What nobody has
 
-  /// Contents of the own library that all full machines report missing, and since when.
+  /// Contents of the libraries that this machine signs for that all full machines report missing, and since when.
   func absences() throws(StoreError) -> [ContentID: AgentTime]
   func setAbsences(_ since: [ContentID: AgentTime], ended: [ContentID]) throws(StoreError)
   func isLost(_ content: ContentID) throws(StoreError) -> Bool
   func lostContents(limit: Int) throws(StoreError) -> [ContentID]
-  /// Contents of unheld entries of the own library, each once, ascending.
-  func unheldContents(limit: Int) throws(StoreError) -> [ContentID]
+  /// Contents of unheld entries of one library, each once, ascending.
+  func unheldContents(_ library: MachineID, limit: Int) throws(StoreError) -> [ContentID]
   func lostCounts() throws(StoreError) -> LostContents
   func putLost(_ contents: [ContentID]) throws(StoreError)
   func removeLost(_ contents: [ContentID]) throws(StoreError)

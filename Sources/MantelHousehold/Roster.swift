@@ -129,4 +129,19 @@ package struct Roster: Sendable {
     }
     return record.signer == removed.keeper && record.order > removed.lastHead
   }
+
+  /// Who signs the next heads of a library: its machine while it is a member, its keeper once it was removed.
+  package func publisher(of library: MachineID) -> MachineID? {
+    isMember(library) ? library : removedByID[library]?.keeper
+  }
+
+  /// Whether a head that does not count was signed all the same by the removed machine, beyond what the removal names, or by
+  /// somebody who kept its library before: some may have installed it, and the keeper has to outrank it.
+  package func isOutdated(_ head: Signed<Head>) -> Bool {
+    let record = head.record
+    guard let removed = removedByID[record.library], isListed(record.library), !accepts(head) else {
+      return false
+    }
+    return (record.signer == record.library || removed.formerKeepers.contains(record.signer)) && verify(head)
+  }
 }

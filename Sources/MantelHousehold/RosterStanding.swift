@@ -24,6 +24,8 @@ package struct RemovedMember: Hashable, Sendable {
   package var removedAt: WallTime
   /// Who publishes its library from now on.
   package var keeper: MachineID
+  /// Who may have published it before the keeper, as the roster stands now.
+  package var formerKeepers: Set<MachineID>
   /// The newest head of its library that the remover knew (`.none` if it had published nothing), with its root: what
   /// it signed after that does not count.
   package var lastHead: HeadOrder
@@ -146,15 +148,21 @@ extension RosterStanding {
     let present = Set(members.map(\.machine))
 
     /// Follows replacements and removals to a member; the longest-standing one where the trail ends.
-    func keeper(of machine: MachineID) -> MachineID {
+    func keeper(of machine: MachineID) -> (now: MachineID, former: Set<MachineID>) {
       var current = machine
       var seen = Set<MachineID>()
+      var trail = Set<MachineID>()
       while seen.insert(current).inserted {
         guard let removal = removals[current] else { break }
-        current = replacement[current] ?? graph.nodes[removal].by
-        if present.contains(current) { return current }
+        let remover = graph.nodes[removal].by
+        current = replacement[current] ?? remover
+        trail.formUnion([remover, current])
+        if present.contains(current) { return (current, trail.subtracting([machine, current])) }
       }
-      return members.first?.machine ?? machine
+      let first = members.first?.machine ?? machine
+      // Whoever was the longest-standing member before.
+      trail.formUnion(candidates.lazy.map(\.member.machine).prefix { $0 != first })
+      return (first, trail.subtracting([machine, first]))
     }
 
     return candidates.compactMap { candidate in
@@ -162,10 +170,11 @@ extension RosterStanding {
       guard let removal = removals[machine],
         case .remove(_, let head, let root) = graph.nodes[removal].statement.body
       else { return nil }
+      let found = keeper(of: machine)
       return RemovedMember(
         machine: machine, publicKey: candidate.member.publicKey, name: candidate.member.name,
         removedBy: graph.nodes[removal].by, removedAt: graph.nodes[removal].statement.date,
-        keeper: keeper(of: machine), lastHead: head, rootAt: root)
+        keeper: found.now, formerKeepers: found.former, lastHead: head, rootAt: root)
     }
   }
 }

@@ -166,6 +166,9 @@ package enum ReplicationEvent: Sendable {
   case forget([EntryID])
   /// The user takes that back: ids of forgotten entries. What is not there any more comes back as retired.
   case unforget([EntryID])
+  /// The same of the library of a removed machine that this one keeps.
+  case forgetKept([EntryID], in: MachineID)
+  case unforgetKept([EntryID], in: MachineID)
   /// Asks the owners of other libraries that name these contents to forget them too, or takes that back.
   case askToForget([ContentID], isWithdrawn: Bool)
 

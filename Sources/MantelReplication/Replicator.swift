@@ -47,6 +47,8 @@ package struct Replicator {
   var historyDue: Instant
   var absences = Absences()
   var orphans = Orphans()
+  /// Libraries of removed machines that this one keeps.
+  var kept: [MachineID: KeptLibrary] = [:]
   /// The one that runs, or the last one.
   var release: Release?
   var lastRelease: UInt64 = 0
@@ -137,7 +139,7 @@ package struct Replicator {
     [
       ledger.nextDeadline, publication.due, transfers.nextDeadline, filing.nextDeadline, attesting.due,
       attesting.expiry.map(countedTime.counter.soonest), recallDeadline, trashDeadline, retention.due,
-      historyDue, ownRecord.due,
+      historyDue, ownRecord.due, keepingDeadline,
       absenceDeadline, recoveryDeadline, orphans.deadline, releaseDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
       links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
@@ -185,6 +187,8 @@ package struct Replicator {
       challengeAnswered(answer, job: job, link: link)
     case .forget(let ids): try forget(ids, now: now)
     case .unforget(let ids): try unforget(ids, now: now)
+    case .forgetKept(let ids, let library): try forget(ids, in: library, now: now)
+    case .unforgetKept(let ids, let library): try unforget(ids, in: library, now: now)
     case .askToForget(let contents, let isWithdrawn):
       try askToForget(contents, isWithdrawn: isWithdrawn, now: now)
     case .forgetRequestReceived(let link, let request): try received(request, from: link)
@@ -254,6 +258,7 @@ package struct Replicator {
     try purgeHistoryIfDue(now: now)
     try judgeAbsences(now: now)
     try publishIfDue(now: now)
+    try keepLibraries(now: now)
     compareAgainIfDue(now: now)
     readAgainIfDue(now: now)
     try fetchLibraries(now: now)

@@ -40,8 +40,8 @@ struct Link: Sendable {
     case holdings
     case pull
     case challenge(Challenge, answer: Digest256)
-    /// Reads what a former head of the own library had.
-    case orphans
+    /// Reads what a former head of the own library had, or of one that is kept here.
+    case orphans(MachineID)
   }
 }
 

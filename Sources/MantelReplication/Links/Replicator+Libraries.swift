@@ -103,13 +103,15 @@ extension Replicator {
   ) throws(StoreError) {
     guard let peer = links[link] else { return }
     let owner = head.record.library
-    guard roster.accepts(head) else {
+    guard mayTakeIn(head) else {
+      if try received(outdated: head, from: link) { return }
       actions.append(.warn(.rejectedHead(owner, "its signature or signer is not the library's")))
       return
     }
     let order = head.record.order
     links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)
     if owner == machine { return try received(own: head, from: link) }
+    if keeps(owner) { try readFormer(head, from: link) }
     if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
     guard order > libraries[owner]?.newestOrder ?? .none else { return try lookForFork(at: head.record) }
     // An owner that publishes again and again is no reason to be complete: it counts from the first.
@@ -190,8 +192,8 @@ extension Replicator {
   mutating func received(
     added: [Entry], removed: [EntryID], job: LinkJob, from link: LinkID, now: Now
   ) throws(StoreError) {
-    if case .orphans = links[link]?.jobs[job] {
-      return try receivedFormer(added: added, removed: removed, over: link, now: now)
+    if case .orphans(let owner) = links[link]?.jobs[job] {
+      return try receivedFormer(added: added, removed: removed, of: owner, over: link, now: now)
     }
     // Also what a fetch that was given up still brings must not get into the next one.
     guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch,
@@ -255,7 +257,7 @@ extension Replicator {
     case .pull: pullEnded(outcome, link: link, now: now)
     case .challenge(let challenge, let answer):
       try challengeEnded(challenge, answer: answer, outcome, link: link, now: now)
-    case .orphans: endedFormer(outcome, over: link, now: now)
+    case .orphans(let owner): endedFormer(outcome, of: owner, over: link, now: now)
     case nil: break
     }
   }
@@ -282,11 +284,9 @@ extension Replicator {
   /// The link does not serve this head now, or served something else: what is staged stays for the next attempt.
   private mutating func giveUp(_ owner: MachineID, until: Instant, _ failure: FetchFailure) {
     guard let fetch = libraries[owner]?.fetch else { return }
-    if owner == machine, let peer = links[fetch.link]?.machine {
-      // It has only heard of the head: others come first, until it shows the head again.
-      if failure == .unknownHead { links[fetch.link]?.heads[owner] = nil }
-      noteFailure(of: peer, failure)
-    }
+    // It has only heard of the head: others come first, until it shows the head again.
+    if failure == .unknownHead, owner == machine || keeps(owner) { links[fetch.link]?.heads[owner] = nil }
+    if owner == machine, let peer = links[fetch.link]?.machine { noteFailure(of: peer, failure) }
     libraries[owner]?.fetch = nil
     libraries[owner]?.refused[fetch.link] = (fetch.target.record.order, until)
   }

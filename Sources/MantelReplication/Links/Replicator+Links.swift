@@ -31,7 +31,9 @@ extension Replicator {
     if let reminder = remind(opening.machine, over: id) { actions.append(reminder) }
     try askAgain(over: id)
     try showOrphaned(over: id)
-    judgeStaging(of: opening.machine, which: opening.heads[opening.machine] ?? .none)
+    for owner in libraries.keys.sorted() where roster.publisher(of: owner) == opening.machine {
+      judgeStaging(of: owner, which: opening.heads[owner] ?? .none)
+    }
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.
     let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.available)
@@ -47,7 +49,7 @@ extension Replicator {
   mutating func closed(_ id: LinkID) throws(StoreError) {
     opening[id] = nil
     guests[id] = nil
-    orphans.readings[id] = nil
+    for source in orphans.readings.keys where source.link == id { orphans.readings[source] = nil }
     guard let link = links.removeValue(forKey: id) else { return }
     rememberSeen(on: link)
     contents.index.removeSet(link.contents)
@@ -161,6 +163,9 @@ extension Replicator {
     for member in roster.members where libraries[member.machine] == nil {
       libraries[member.machine] = emptyLibrary(member.machine)
     }
+    try judgeNewest()
+    // Who keeps a library now, or keeps none any more, misses other photos.
+    try lookForGivenUp()
     // What a removed machine attested counts no more.
     try recountSafe()
     attesting.isChanged = true

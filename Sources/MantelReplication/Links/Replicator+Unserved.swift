@@ -9,8 +9,9 @@ extension Replicator {
   /// Once over each connection, and not before the owner has all that this machine has installed: what can be served goes first.
   mutating func showUnserved(_ head: Signed<Head>) {
     let (owner, order) = (head.record.library, head.record.order)
+    let publisher = roster.publisher(of: owner)
     for id in links.keys.sorted() {
-      guard let link = links[id], link.machine == owner, link.shownUnserved < order,
+      guard let link = links[id], link.machine == publisher, link.shownUnserved < order,
         link.heads[owner] ?? .none >= libraries[owner]?.order ?? .none
       else { continue }
       links[id]?.shownUnserved = order

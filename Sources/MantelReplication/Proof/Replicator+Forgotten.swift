@@ -36,10 +36,11 @@ extension Replicator {
     var unnamed: [ContentID] = []
     for content in forgotten {
       var owners = contents.byLibrary.keys.filter { contents.isWanted(content, in: $0) }
-      if !leaving.isEmpty, owners.contains(machine),
-        try store.entries(machine, of: content).allSatisfy({ leaving.contains($0.id) })
-      {
-        owners.removeAll { $0 == machine }
+      if !leaving.isEmpty {
+        for owner in signedLibraries
+        where try store.entries(owner, of: content).allSatisfy({ leaving.contains($0.id) }) {
+          owners.removeAll { $0 == owner }
+        }
       }
       for owner in owners {
         counts[owner, default: [:]][owner == machine ? .ownLibrary : .otherLibrary, default: 0] += 1

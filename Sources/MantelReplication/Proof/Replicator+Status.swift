@@ -194,7 +194,7 @@ extension Replicator {
       reasons.append(.heldDrops(library, files: held.files, bytes: held.bytes))
     }
     reasons += largeShares + growthReasons + forkReasons
-    // What a removed machine left out nobody takes back: its copies stay, as all of its photos do.
+    // What a removed machine left out is its keeper's to take back, which nobody has to decide on: its copies stay meanwhile.
     for (library, count) in orphans.counts.sorted(by: { $0.key < $1.key })
     where library != machine && roster.isMember(library) && count.open > 0 {
       reasons.append(.orphaned(library, files: count.open))
@@ -293,6 +293,13 @@ extension Replicator {
         let age = library.outstandingSince.map { now.instant - $0 } ?? settings.checkpointAge
         if age >= settings.checkpointAge { lenient.append(.headsArriving(member.machine)) }
       }
+    }
+    // A removed machine's library stays in W: its keeper's heads count like a member's.
+    for removed in roster.removed where removed.machine != machine {
+      guard let library = libraries[removed.machine], library.isBehind else { continue }
+      exact.append(.headsArriving(removed.machine))
+      let age = library.outstandingSince.map { now.instant - $0 } ?? settings.checkpointAge
+      if age >= settings.checkpointAge { lenient.append(.headsArriving(removed.machine)) }
     }
     return (exact, lenient)
   }

@@ -11,7 +11,7 @@ extension Replicator {
   mutating func forget(_ ids: [EntryID], now: Now) throws(StoreError) {
     guard !publication.isStopped else { return }
     var forgotten: [ForgottenEntry] = []
-    for (id, entry) in try ownEntries(ids) {
+    for (id, entry) in try namedEntries(ids, in: machine) {
       forgotten.append(ForgottenEntry(id: id, entry: entry, forgotten: agentTime))
       publication.forgetting[id] = entry
       try dropForgottenChange(of: entry)
@@ -95,13 +95,15 @@ extension Replicator {
     }
   }
 
-  /// Entries of the installed own library, live, retired or unheld.
-  private func ownEntries(_ ids: [EntryID]) throws(StoreError) -> [(id: EntryID, entry: Entry)] {
+  /// Entries of an installed library, live, retired or unheld.
+  func namedEntries(
+    _ ids: [EntryID], in owner: MachineID
+  ) throws(StoreError) -> [(id: EntryID, entry: Entry)] {
     var found: [(id: EntryID, entry: Entry)] = []
-    for bytes in try store.entryBytes(machine, ids) {
+    for bytes in try store.entryBytes(owner, ids) {
       guard let entry = try? Entry(canonicalBytes: bytes) else { continue }
       let id = EntryID(of: entry)
-      if try store.entries(machine, at: entry.key).contains(where: { $0.id == id }) {
+      if try store.entries(owner, at: entry.key).contains(where: { $0.id == id }) {
         found.append((id, entry))
       }
     }
@@ -210,17 +212,27 @@ extension Replicator {
 
   /// After the head: what nothing in the library names any more.
   mutating func settleForgotten(_ forgotten: Set<ContentID>) throws(StoreError) {
-    var unnamed: [ContentID] = []
     // What only the own library's deleted photo kept in the replica is judged anew.
     try store.markUnfiled(forgotten.sorted())
     filing.ready.formUnion(forgotten)
     for content in forgotten.sorted() where !contents.isWanted(content, in: machine) {
       // When it is published again somebody has to prove anew that it is held.
       contents.index.remove(content.digest, from: contents.safe)
-      if try store.formerEntries(machine, of: content).isEmpty { unnamed.append(content) }
+    }
+    try settleUnnamed(forgotten)
+  }
+
+  /// What no library that this machine signs for names any more, nobody misses.
+  mutating func settleUnnamed(_ forgotten: Set<ContentID>) throws(StoreError) {
+    var unnamed: [ContentID] = []
+    for content in forgotten.sorted() {
+      if try !signedLibraries.contains(where: { owner throws(StoreError) in
+        try contents.isWanted(content, in: owner) || !store.formerEntries(owner, of: content).isEmpty
+      }) {
+        unnamed.append(content)
+      }
     }
     guard !unnamed.isEmpty else { return }
-    // Nobody misses it.
     for content in unnamed {
       absences.lost.remove(content)
       absences.since[content] = nil

@@ -2,7 +2,8 @@ import MantelCore
 import MantelHousehold
 import MantelSummary
 
-/// Own contents that no machine seems to have, and those that were given up.
+/// Contents of the libraries that this machine signs for, the own one and those that it keeps, that no machine seems to have,
+/// and those that were given up.
 struct Absences: Sendable {
   /// Since when all full machines report them missing.
   var since: [ContentID: AgentTime] = [:]
@@ -16,7 +17,8 @@ struct Absences: Sendable {
 
 /// A deleted or replaced photo is wanted on all machines, and its bytes may be on none any more. When every full machine
 /// that was seen in 30 agent days has reported it missing for 7, its owner marks it *unheld*: nobody looks for it any
-/// longer, and `status` says that it is lost. What is live lies in the owner's folder, and is never given up.
+/// longer, and `status` says that it is lost. What is live lies in the owner's folder, and is never given up. So does the keeper of a
+/// removed machine's library, whose folders are gone: there what is live is given up as well.
 extension Replicator {
   mutating func loadAbsences() throws(StoreError) {
     absences.since = try store.absences()
@@ -27,12 +29,13 @@ extension Replicator {
   /// Also what was unheld from the start, or whose finder's head was cut off; and what the library had given up in a time that
   /// this machine's catalog has forgotten.
   mutating func lookForGivenUp() throws(StoreError) {
-    guard libraries[machine]?.installed?.record.counts.unheld ?? 0 > 0 else { return }
-    absences.lost.formUnion(try store.unheldContents(limit: settings.lostContents))
+    for owner in signedLibraries where libraries[owner]?.installed?.record.counts.unheld ?? 0 > 0 {
+      absences.lost.formUnion(try store.unheldContents(owner, limit: settings.lostContents))
+    }
     absences.isChanged = true
   }
 
-  /// Entries of the own library whose bytes nobody seems to have: somebody may turn up with them all the same.
+  /// Entries whose bytes nobody seems to have: somebody may turn up with them all the same.
   mutating func noteUnheld(_ entries: some Collection<Entry>) {
     for entry in entries where entry.isUnheld && absences.lost.count < settings.lostContents {
       absences.lost.insert(entry.content)
@@ -70,11 +73,23 @@ extension Replicator {
     for content in contents {
       absences.since[content] = nil
       absences.lost.insert(content)
-      for found in try store.entries(machine, of: content) {
-        absences.changing[found.id] = (found.entry, .unheld(at: now.wall))
+      for owner in signedLibraries {
+        for found in try store.entries(owner, of: content) where owner != machine || !found.entry.state.isLive
+        {
+          change(found, to: .unheld(at: now.wall), now: now)
+        }
       }
     }
-    publication.changesDue = publication.changesDue ?? now.instant
+  }
+
+  /// With the next head of its library.
+  private mutating func change(_ found: InstalledEntry, to state: EntryState, now: Now) {
+    if found.library == machine {
+      absences.changing[found.id] = (found.entry, state)
+      publication.changesDue = publication.changesDue ?? now.instant
+    } else {
+      kept[found.library, default: KeptLibrary()].pending.changing[found.id] = (found.entry, state)
+    }
   }
 
   /// What was given up and is somewhere after all is wanted again, or named by another entry already.
@@ -86,19 +101,28 @@ extension Replicator {
     guard !found.isEmpty else { return }
     for content in found {
       absences.lost.remove(content)
-      for former in try store.formerEntries(machine, of: content) where former.entry.isUnheld {
-        absences.changing[former.id] = (former.entry, .retired(.missing, at: now.wall))
-        publication.changesDue = publication.changesDue ?? now.instant
+      for owner in signedLibraries {
+        for former in try store.formerEntries(owner, of: content) where former.entry.isUnheld {
+          change(former, to: .retired(.missing, at: now.wall), now: now)
+        }
       }
     }
     try store.removeLost(found)
   }
 
-  /// Contents that the newest statements of all full machines name as missing, and that are not here either.
   private func absentEverywhere() throws(StoreError) -> Set<ContentID> {
-    var common: Set<ContentID>?
-    for member in roster.members.map(\.machine) where member != machine {
-      guard (records[member]?.record.role ?? .full) == .full else { continue }
+    var absent: Set<ContentID> = []
+    for owner in signedLibraries where owner == machine || !isPublishingStopped(of: owner) {
+      for content in absentByWord(of: owner) where try isGone(content, in: owner) { absent.insert(content) }
+    }
+    return absent
+  }
+
+  /// Contents of a library that the newest statements of all other full machines name as missing.
+  private func absentByWord(of owner: MachineID) -> Set<ContentID> {
+    // Who keeps a library and is the last that takes copies has nobody else to ask.
+    var common = owner != machine && otherFullMachines.isEmpty ? lackedHere(of: owner) : nil
+    for member in otherFullMachines {
       guard let received = attesting.received[member], agentTime - received < settings.absenceMemory else {
         // One that is here and has said nothing yet may have all of it.
         if links.values.contains(where: { $0.machine == member }) { return [] }
@@ -106,31 +130,47 @@ extension Replicator {
       }
       // Of too many only some are named, and no others count.
       guard
-        let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == machine })
+        let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == owner })
       else { return [] }
       common = common?.intersection(statement.missing) ?? Set(statement.missing)
     }
-    var absent: Set<ContentID> = []
-    for content in common ?? [] where try isGone(content) { absent.insert(content) }
-    return absent
+    return common ?? []
   }
 
-  private func isGone(_ content: ContentID) throws(StoreError) -> Bool {
-    guard !contents.isAvailable(content), contents.isWanted(content, in: machine),
+  /// As much as an attestation would name.
+  private func lackedHere(of owner: MachineID) -> Set<ContentID> {
+    guard let sets = contents.byLibrary[owner] else { return [] }
+    var lacked: Set<ContentID> = []
+    contents.index.forEach(in: [sets.wanted], notIn: [contents.held], from: .zero) {
+      lacked.insert(ContentID($0))
+      return lacked.count < Limits.attestedMissing
+    }
+    return lacked
+  }
+
+  /// Nor is it here.
+  private func isGone(_ content: ContentID, in owner: MachineID) throws(StoreError) -> Bool {
+    guard !contents.isAvailable(content), contents.isWanted(content, in: owner),
       !contents.isLive(content, in: machine),
       !links.values.contains(where: { contents.index.contains(content.digest, in: $0.contents) })
     else { return false }
-    // In somebody else's folder, or in the replica.
+    // In somebody else's folder, or in the replica. The folders of a removed machine are gone with it.
     let isElsewhere = try store.entries(of: content).contains {
-      $0.library != machine && $0.entry.state.isLive
+      $0.library != machine && $0.entry.state.isLive && roster.isMember($0.library)
     }
     return try isElsewhere ? false : store.replicaFiles(of: content).isEmpty
   }
 
   func draftLost(_ update: inout OwnUpdate) throws(StoreError) {
-    for (id, change) in absences.changing.sorted(by: { $0.key < $1.key }) {
+    try draft(absences.changing, in: machine, &update)
+  }
+
+  func draft(
+    _ changing: [EntryID: (entry: Entry, state: EntryState)], in owner: MachineID, _ update: inout OwnUpdate
+  ) throws(StoreError) {
+    for (id, change) in changing.sorted(by: { $0.key < $1.key }) {
       // Forgotten, or back at its place, since.
-      guard try store.entries(machine, at: change.entry.key).contains(where: { $0.id == id }),
+      guard try store.entries(owner, at: change.entry.key).contains(where: { $0.id == id }),
         update.removed[id] == nil
       else { continue }
       var entry = change.entry

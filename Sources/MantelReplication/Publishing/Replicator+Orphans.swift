@@ -6,8 +6,17 @@ import MantelSummary
 struct Orphans: Sendable {
   /// Contents by library, as the catalog has them.
   var counts: [MachineID: OrphanedContents] = [:]
-  /// Former heads of the own library that this machine does not know of, being read over a link.
-  var readings: [LinkID: Reading] = [:]
+  /// Former heads of the libraries that this machine signs for and does not know of, being read over a link.
+  var readings: [Source: Reading] = [:]
+
+  struct Source: Hashable, Comparable, Sendable {
+    let link: LinkID
+    let library: MachineID
+
+    static func < (left: Self, right: Self) -> Bool {
+      (left.link, left.library) < (right.link, right.library)
+    }
+  }
 
   struct Reading: Sendable {
     let head: Signed<Head>
@@ -43,11 +52,14 @@ struct Orphans: Sendable {
 /// nothing that names it (retired, unheld, dropped) does not come from the history that it follows. Rows and files stay, and
 /// status says so. It shows the owner, whenever they meet, the last head that had them: an ordinary HEAD, with the owner's
 /// own signature. An owner that has not published that head asks what it had, as a delta to the head of today, checks that
-/// against the former head's root, and takes back as retired what its library does not name.
+/// against the former head's root, and takes back as retired what its library does not name. For a removed machine's
+/// library its keeper does all that.
 extension Replicator {
   mutating func loadOrphans(now: Now) throws(StoreError) {
     orphans.counts = try store.orphans()
-    if orphans.counts[machine] != nil { try takeBack(try store.orphanedEntries(machine), now: now) }
+    for library in orphans.counts.keys.sorted() where library == machine || keeps(library) {
+      try takeBack(try store.orphanedEntries(library), in: library, now: now)
+    }
   }
 
   // MARK: Of other libraries
@@ -58,17 +70,21 @@ extension Replicator {
     let count = try store.orphans(in: owner)
     orphans.counts[owner] = count.files > 0 ? count : nil
     guard count.files > 0 else { return }
-    if owner == machine { return try takeBack(try store.orphanedEntries(machine), now: now) }
+    if owner == machine || keeps(owner) {
+      return try takeBack(try store.orphanedEntries(owner), in: owner, now: now)
+    }
     if count.files > before { actions.append(.warn(.orphaned(owner, count.files))) }
-    for link in links.keys.sorted() where links[link]?.machine == owner { try showOrphaned(over: link) }
+    let publisher = roster.publisher(of: owner)
+    for link in links.keys.sorted() where links[link]?.machine == publisher { try showOrphaned(over: link) }
   }
 
   /// After anything that says what is installed here: of news of one library the last counts.
   mutating func showOrphaned(over link: LinkID) throws(StoreError) {
-    guard let owner = links[link]?.machine, orphans.counts[owner] != nil,
-      let head = try store.lastHead(orphanedIn: owner)
-    else { return }
-    actions.append(.link(link, .announceHead(head)))
+    guard let peer = links[link]?.machine else { return }
+    for owner in orphans.counts.keys.sorted() where roster.publisher(of: owner) == peer {
+      guard let head = try store.lastHead(orphanedIn: owner) else { continue }
+      actions.append(.link(link, .announceHead(head)))
+    }
   }
 
   /// Whoever knows of them now waits for nobody: nothing else changes, and their owner is still shown what it had.
@@ -77,103 +93,122 @@ extension Replicator {
     for library in orphans.counts.keys { orphans.counts[library]?.open = 0 }
   }
 
-  // MARK: Of the own one
+  // MARK: Of the own one, and of those that are kept
 
-  /// A peer showed a head of this machine that is older than the installed one: either this machine has published it, or what
-  /// it had is to be asked for.
+  /// A peer showed a head that is older than the installed one: either this machine knows it, or what it had is to be asked for.
   mutating func readFormer(_ head: Signed<Head>, from link: LinkID) throws(StoreError) {
-    let order = head.record.order
-    guard publication.recovery == nil, orphans.readings[link] == nil,
-      order < libraries[machine]?.order ?? .none,
-      try store.publishedRoot(machine, order) != head.record.root
+    let (owner, order) = (head.record.library, head.record.order)
+    guard publication.recovery == nil,
+      orphans.readings[Orphans.Source(link: link, library: owner)] == nil,
+      order < libraries[owner]?.order ?? .none, try !isKnown(head)
     else { return }
     beginReading(head, over: link)
   }
 
+  /// It was published here, or installed.
+  private func isKnown(_ head: Signed<Head>) throws(StoreError) -> Bool {
+    let (owner, order) = (head.record.library, head.record.order)
+    if try store.publishedRoot(owner, order) == head.record.root { return true }
+    guard owner != machine, roster.accepts(head) else { return false }
+    return try store.wantedChanges(owner, since: order) != nil
+  }
+
   private mutating func beginReading(_ head: Signed<Head>, attempts: Int = 0, over link: LinkID) {
-    guard let library = libraries[machine] else { return }
+    let owner = head.record.library
+    guard let library = libraries[owner] else { return }
     let job = nextJob()
-    orphans.readings[link] = Orphans.Reading(
+    orphans.readings[Orphans.Source(link: link, library: owner)] = Orphans.Reading(
       head: head, target: library.order, view: library.entries, attempts: attempts)
-    links[link]?.jobs[job] = .orphans
+    links[link]?.jobs[job] = .orphans(owner)
     actions.append(
-      .link(link, .fetchDelta(job, library: machine, from: head.record.order, to: library.order)))
+      .link(link, .fetchDelta(job, library: owner, from: head.record.order, to: library.order)))
   }
 
   mutating func readAgainIfDue(now: Now) {
-    for (link, reading) in orphans.readings.sorted(by: { $0.key < $1.key }) {
+    for (source, reading) in orphans.readings.sorted(by: { $0.key < $1.key }) {
       guard let retryAt = reading.retryAt, retryAt <= now.instant else { continue }
-      beginReading(reading.head, attempts: reading.attempts, over: link)
+      beginReading(reading.head, attempts: reading.attempts, over: source.link)
     }
   }
 
   mutating func receivedFormer(
-    added: [Entry], removed: [EntryID], over link: LinkID, now: Now
+    added: [Entry], removed: [EntryID], of owner: MachineID, over link: LinkID, now: Now
   ) throws(StoreError) {
-    guard let reading = orphans.readings[link] else { return }
+    let source = Orphans.Source(link: link, library: owner)
+    guard let reading = orphans.readings[source] else { return }
     if reading.asked.isEmpty {
-      orphans.readings[link]?.take(added: added, removed: removed)
+      orphans.readings[source]?.take(added: added, removed: removed)
     } else {
-      try takeBack(added.filter { reading.asked.contains(EntryID(of: $0)) }, now: now)
+      try takeBack(added.filter { reading.asked.contains(EntryID(of: $0)) }, in: owner, now: now)
     }
   }
 
   /// The delta, or the entries, have come, or do not come.
-  mutating func endedFormer(_ outcome: LinkOutcome, over link: LinkID, now: Now) {
-    guard let reading = orphans.readings[link] else { return }
+  mutating func endedFormer(_ outcome: LinkOutcome, of owner: MachineID, over link: LinkID, now: Now) {
+    let source = Orphans.Source(link: link, library: owner)
+    guard let reading = orphans.readings[source] else { return }
     let isFetching = !reading.asked.isEmpty
     guard outcome == .complete else {
       // The peer may not have the newest head yet, or not all of the entries now.
       let wait = min(settings.retry * (1 << min(reading.attempts, 10)), settings.longestRetry)
-      return putOff(reading, over: link, until: now.instant + wait)
+      return putOff(reading, of: source, until: now.instant + wait)
     }
     guard !isFetching else {
-      orphans.readings[link] = nil
+      orphans.readings[source] = nil
       return
     }
     guard reading.isProved else {
-      return putOff(reading, over: link, until: now.instant + settings.contradiction)
+      return putOff(reading, of: source, until: now.instant + settings.contradiction)
     }
-    let lacking = reading.removed.filter { libraries[machine]?.entries.contains($0.digest) != true }
+    let lacking = reading.removed.filter { libraries[owner]?.entries.contains($0.digest) != true }
     guard !lacking.isEmpty else {
-      orphans.readings[link] = nil
+      orphans.readings[source] = nil
       return
     }
     let job = nextJob()
-    orphans.readings[link]?.asked = Set(lacking)
-    links[link]?.jobs[job] = .orphans
-    actions.append(.link(link, .fetchEntries(job, library: machine, lacking)))
+    orphans.readings[source]?.asked = Set(lacking)
+    links[link]?.jobs[job] = .orphans(owner)
+    actions.append(.link(link, .fetchEntries(job, library: owner, lacking)))
   }
 
-  private mutating func putOff(_ reading: Orphans.Reading, over link: LinkID, until: Instant) {
-    orphans.readings[link] = Orphans.Reading(
+  private mutating func putOff(_ reading: Orphans.Reading, of source: Orphans.Source, until: Instant) {
+    orphans.readings[source] = Orphans.Reading(
       head: reading.head, target: reading.target, view: reading.view, attempts: reading.attempts + 1,
       retryAt: until)
   }
 
   /// What the library does not name in any state is in the next head, retired.
-  private mutating func takeBack(_ entries: [Entry], now: Now) throws(StoreError) {
+  mutating func takeBack(_ entries: [Entry], in owner: MachineID, now: Now) throws(StoreError) {
     for var entry in entries where entry.state.isWanted {
-      guard try !isNamed(entry.content) else { continue }
+      guard try !isNamed(entry.content, in: owner) else { continue }
       if entry.state.isLive { entry.state = .retired(.missing, at: now.wall) }
-      publication.orphans[EntryID(of: entry)] = entry
-      // As deletions wait: what lies in a folder after all is found, and live, before that.
-      publication.changesDue = publication.changesDue ?? now.instant + settings.deletionDelay
+      if owner == machine {
+        publication.orphans[EntryID(of: entry)] = entry
+        // As deletions wait: what lies in a folder after all is found, and live, before that.
+        publication.changesDue = publication.changesDue ?? now.instant + settings.deletionDelay
+      } else {
+        kept[owner, default: KeptLibrary()].pending.orphans[EntryID(of: entry)] = entry
+      }
     }
   }
 
-  private func isNamed(_ content: ContentID) throws(StoreError) -> Bool {
-    if try !store.entries(machine, of: content).isEmpty { return true }
-    if try !store.formerEntries(machine, of: content).isEmpty { return true }
-    return try !store.droppedEntries(machine, of: content).isEmpty
+  private func isNamed(_ content: ContentID, in owner: MachineID) throws(StoreError) -> Bool {
+    if try !store.entries(owner, of: content).isEmpty { return true }
+    if try !store.formerEntries(owner, of: content).isEmpty { return true }
+    return try !store.droppedEntries(owner, of: content).isEmpty
   }
 
   func draftOrphans(_ update: inout OwnUpdate) throws(StoreError) {
-    guard !publication.orphans.isEmpty else { return }
+    try draft(orphans: publication.orphans, in: machine, &update)
+  }
+
+  func draft(
+    orphans: [EntryID: Entry], in owner: MachineID, _ update: inout OwnUpdate
+  ) throws(StoreError) {
+    guard !orphans.isEmpty else { return }
     let arriving = Set(update.added.values.map(\.content))
-    for (id, entry) in publication.orphans.sorted(by: { $0.key < $1.key })
-    where !arriving.contains(entry.content) {
-      if try !isNamed(entry.content) { update.add(id, entry) }
+    for (id, entry) in orphans.sorted(by: { $0.key < $1.key }) where !arriving.contains(entry.content) {
+      if try !isNamed(entry.content, in: owner) { update.add(id, entry) }
     }
   }
 }

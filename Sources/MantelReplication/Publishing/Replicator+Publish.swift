@@ -249,17 +249,10 @@ extension Replicator {
       try settle(update, now: now)
       return
     }
-    let view = library.entries.applying(
-      added: change.added.map(\.id.digest), removed: change.removed.map(\.digest))
-    var counts = library.installed?.record.counts ?? LibraryCounts()
-    for entry in update.removed.values { counts.count(entry, by: -1) }
-    for entry in update.added.values { counts.count(entry, by: 1) }
     // A recovery that began in an earlier run, and of which nobody has shown anything in this one, is over.
     if publication.epoch == nil { try forgetRecovery() }
     let order = library.order.next(in: publication.openEpoch(after: library.order, now: now))
-    let head = Head(
-      library: machine, signer: machine, order: order, root: view.root, counts: counts,
-      time: now.wall)
+    let (head, view) = headed(update, of: machine, library, at: order, now: now)
     guard let signed = sign(head) else { return }
     try store.publish(change, head: signed, files: update.files)
     let wasEmpty = library.entries.count == 0
@@ -277,6 +270,21 @@ extension Replicator {
     try settleForgotten(leaving)
     noteUnheld(update.added.values)
     actions.append(.published(order))
+  }
+
+  /// The head that an update leads to, and the view that it stands for.
+  func headed(
+    _ update: OwnUpdate, of owner: MachineID, _ library: Library, at order: HeadOrder, now: Now
+  ) -> (head: Head, view: SetSnapshot) {
+    let change = update.libraryChange
+    let view = library.entries.applying(
+      added: change.added.map(\.id.digest), removed: change.removed.map(\.digest))
+    var counts = library.installed?.record.counts ?? LibraryCounts()
+    for entry in update.removed.values { counts.count(entry, by: -1) }
+    for entry in update.added.values { counts.count(entry, by: 1) }
+    let head = Head(
+      library: owner, signer: machine, order: order, root: view.root, counts: counts, time: now.wall)
+    return (head, view)
   }
 
   private mutating func settle(_ update: OwnUpdate, now: Now) throws(StoreError) {

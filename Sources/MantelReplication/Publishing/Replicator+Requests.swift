@@ -5,7 +5,7 @@ import MantelSummary
 /// What another machine's user asks to be forgotten of the own library.
 package struct OpenForgetRequest: Hashable, Sendable {
   package var requester: MachineID
-  /// Contents that the own library still names.
+  /// Contents that the own library still names, or one that is kept here.
   package var contents: [ContentID]
   /// Of the requests that nobody has decided.
   package var numbers: [UInt64]
@@ -23,7 +23,9 @@ extension Replicator {
     let named = wanted.filter { content in
       // Whoever keeps the bytes under another name of its own does not ask others for theirs.
       (isWithdrawn || !contents.isWanted(content, in: machine))
-        && contents.byLibrary.keys.contains { $0 != machine && contents.isWanted(content, in: $0) }
+        && contents.byLibrary.keys.contains {
+          roster.publisher(of: $0) != machine && contents.isWanted(content, in: $0)
+        }
     }.sorted()
     // A catalog that was lost knows no numbers: the time goes on.
     var number = UInt64(max(0, now.wall.nanoseconds / 1_000_000))
@@ -54,9 +56,11 @@ extension Replicator {
   mutating func askAgain(over link: LinkID) throws(StoreError) {
     guard let peer = links[link]?.machine else { return }
     for stored in try store.forgetRequests(of: machine) {
-      guard stored.request.record.contents.contains(where: { contents.isWanted($0, in: peer) }) else {
-        continue
+      let isNamed = contents.byLibrary.keys.contains { owner in
+        roster.publisher(of: owner) == peer
+          && stored.request.record.contents.contains { contents.isWanted($0, in: owner) }
       }
+      guard isNamed else { continue }
       actions.append(.link(link, .announceForgetRequest(stored.request)))
     }
   }
@@ -73,17 +77,20 @@ extension Replicator {
         asked[record.requester]?.numbers.append(record.number)
       }
     }
+    let signed = signedLibraries
     return asked.keys.sorted().compactMap { requester in
       guard let (all, numbers) = asked[requester], roster.isMember(requester) else { return nil }
-      let named = all.filter { contents.isWanted($0, in: machine) }.sorted()
+      let named = all.filter { content in signed.contains { contents.isWanted(content, in: $0) } }.sorted()
       return named.isEmpty
         ? nil : OpenForgetRequest(requester: requester, contents: named, numbers: numbers)
     }
   }
 
-  /// Entries of the own library that name a content: what a granted request forgets.
+  /// Entries of the own library, and of those that are kept here, that name a content: what a granted request forgets.
   package func ownEntries(of content: ContentID) throws(StoreError) -> [InstalledEntry] {
-    try store.entries(machine, of: content)
+    var entries: [InstalledEntry] = []
+    for owner in signedLibraries { entries += try store.entries(owner, of: content) }
+    return entries
   }
 
   /// The user of this machine has decided on requests of a machine.

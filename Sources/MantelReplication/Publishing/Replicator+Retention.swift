@@ -13,7 +13,7 @@ struct Retention: Sendable {
 ///
 /// All machines ask a person when a library drops much at once (`DropLimit`). So that nobody is ever asked about
 /// expiry, no more than half of what goes without a question expires within the same time; the rest waits, oldest paths
-/// first, and costs nothing but room.
+/// first, and costs nothing but room. Nothing of a removed machine's library expires: how long it keeps what was its owner's word.
 extension Replicator {
   mutating func expireIfDue(now: Now) throws(StoreError) {
     guard let due = retention.due, due <= now.instant else { return }

@@ -1,0 +1,239 @@
+import MantelCore
+import MantelHousehold
+import MantelSummary
+
+/// The library of a removed machine, as its keeper has heard of it in this run, and what the next head of it will change.
+struct KeptLibrary: Sendable {
+  /// The epoch of this run's heads; nil before the first.
+  var epoch: UInt64?
+  /// The newest head that was shown and does not count: some may have installed it.
+  var outdated = HeadOrder.none
+  /// Members that have shown since the start what they have of it.
+  var heard: Set<MachineID> = []
+  /// When this run signed its last head.
+  var signed: Instant?
+  /// When the next one goes out, if only time is waited for.
+  var due: Instant?
+  var pending = Pending()
+
+  struct Pending: Sendable {
+    /// Given up, or found again.
+    var changing: [EntryID: (entry: Entry, state: EntryState)] = [:]
+    var forgetting: [EntryID: Entry] = [:]
+    var returning: [EntryID: ForgottenEntry] = [:]
+    var orphans: [EntryID: Entry] = [:]
+
+    var isEmpty: Bool {
+      changing.isEmpty && forgetting.isEmpty && returning.isEmpty && orphans.isEmpty
+    }
+  }
+}
+
+/// The library of a removed machine goes on as its keeper's (design 3.6): there are no files to be found in a folder, but
+/// entries are given up, forgotten, and taken back as in the own one. Nothing of it expires: its rules were its owner's.
+///
+/// The keeper signs one head when it takes over, in an epoch above all that it has heard of: whatever the removed machine, or
+/// a former keeper, has signed beyond what counts is outranked wherever it was installed, and what that named is orphaned
+/// there, shown to the keeper, and taken back.
+///
+/// No place in the order gets two heads, as in the own library: each run signs in an epoch of its own by the clock, and
+/// nothing before a full member has shown what it has of this library (see `Hearing`). A keeper whose catalog was lost, or
+/// is an older one, takes its own heads in like any other machine's first.
+extension Replicator {
+  /// Whether this machine signs the heads of a removed machine's library.
+  func keeps(_ library: MachineID) -> Bool {
+    library != machine && roster.isMember(machine) && roster.removedMember(library)?.keeper == machine
+  }
+
+  private var keptLibraries: [MachineID] {
+    roster.removed.lazy.map(\.machine).filter { keeps($0) }.sorted()
+  }
+
+  /// Its own, and those that it keeps and has something of.
+  package var signedLibraries: [MachineID] {
+    [machine] + keptLibraries.filter { libraries[$0]?.installed != nil }
+  }
+
+  var keepingDeadline: Instant? { kept.values.lazy.compactMap(\.due).min() }
+
+  /// Why nothing can be signed now for a library; nil when it can.
+  package func isPublishingStopped(of library: MachineID) -> Bool {
+    library == machine ? publication.isStopped : !maySign(library)
+  }
+
+  // MARK: What is heard
+
+  /// Of a former keeper's heads, which count no more, the new one takes in what was there before it began to sign.
+  func mayTakeIn(_ head: Signed<Head>) -> Bool {
+    if roster.accepts(head) { return true }
+    let library = head.record.library
+    return keeps(library) && !isTakenOver(library) && head.record.signer != library && roster.isOutdated(head)
+  }
+
+  private func isTakenOver(_ library: MachineID) -> Bool {
+    libraries[library]?.installed?.record.signer == machine
+  }
+
+  /// A head that does not count, of a library that is kept here: it is outranked, and what it had is asked for. Returns whether
+  /// it is one.
+  mutating func received(outdated head: Signed<Head>, from link: LinkID) throws(StoreError) -> Bool {
+    let library = head.record.library
+    guard keeps(library), roster.isOutdated(head) else { return false }
+    let known = kept[library]?.outdated ?? .none
+    kept[library, default: KeptLibrary()].outdated = max(known, head.record.order)
+    try readFormer(head, from: link)
+    return true
+  }
+
+  /// The roster changed: heads that count no more are waited for no longer, and who signs now is shown what fell out.
+  mutating func judgeNewest() throws(StoreError) {
+    for owner in libraries.keys.sorted() where owner != machine {
+      guard let library = libraries[owner], let newest = library.newest,
+        newest.record.order > library.order, !mayTakeIn(newest)
+      else { continue }
+      try stageArrived(owner)
+      libraries[owner]?.fetch = nil
+      libraries[owner]?.newest = library.installed
+      libraries[owner]?.staging = nil
+    }
+    for link in links.keys.sorted() { try showOrphaned(over: link) }
+  }
+
+  private mutating func noteHeard(of library: MachineID) {
+    let known = max(libraries[library]?.newestOrder ?? .none, kept[library]?.outdated ?? .none)
+    for link in links.values where link.heads[library] ?? .none <= known {
+      kept[library, default: KeptLibrary()].heard.insert(link.machine)
+    }
+  }
+
+  // MARK: Signing
+
+  /// Signs what is to be signed, at most one head of a library in the interval of heads under load.
+  mutating func keepLibraries(now: Now) throws(StoreError) {
+    let owners = keptLibraries
+    for former in kept.keys.sorted() where !owners.contains(former) { kept[former] = nil }
+    for owner in owners {
+      noteHeard(of: owner)
+      kept[owner]?.due = nil
+      guard needsHead(owner), maySign(owner) else { continue }
+      if let signed = kept[owner]?.signed, now.instant < signed + settings.publishInterval {
+        kept[owner]?.due = signed + settings.publishInterval
+        continue
+      }
+      try publish(kept: owner, now: now)
+    }
+  }
+
+  private func needsHead(_ owner: MachineID) -> Bool {
+    guard let removed = roster.removedMember(owner) else { return false }
+    let order = libraries[owner]?.order ?? .none
+    let outdated = kept[owner]?.outdated ?? .none
+    // Nobody knows of any photo of it.
+    guard order > .none || removed.lastHead > .none || outdated > .none else { return false }
+    return !isTakenOver(owner) || outdated > order || kept[owner]?.pending.isEmpty == false
+  }
+
+  /// The newest head that counts is installed, or nobody who is there has it and nobody is left to ask.
+  private func maySign(_ owner: MachineID) -> Bool {
+    guard !publication.isStopped, keeps(owner), let removed = roster.removedMember(owner) else {
+      return false
+    }
+    let heard = kept[owner]?.heard ?? []
+    let witnesses = otherFullMachines
+    guard witnesses.isEmpty || witnesses.contains(where: heard.contains) else { return false }
+    let library = libraries[owner] ?? emptyLibrary(owner)
+    guard library.fetch == nil else { return false }
+    let newest = max(library.newestOrder, removed.lastHead)
+    if library.order >= newest { return true }
+    return others.allSatisfy(heard.contains)
+      && !links.values.contains {
+        $0.heads[owner] ?? .none >= library.newestOrder && library.newestOrder > library.order
+      }
+  }
+
+  private mutating func publish(kept owner: MachineID, now: Now) throws(StoreError) {
+    if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
+    let isTakingOver = !isTakenOver(owner)
+    if isTakingOver { try takeBack(try store.orphanedEntries(owner), in: owner, now: now) }
+    guard let library = libraries[owner] else { return }
+    let pending = kept[owner]?.pending ?? KeptLibrary.Pending()
+    let isOutranked = kept[owner]?.outdated ?? .none > library.order
+    let update = try draft(pending, in: owner, now: now)
+    kept[owner]?.pending = KeptLibrary.Pending()
+    let change = update.libraryChange
+    if !change.isEmpty || isTakingOver || isOutranked {
+      guard let order = nextOrder(of: owner, library, now: now) else { return }
+      let (head, view) = headed(update, of: owner, library, at: order, now: now)
+      guard let signed = sign(head) else { return }
+      try store.publish(change, head: signed, files: [])
+      kept[owner, default: KeptLibrary()].signed = now.instant
+      libraries[owner]?.newest = signed
+      try installed(owner, signed, view, wasEmpty: library.entries.count == 0, now: now)
+    }
+    if !pending.returning.isEmpty {
+      try store.removeForgotten(pending.returning.keys.sorted(), in: owner)
+    }
+    if !pending.orphans.isEmpty { actions.append(.warn(.orphansTakenBack(pending.orphans.count))) }
+    let forgotten = Set(pending.forgetting.values.map(\.content))
+    try store.markUnfiled(forgotten.sorted())
+    filing.ready.formUnion(forgotten)
+    try settleUnnamed(forgotten)
+    noteUnheld(update.added.values)
+    if isTakingOver { try lookForGivenUp() }
+  }
+
+  /// After all that is known of the library. Nil when there is no place left: somebody has signed the last one there is.
+  private mutating func nextOrder(of owner: MachineID, _ library: Library, now: Now) -> HeadOrder? {
+    let others = max(
+      library.newestOrder, library.staging ?? .none, kept[owner]?.outdated ?? .none,
+      roster.removedMember(owner)?.lastHead ?? .none)
+    if let epoch = kept[owner]?.epoch, epoch == library.order.epoch, others <= library.order {
+      return library.order.next(in: epoch)
+    }
+    guard others.epoch < .max else { return nil }
+    let epoch = max(others.epoch + 1, UInt64(clamping: now.wall.nanoseconds / 1_000))
+    kept[owner, default: KeptLibrary()].epoch = epoch
+    return others.next(in: epoch)
+  }
+
+  private func draft(
+    _ pending: KeptLibrary.Pending, in owner: MachineID, now: Now
+  ) throws(StoreError) -> OwnUpdate {
+    var update = OwnUpdate()
+    for (id, entry) in pending.forgetting.sorted(by: { $0.key < $1.key }) {
+      if try store.entries(owner, at: entry.key).contains(where: { $0.id == id }) {
+        try update.drop(id, entry, store: store, library: owner, now: now)
+      }
+    }
+    try draft(pending.changing, in: owner, &update)
+    for (_, forgotten) in pending.returning.sorted(by: { $0.key < $1.key }) {
+      try update.restore(forgotten.entry, store: store, library: owner)
+    }
+    try draft(orphans: pending.orphans, in: owner, &update)
+    return update
+  }
+
+  // MARK: Forgetting
+
+  /// Only entries go: there is no file in a folder that would be skipped from then on.
+  mutating func forget(_ ids: [EntryID], in owner: MachineID, now: Now) throws(StoreError) {
+    guard maySign(owner) else { return }
+    var forgotten: [ForgottenEntry] = []
+    for (id, entry) in try namedEntries(ids, in: owner) {
+      forgotten.append(ForgottenEntry(id: id, entry: entry, forgotten: agentTime))
+      kept[owner, default: KeptLibrary()].pending.forgetting[id] = entry
+      kept[owner]?.pending.returning[id] = nil
+    }
+    // Before the head, as of the own library.
+    if !forgotten.isEmpty { try store.putForgotten(forgotten, in: owner) }
+  }
+
+  mutating func unforget(_ ids: [EntryID], in owner: MachineID, now: Now) throws(StoreError) {
+    guard maySign(owner) else { return }
+    for id in ids {
+      guard let forgotten = try store.forgotten(id, in: owner) else { continue }
+      kept[owner, default: KeptLibrary()].pending.forgetting[id] = nil
+      kept[owner]?.pending.returning[id] = forgotten
+    }
+  }
+}
