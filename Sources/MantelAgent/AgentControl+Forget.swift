@@ -4,9 +4,10 @@ import MantelCore
 import MantelDisk
 import MantelReplication
 
-/// What a PATTERN chose of the own library.
+/// What a PATTERN chose of the libraries that this machine signs for.
 private struct ForgetSelection {
   var ids: [EntryID] = []
+  var byLibrary: [MachineID: [EntryID]] = [:]
   /// Sizes of the contents.
   var contents: [ContentID: UInt64] = [:]
   var live = 0
@@ -15,8 +16,9 @@ private struct ForgetSelection {
 
   static let exampleCount = 5
 
-  mutating func add(_ id: EntryID, _ entry: Entry, path: [UInt8]) {
+  mutating func add(_ id: EntryID, _ entry: Entry, in library: MachineID, path: [UInt8]) {
     ids.append(id)
+    byLibrary[library, default: []].append(id)
     contents[entry.content] = entry.size
     if entry.state.isLive { live += 1 } else { retired += 1 }
     if examples.count < Self.exampleCount { examples.append(PathText(bytes: path)) }
@@ -32,7 +34,10 @@ extension AgentControl {
   func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
     try await answering {
       let names = try await Names(engine)
-      let chosen = try query.undo ? forgotten(query.pattern, names) : own(query.pattern, names)
+      let libraries = try await engine.ask { $0.signedLibraries }
+      let chosen =
+        try query.undo
+        ? forgotten(query.pattern, libraries, names) : named(query.pattern, libraries, names)
       guard !chosen.ids.isEmpty else { throw Self.nothingMatches(query, names.name(key.machine)) }
       let contents = Array(chosen.contents.keys)
       let consent = Consent.to(chosen.ids.lazy.map(\.digest))
@@ -46,11 +51,12 @@ extension AgentControl {
         )
       }
       if !query.dryRun {
-        try await carryOut(chosen.ids, isUndo: query.undo)
+        try await carryOut(chosen.byLibrary, isUndo: query.undo)
         // Other libraries that name the bytes are their owners' to decide about.
         try await engine.perform(.askToForget(contents, isWithdrawn: query.undo))
       }
-      let leaving = query.dryRun ? Set(chosen.ids) : []
+      // Also when it is done: the head of a kept library may be a moment away.
+      let leaving = Set(chosen.ids)
       let kept = try await engine.ask { replicator in
         query.undo ? [] : try replicator.keepers(of: contents, leaving: leaving)
       }
@@ -65,21 +71,30 @@ extension AgentControl {
     }
   }
 
-  func carryOut(_ ids: [EntryID], isUndo: Bool) async throws {
-    guard await !engine.ask({ $0.isPublishingStopped }) else {
-      throw ControlError(
-        code: .conflict,
-        message:
-          "this machine publishes nothing now: `mantel status` says why, or no other machine was heard since it started"
-      )
+  func carryOut(_ ids: [MachineID: [EntryID]], isUndo: Bool) async throws {
+    for library in ids.keys.sorted() {
+      guard await !engine.ask({ $0.isPublishingStopped(of: library) }) else { throw Self.nothingPublished }
     }
-    var rest = ids[...]
-    while !rest.isEmpty {
-      let next = Array(rest.prefix(Self.forgottenPerHead))
-      rest = rest.dropFirst(Self.forgottenPerHead)
-      try await engine.perform(isUndo ? .unforget(next) : .forget(next))
+    for (library, ids) in ids.sorted(by: { $0.key < $1.key }) {
+      var rest = ids[...]
+      while !rest.isEmpty {
+        let next = Array(rest.prefix(Self.forgottenPerHead))
+        rest = rest.dropFirst(Self.forgottenPerHead)
+        if library == key.machine {
+          try await engine.perform(isUndo ? .unforget(next) : .forget(next))
+        } else {
+          try await engine.perform(
+            isUndo ? .unforgetKept(next, in: library) : .forgetKept(next, in: library))
+        }
+      }
     }
   }
+
+  private static let nothingPublished = ControlError(
+    code: .conflict,
+    message:
+      "this machine publishes nothing now: `mantel status` says why, or no other machine was heard since it started"
+  )
 
   func drops() async throws(ControlError) -> [DropsAnswer] {
     try await answering {
@@ -117,43 +132,54 @@ extension AgentControl {
 
   // MARK: What a pattern chooses
 
-  private func own(_ pattern: String, _ names: Names) throws -> ForgetSelection {
+  private func named(
+    _ pattern: String, _ libraries: [MachineID], _ names: Names
+  ) throws -> ForgetSelection {
     let glob = Glob(pattern)
     var chosen = ForgetSelection()
-    var position: EntryPosition?
-    repeat {
-      let page = try catalog.entries(
-        of: key.machine, states: [.live, .retired, .unheld], after: position, limit: Self.pageItems)
-      for found in page.entries {
-        let path = names.path(of: found)
-        if glob.matches(path) { chosen.add(found.id, found.entry, path: path) }
-      }
-      try Self.checkBound(chosen)
-      position = page.next
-    } while position != nil
+    for library in libraries {
+      var position: EntryPosition?
+      repeat {
+        let page = try catalog.entries(
+          of: library, states: [.live, .retired, .unheld], after: position, limit: Self.pageItems)
+        for found in page.entries {
+          let path = names.path(of: found)
+          if glob.matches(path) { chosen.add(found.id, found.entry, in: library, path: path) }
+        }
+        try Self.checkBound(chosen)
+        position = page.next
+      } while position != nil
+    }
     return chosen
   }
 
-  private func forgotten(_ pattern: String, _ names: Names) throws -> ForgetSelection {
+  private func forgotten(
+    _ pattern: String, _ libraries: [MachineID], _ names: Names
+  ) throws -> ForgetSelection {
     let glob = Glob(pattern)
     var chosen = ForgetSelection()
-    var last: EntryID?
-    repeat {
-      let page = try catalog.forgotten(after: last, limit: Self.pageItems)
-      for found in page {
-        let path = names.path(of: InstalledEntry(library: key.machine, id: found.id, entry: found.entry))
-        if glob.matches(path) { chosen.add(found.id, found.entry, path: path) }
-      }
-      try Self.checkBound(chosen)
-      last = page.count == Self.pageItems ? page.last?.id : nil
-    } while last != nil
+    for library in libraries {
+      var last: EntryID?
+      repeat {
+        let page =
+          library == key.machine
+          ? try catalog.forgotten(after: last, limit: Self.pageItems)
+          : try catalog.forgotten(in: library, after: last, limit: Self.pageItems)
+        for found in page {
+          let path = names.path(of: InstalledEntry(library: library, id: found.id, entry: found.entry))
+          if glob.matches(path) { chosen.add(found.id, found.entry, in: library, path: path) }
+        }
+        try Self.checkBound(chosen)
+        last = page.count == Self.pageItems ? page.last?.id : nil
+      } while last != nil
+    }
     try chooseRenamed(&chosen, glob, names)
     return chosen
   }
 
   /// Forgotten bytes by the names that their files have now.
   private func chooseRenamed(_ chosen: inout ForgetSelection, _ glob: Glob, _ names: Names) throws {
-    var known = Set(chosen.ids)
+    var known = Set(chosen.byLibrary[key.machine] ?? [])
     var last: FilePosition?
     repeat {
       let page = try catalog.skippedFiles(after: last, limit: Self.pageItems)
@@ -161,7 +187,7 @@ extension AgentControl {
         let path = names.path(key.machine, file.folder, file.path)
         guard let content = file.content, glob.matches(path) else { continue }
         for found in try catalog.forgotten(of: content) where known.insert(found.id).inserted {
-          chosen.add(found.id, found.entry, path: path)
+          chosen.add(found.id, found.entry, in: key.machine, path: path)
         }
       }
       try Self.checkBound(chosen)
@@ -183,7 +209,7 @@ extension AgentControl {
       query.undo
       ? "nothing that was forgotten on this machine matches \(query.pattern)"
       : "no photo of this machine matches \(query.pattern); a pattern is \(machine)/FOLDER/PATH, and each machine "
-        + "forgets its own photos only"
+        + "forgets its own photos only, and those of a removed machine that it keeps the library of"
     return ControlError(code: .notFound, message: message)
   }
 

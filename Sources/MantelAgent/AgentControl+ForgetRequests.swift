@@ -35,20 +35,23 @@ extension AgentControl {
     try await answering {
       let names = try await Names(engine)
       let requester = try names.machine(decision.machine)
-      let (ids, numbers) = try await engine.ask { replicator in
+      let (entries, numbers) = try await engine.ask { replicator in
         let asked = try replicator.openForgetRequests().filter { $0.requester == requester }
-        let ids = try asked.flatMap(\.contents).flatMap { try replicator.ownEntries(of: $0).map(\.id) }
-        return (ids, asked.flatMap(\.numbers))
+        let entries = try asked.flatMap(\.contents).flatMap { try replicator.ownEntries(of: $0) }
+        return (entries, asked.flatMap(\.numbers))
       }
-      if let given = decision.consent, given != Consent.to(ids.lazy.map(\.digest)) {
+      if let given = decision.consent, given != Consent.to(entries.lazy.map(\.id.digest)) {
         throw Self.changed("\(names.name(requester)) asks for other photos by now")
       }
-      if decision.grant, !ids.isEmpty { try await carryOut(ids, isUndo: false) }
+      if decision.grant, !entries.isEmpty {
+        try await carryOut(
+          Dictionary(grouping: entries, by: \.library).mapValues { $0.map(\.id) }, isUndo: false)
+      }
       // After the heads: a crash in between asks again.
       try await engine.ask {
         try $0.decideForgetRequests(of: requester, numbers, decision.grant ? .granted : .declined)
       }
-      return AcceptAnswer(name: names.name(requester), accepted: decision.grant ? ids.count : 0)
+      return AcceptAnswer(name: names.name(requester), accepted: decision.grant ? entries.count : 0)
     }
   }
 

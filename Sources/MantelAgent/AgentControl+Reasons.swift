@@ -87,7 +87,7 @@ extension AgentControl {
     ReasonAnswer(
       code: "lost",
       message:
-        "\(files) deleted or replaced photos of this machine are on no machine that was seen within 30 days, and none has had them for a week: "
+        "\(files) deleted or replaced photos of this machine, or photos of a removed one whose library it keeps, are on no machine that was seen within 30 days, and none has had them for a week: "
         + "`mantel ls --retired` lists them as unheld, `mantel verify --acknowledge` ends this; a machine that turns up with "
         + "them brings them back", files: files)
   }

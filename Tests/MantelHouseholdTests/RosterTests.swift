@@ -245,6 +245,7 @@ import Testing
     try home.remove(2, by: 3)
     home.synchronise()
     #expect(home.rosters[0].removed.map(\.keeper) == [home.id(3), home.id(3)])
+    #expect(home.rosters[0].removedMember(home.id(1))?.formerKeepers == [home.id(2)])
     try home.remove(3, by: 3)
     home.synchronise()
     #expect(home.rosters[0].removed.map(\.keeper) == [home.id(0), home.id(0), home.id(0)])
@@ -253,6 +254,8 @@ import Testing
     try home.join(newcomer, admittedBy: 0, replaces: 1)
     roster = home.rosters[0]
     #expect(roster.removedMember(home.id(1))?.keeper == home.id(newcomer))
+    #expect(
+      roster.publisher(of: home.id(1)) == home.id(newcomer) && roster.publisher(of: home.id(0)) == home.id(0))
     #expect(roster.removedMember(home.id(2))?.keeper == home.id(0))
     #expect(roster.machines(named: "m1") == [home.id(1)])
   }
@@ -275,6 +278,10 @@ import Testing
     #expect(!roster.accepts(try head(5, signer: 0)))
     #expect(roster.accepts(try head(6, signer: 0)))
     #expect(!roster.accepts(try head(6, signer: 2)))
+    // What may have been installed somewhere, and is to be outranked.
+    #expect(roster.isOutdated(try head(6, signer: 1)))
+    #expect(roster.isOutdated(try head(5, signer: 1, root: Digest256(1, 2, 3, 4))))
+    #expect(!roster.isOutdated(try head(5, signer: 1)) && !roster.isOutdated(try head(6, signer: 2)))
   }
 
   @Test func signaturesHoldForOnePurposeHouseholdAndKey() throws {

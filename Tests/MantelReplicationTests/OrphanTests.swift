@@ -219,7 +219,7 @@ import Testing
     #expect(try desk.ownEntries(of: a).isEmpty)
   }
 
-  /// Nobody takes back what a removed machine left out; its copies stay, and nobody is asked for a decision.
+  /// Its keeper takes them back (`KeepingTests`); the copies stay meanwhile, and nobody is asked for a decision.
   @Test func ofARemovedMachineThereIsNothingToDecide() throws {
     let desk = try SingleMachine(peers: 2)
     let link = try desk.connect()

@@ -166,10 +166,11 @@ final class SingleMachine {
     asked.removeAll()
   }
 
-  /// The household removes a peer.
-  func remove(_ peer: Int) throws {
+  /// The household removes a peer: this machine's user, or another's. `last`: the head that the removal names.
+  func remove(_ peer: Int, by remover: DeviceKey? = nil, last: Head? = nil) throws {
     let removal = try replicator.roster.removing(
-      peers[peer].machine, lastHead: .none, lastRoot: .zero, by: key, now: now.wall)
+      peers[peer].machine, lastHead: last?.order ?? .none, lastRoot: last?.root ?? .zero,
+      by: remover ?? key, now: now.wall)
     try send(.rosterReceived(nil, [removal.bytes]))
   }
 

@@ -118,7 +118,4 @@ extension Replicator {
     }
     return unfound
   }
-
-  /// Why nothing can be published now; nil when it can.
-  package var isPublishingStopped: Bool { publication.isStopped }
 }

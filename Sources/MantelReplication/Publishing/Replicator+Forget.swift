@@ -225,12 +225,14 @@ extension Replicator {
   /// What no library that this machine signs for names any more, nobody misses.
   mutating func settleUnnamed(_ forgotten: Set<ContentID>) throws(StoreError) {
     var unnamed: [ContentID] = []
+    let owners = signedLibraries
     for content in forgotten.sorted() {
-      if try !signedLibraries.contains(where: { owner throws(StoreError) in
-        try contents.isWanted(content, in: owner) || !store.formerEntries(owner, of: content).isEmpty
-      }) {
-        unnamed.append(content)
+      var isNamed = false
+      for owner in owners where !isNamed {
+        isNamed = contents.isWanted(content, in: owner)
+        if !isNamed { isNamed = try !store.formerEntries(owner, of: content).isEmpty }
       }
+      if !isNamed { unnamed.append(content) }
     }
     guard !unnamed.isEmpty else { return }
     for content in unnamed {

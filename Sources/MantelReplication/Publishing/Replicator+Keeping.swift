@@ -56,7 +56,7 @@ extension Replicator {
 
   var keepingDeadline: Instant? { kept.values.lazy.compactMap(\.due).min() }
 
-  /// Why nothing can be signed now for a library; nil when it can.
+  /// Whether no head of a library can be signed now.
   package func isPublishingStopped(of library: MachineID) -> Bool {
     library == machine ? publication.isStopped : !maySign(library)
   }
@@ -79,7 +79,7 @@ extension Replicator {
   mutating func received(outdated head: Signed<Head>, from link: LinkID) throws(StoreError) -> Bool {
     let library = head.record.library
     guard keeps(library), roster.isOutdated(head) else { return false }
-    let known = kept[library]?.outdated ?? .none
+    let known: HeadOrder = kept[library]?.outdated ?? .none
     kept[library, default: KeptLibrary()].outdated = max(known, head.record.order)
     try readFormer(head, from: link)
     return true
@@ -126,8 +126,8 @@ extension Replicator {
 
   private func needsHead(_ owner: MachineID) -> Bool {
     guard let removed = roster.removedMember(owner) else { return false }
-    let order = libraries[owner]?.order ?? .none
-    let outdated = kept[owner]?.outdated ?? .none
+    let order: HeadOrder = libraries[owner]?.order ?? .none
+    let outdated: HeadOrder = kept[owner]?.outdated ?? .none
     // Nobody knows of any photo of it.
     guard order > .none || removed.lastHead > .none || outdated > .none else { return false }
     return !isTakenOver(owner) || outdated > order || kept[owner]?.pending.isEmpty == false
@@ -145,10 +145,9 @@ extension Replicator {
     guard library.fetch == nil else { return false }
     let newest = max(library.newestOrder, removed.lastHead)
     if library.order >= newest { return true }
-    return others.allSatisfy(heard.contains)
-      && !links.values.contains {
-        $0.heads[owner] ?? .none >= library.newestOrder && library.newestOrder > library.order
-      }
+    guard others.allSatisfy(heard.contains) else { return false }
+    let holders = links.values.filter { $0.heads[owner] ?? .none >= library.newestOrder }
+    return library.order >= library.newestOrder || holders.isEmpty
   }
 
   private mutating func publish(kept owner: MachineID, now: Now) throws(StoreError) {
@@ -157,7 +156,8 @@ extension Replicator {
     if isTakingOver { try takeBack(try store.orphanedEntries(owner), in: owner, now: now) }
     guard let library = libraries[owner] else { return }
     let pending = kept[owner]?.pending ?? KeptLibrary.Pending()
-    let isOutranked = kept[owner]?.outdated ?? .none > library.order
+    let outdated: HeadOrder = kept[owner]?.outdated ?? .none
+    let isOutranked = outdated > library.order
     let update = try draft(pending, in: owner, now: now)
     kept[owner]?.pending = KeptLibrary.Pending()
     let change = update.libraryChange

@@ -17,8 +17,8 @@ struct Absences: Sendable {
 
 /// A deleted or replaced photo is wanted on all machines, and its bytes may be on none any more. When every full machine
 /// that was seen in 30 agent days has reported it missing for 7, its owner marks it *unheld*: nobody looks for it any
-/// longer, and `status` says that it is lost. What is live lies in the owner's folder, and is never given up. So does the keeper of a
-/// removed machine's library, whose folders are gone: there what is live is given up as well.
+/// longer, and `status` says that it is lost. What is live lies in the owner's folder, and is never given up. So does the
+/// keeper of a removed machine's library, whose folders are gone: there what is live is given up as well.
 extension Replicator {
   mutating func loadAbsences() throws(StoreError) {
     absences.since = try store.absences()
@@ -43,7 +43,8 @@ extension Replicator {
   }
 
   var absenceDeadline: Instant? {
-    let first = absences.since.values.min().map { $0 + settings.absencePatience }
+    let first = absences.since.lazy.filter { mayGiveUp($0.key) }.map(\.value).min()
+      .map { $0 + settings.absencePatience }
     return publication.isStopped ? nil : first.map { max(countedTime.counter.soonest($0), graceEnd) }
   }
 
@@ -62,7 +63,13 @@ extension Replicator {
     for content in ended { absences.since[content] = nil }
     absences.since.merge(new) { first, _ in first }
     guard isPastGrace(now) else { return }
-    try giveUp(absences.since.filter { $0.value <= moment }.keys.sorted(), now: now)
+    let due = absences.since.filter { $0.value <= moment && mayGiveUp($0.key) }
+    try giveUp(due.keys.sorted(), now: now)
+  }
+
+  /// A head can say so, of each library that names it.
+  private func mayGiveUp(_ content: ContentID) -> Bool {
+    signedLibraries.allSatisfy { !contents.isWanted(content, in: $0) || !isPublishingStopped(of: $0) }
   }
 
   private mutating func giveUp(_ contents: [ContentID], now: Now) throws(StoreError) {
@@ -112,7 +119,7 @@ extension Replicator {
 
   private func absentEverywhere() throws(StoreError) -> Set<ContentID> {
     var absent: Set<ContentID> = []
-    for owner in signedLibraries where owner == machine || !isPublishingStopped(of: owner) {
+    for owner in signedLibraries {
       for content in absentByWord(of: owner) where try isGone(content, in: owner) { absent.insert(content) }
     }
     return absent
