@@ -100,7 +100,7 @@ extension Replicator {
   }
 
   private mutating func noteHeard(of library: MachineID) {
-    let known = max(libraries[library]?.newestOrder ?? .none, kept[library]?.outdated ?? .none)
+    let known: HeadOrder = max(libraries[library]?.newestOrder ?? .none, kept[library]?.outdated ?? .none)
     for link in links.values where link.heads[library] ?? .none <= known {
       kept[library, default: KeptLibrary()].heard.insert(link.machine)
     }
