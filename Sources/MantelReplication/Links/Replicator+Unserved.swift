@@ -1,4 +1,5 @@
 import MantelCore
+import MantelHousehold
 
 /// Newer heads that were shown here and whose entries nobody who is there can bring.
 ///
