@@ -21,5 +21,10 @@ package final class StateLock: Sendable {
     }
   }
 
-  deinit { close(descriptor) }
+  /// Unlocked first: a process that is being started at this moment has the descriptor until its exec, and `close` here
+  /// would leave the lock with it.
+  deinit {
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 }
