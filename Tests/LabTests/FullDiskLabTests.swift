@@ -30,9 +30,9 @@ extension LabTests {
           try await eventually(within: .seconds(90), "\(name) has all that it owes") {
             let status = try await household.status(of: name)
             let other = status.peer(name == "anna" ? "carl" : "anna")
+            let copy = "\(try household[name].copies(of: ben))/2001/IMG_0001.JPG"
             return status.missing.files == 0 && other?.complete == true
-              && FileManager.default.fileExists(
-                atPath: "\(try household[name].copies(of: ben))/2001/IMG_0001.JPG")
+              && FileManager.default.fileExists(atPath: copy)
           }
         }
         try household.expectReplicated(among: ["anna", "carl"])
