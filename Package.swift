@@ -173,7 +173,7 @@ let package = Package(
     // What runs inside a lab machine to try discovery without an agent; for the tests only.
     .executableTarget(
       name: "mantel-lab-probe",
-      dependencies: ["MantelDiscovery", "MantelCore", "MantelWire", nioCore, logging],
+      dependencies: ["MantelDiscovery", "MantelHousehold", "MantelCore", "MantelWire", nioCore, logging],
       path: "Tests/MantelLabProbe"),
     .testTarget(
       name: "LabTests",

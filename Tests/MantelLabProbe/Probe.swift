@@ -8,7 +8,7 @@ import MantelDiscovery
 ///
 /// Usage: `mantel-lab-probe [NAME PORT [invite] [key=value]...]`; without a name it only browses. SIGUSR1 adds `u=1` to
 /// the TXT record. `mantel-lab-probe power-cut DIR` stops the ext4 filesystem of a directory at once, and
-/// `mantel-lab-probe hostile HOUSEHOLD SEED` says on stdout what a hostile member might say to another.
+/// `mantel-lab-probe hostile HOUSEHOLD SEED KEY` says on stdout what a hostile member with that key might say to another.
 @main
 struct Probe {
   static func main() async {
