@@ -34,7 +34,7 @@ extension AgentControl {
   func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
     try await answering {
       let names = try await Names(engine)
-      let libraries = try await engine.ask { $0.signedLibraries }
+      let libraries = await engine.ask { $0.signedLibraries }
       let chosen =
         try query.undo
         ? forgotten(query.pattern, libraries, names) : named(query.pattern, libraries, names)

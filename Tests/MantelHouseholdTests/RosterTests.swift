@@ -281,7 +281,8 @@ import Testing
     // What may have been installed somewhere, and is to be outranked.
     #expect(roster.isOutdated(try head(6, signer: 1)))
     #expect(roster.isOutdated(try head(5, signer: 1, root: Digest256(1, 2, 3, 4))))
-    #expect(!roster.isOutdated(try head(5, signer: 1)) && !roster.isOutdated(try head(6, signer: 2)))
+    #expect(!roster.isOutdated(try head(5, signer: 1)))
+    #expect(!roster.isOutdated(try head(6, signer: 2)))
   }
 
   @Test func signaturesHoldForOnePurposeHouseholdAndKey() throws {

@@ -1,4 +1,4 @@
-import MantelCore
+package import MantelCore
 import MantelHousehold
 import MantelSummary
 
