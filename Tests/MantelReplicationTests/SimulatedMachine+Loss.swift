@@ -69,10 +69,12 @@ extension SimulatedMachine {
     let fresh = try Catalog(inMemory: machine)
     try fresh.addStatements(replicator.roster.statements.map { ($0.id, $0.bytes) })
     try fresh.putFolder(folder)
-    for record in replicator.records.values { try fresh.putRecord(record) }
+    for (_, record) in replicator.records.sorted(by: { $0.key < $1.key }) { try fresh.putRecord(record) }
     if let role = try catalog.value(.role) { try fresh.setValue(.role, role) }
     replica.forgetWhatRotted()
-    let rows = replica.files.map { path, file in
+    // In the order in which a walk finds them: the rows' numbers decide which of equals is read first.
+    let files = replica.files.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    let rows = files.map { path, file in
       ReplicaFile(
         library: machine, entry: EntryID(.zero), content: file.content, path: path, stamp: file.stamp,
         verified: now.wall,

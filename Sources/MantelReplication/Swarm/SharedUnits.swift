@@ -92,7 +92,7 @@ struct SharedUnits: Sendable {
   }
 
   mutating func removeAll() {
-    for unit in Array(entries.keys) { remove(unit) }
+    for unit in entries.keys.sorted() { remove(unit) }
   }
 
   /// A link can be asked for a unit from now on.
