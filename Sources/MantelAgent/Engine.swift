@@ -93,7 +93,9 @@ actor Engine {
 
   private func load() -> Bool {
     do {
-      replicator = try makeReplicator(clock.reading(AgentClock.now))
+      var loaded = try makeReplicator(clock.reading(AgentClock.now))
+      loaded.keepSyncFaults(of: replicator)
+      replicator = loaded
       return true
     } catch {
       logger.critical("the catalog cannot be read", metadata: ["error": "\(error)"])

@@ -314,6 +314,80 @@ import Testing
     #expect(after.libraries.first { $0.library == own } != before.libraries.first { $0.library == own })
   }
 
+  /// The replica is compared after a mount: nothing is attested anew.
+  private func comparing(_ machine: SingleMachine) throws {
+    machine.comparesReplica = false
+    try machine.send(.replicaAway)
+    try machine.send(.replicaMounted)
+  }
+
+  private func statement(_ machine: SingleMachine, of owner: MachineID) -> LibraryAttestation? {
+    word(machine)?.libraries.first { $0.library == owner }
+  }
+
+  @Test func manyLossesOfOneLibraryHideNoneOfAnother() throws {
+    let machine = try SingleMachine(peers: 2)
+    try machine.send(.recovered)
+    let photos = (0...Limits.attestedMissing + 1).map { content("photo \($0)") }
+    let many = try machine.connect(0, has: photos)
+    let entries = photos.enumerated().map { machine.entry("\($0.offset).jpg", $0.element) }
+    try machine.install(0, 1, entries, over: many)
+    try machine.send(.unitsVerified(many, photos.map { UnitID(content: $0, part: .whole) }))
+    let one = try machine.connect(1, has: [b])
+    try machine.install(1, 1, [machine.entry("b.jpg", b)], over: one)
+    try machine.send(.unitVerified(one, UnitID(content: b, part: .whole)))
+    try machine.fileAll()
+    try machine.pass(.seconds(61))
+    let owners = machine.peers.map(\.machine)
+    #expect(owners.allSatisfy { statement(machine, of: $0)?.missingCount == 0 })
+    try comparing(machine)
+    for photo in photos + [b] {
+      for file in try machine.catalog.replicaFiles(of: photo) { try machine.lose(file.path) }
+    }
+    try machine.pass(.seconds(1))
+    let said = statement(machine, of: owners[0])
+    #expect(said?.listsMissing == false)
+    #expect(said.map { $0.missingCount > UInt64(Limits.attestedMissing) } == true)
+    #expect(statement(machine, of: owners[1])?.missing == [b])
+  }
+
+  /// By a batch that failed, for one.
+  @Test func whateverEndsTheLastCopyIsSaid() throws {
+    let (machine, _) = try machine([a, b])
+    try comparing(machine)
+    machine.replicator.unhold(a)
+    try machine.pass(.seconds(1))
+    try machine.send(.tick)
+    #expect(missing(machine) == [a])
+  }
+
+  /// A peer would count it for another fourteen days.
+  @Test func anOwnFolderThatIsAwayIsNotSaidAgain() throws {
+    let (machine, files) = try machine([a, b])
+    try publish("own.jpg", on: machine)
+    #expect(statement(machine, of: machine.machine) != nil)
+    try comparing(machine)
+    machine.looksAtPlaces = false
+    try machine.send(.folderOffline(SingleMachine.folderID))
+    try machine.lose(files[0].path)
+    try machine.pass(.seconds(1))
+    #expect(missing(machine) == [a])
+    #expect(statement(machine, of: machine.machine) == nil)
+  }
+
+  @Test func anOwnFileThatRottedIsNotSaidAgain() throws {
+    let (machine, _) = try machine([a])
+    try publish("own.jpg", on: machine)
+    #expect(statement(machine, of: machine.machine) != nil)
+    try comparing(machine)
+    let file = try #require(try machine.catalog.file(SingleMachine.folderID, bytes("own.jpg")))
+    try machine.replicator.suspect(file, now: machine.now)
+    try machine.send(.tick)
+    try machine.pass(.seconds(1))
+    #expect(missing(machine) == [])
+    #expect(statement(machine, of: machine.machine) == nil)
+  }
+
   /// The disk was swapped for last month's image of it while it was being looked at.
   @Test func aComparisonThatBeganBeforeAMountIsNone() throws {
     let (machine, _) = try restarted([a])

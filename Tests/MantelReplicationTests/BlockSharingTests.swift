@@ -45,6 +45,36 @@ import Testing
     #expect(machine.take().orders(source).map(\.unit) == (0..<12).map(block))
   }
 
+  @Test func onAFailingDiskAFilmThatWasBegunIsLeftAlone() throws {
+    let film = Payload(Array("long film".utf8), size: 24 << 20)
+    let machine = try SingleMachine(peers: 1)
+    try machine.send(.recovered)
+    let source = try machine.connect(0, has: [film.content])
+    let entry = machine.entry("film.mov", film.content, size: film.size, manifest: film.manifestHash)
+    try machine.install(0, 1, [entry], over: source)
+    _ = machine.take()
+    try machine.send(.manifestVerified(source, film.content, try #require(film.manifest)))
+    let asked = machine.take().orders(source).map(\.unit)
+    #expect(asked.count < 24)
+    machine.failReplicaDisk()
+    try machine.send(.unitsVerified(source, asked))
+    #expect(machine.take().orders(source).isEmpty)
+    // An outage of the catalog loads all anew, and the disk is the same.
+    let former = machine.replicator
+    try machine.restart()
+    machine.replicator.keepSyncFaults(of: former)
+    #expect(try machine.report().reasons.contains(.failingDisk))
+    // Somebody waits for it.
+    try machine.send(.recovered)
+    let again = try machine.connect(0, has: [film.content])
+    #expect(machine.take().orders(again).isEmpty)
+    let missing = MissingContent(
+      content: film.content, size: film.size, manifest: film.manifestHash, mtime: 1,
+      library: machine.peers[0].machine)
+    try machine.send(.recall(RecallID(1), RecallOrder(missing)))
+    #expect(!machine.take().orders(again).isEmpty)
+  }
+
   @Test func aBlockThatCameIsToldToThoseThatLackTheContent() throws {
     let (machine, source, other) = try swarm()
     _ = machine.take()

@@ -319,6 +319,9 @@ import Testing
     try machine.send(.proved(link, challenge, found))
     #expect(machine.isSafe(a))
     #expect(try !isRefuted(machine))
+    // It lies in an own file alone.
+    let own = RereadTarget.own(SingleMachine.folderID, bytes("a.jpg"))
+    #expect(machine.take().rereads.contains(own) == (found == nil))
     // The next one comes in its time.
     #expect(try drawn(machine, link).count == 1)
   }

@@ -92,6 +92,24 @@ import Testing
     #expect(machine.take().pulls(source).isEmpty)
   }
 
+  /// Nothing is kept of what comes.
+  @Test func onAFailingDiskNothingIsSharedUntilItIsMountedAnew() throws {
+    let (machine, source, other) = try swarm()
+    let pull = try #require(machine.take().pulls(source).first)
+    machine.failReplicaDisk()
+    let chosen = try machine.send(.unitChosen(source, pull.job, whole(photos[2])))
+    #expect(expected(chosen).isEmpty && cancelled(chosen, source) == [whole(photos[2])])
+    try machine.send(.availabilityChanged(other, added: [photos[1]], removed: []))
+    try machine.send(.jobEnded(source, pull.job, .cancelled))
+    try machine.pass(machine.settings.retry)
+    let actions = machine.take()
+    #expect(actions.orders(other).isEmpty && actions.orders(source).isEmpty && actions.pulls(source).isEmpty)
+    try machine.send(.replicaAway)
+    try machine.send(.replicaMounted)
+    let resumed = machine.take()
+    #expect(resumed.orders(other).map(\.unit) == [whole(photos[1])] && !resumed.pulls(source).isEmpty)
+  }
+
   @Test func whoChoosesNothingIsAskedByName() throws {
     let (machine, source, _) = try swarm()
     let pull = try #require(machine.take().pulls(source).first)

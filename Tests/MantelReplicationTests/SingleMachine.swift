@@ -371,6 +371,12 @@ final class SingleMachine {
 
   // MARK: Filing
 
+  /// The replica's disk has failed to sync often enough to be left alone.
+  func failReplicaDisk() {
+    let failure = FilingFailure(code: .sync, errno: 5, message: "a test")
+    for _ in 0..<settings.failingSyncs { replicator.filing.syncFaults.ended([.failed(failure)]) }
+  }
+
   /// Somebody has taken a replica file away, and it is looked for.
   func lose(_ path: [UInt8]) throws {
     try send(.replicaFileDoubted(path))

@@ -196,9 +196,11 @@ extension Replicator {
     links[id].map { has($0, unit) && mayAsk($0, for: unit.content) } ?? false
   }
 
-  /// Whether a content, or a part of it, may be asked of a link now if its peer has it.
+  /// Whether a content, or a part of it, may be asked of a link now if its peer has it. On a disk that keeps nothing only what
+  /// somebody waits for is written.
   func mayAsk(_ link: Link, for content: ContentID) -> Bool {
-    (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
+    (!isDiskFailing || recalls.open[content] != nil)
+      && (!contents.isAvailable(content) || recalls.isAfresh(content) && !transfers.staged.contains(content))
       && !transfers.notBefore.contains(content) && !link.fetching.putOff.contains(content)
       && recalls.mayAsk(link.machine, for: content)
   }
@@ -207,6 +209,7 @@ extension Replicator {
   /// and what is ahead of it; nil at the end. A library with something new all the time does not keep the walk from going on.
   private mutating func nextCandidate(for id: LinkID) throws(StoreError) -> MissingContent? {
     if let recalled = nextRecalled(for: id) { return recalled }
+    // The walk stays where it is.
     guard !isDiskFailing else { return nil }
     if links[id]?.fetching.walk.isAheadsTurn == true, let next = try nextAhead(for: id) { return next }
     while let content = links[id]?.fetching.walk.nextAgain() {

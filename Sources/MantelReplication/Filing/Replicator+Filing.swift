@@ -149,6 +149,9 @@ extension Replicator {
   /// started again, and nothing is fetched but what somebody waits for.
   var isDiskFailing: Bool { filing.syncFaults.batches >= settings.failingSyncs }
 
+  /// After an outage of the catalog: that says nothing of the replica's disk.
+  package mutating func keepSyncFaults(of former: Replicator) { filing.syncFaults = former.filing.syncFaults }
+
   /// Nothing is being filed, and nothing waits for it.
   package var isFilingIdle: Bool { filing.isIdle }
 

@@ -18,8 +18,8 @@ struct Attesting: Sendable {
   var isChanged = true
   /// A claim has become false: that is told sooner than what is new.
   var isRetracting = false
-  /// Contents that were found not to be here since the last one.
-  var lost: Set<ContentID> = []
+  /// Contents were found not to be here since the last one.
+  var hasLost = false
   /// A peer connected while the last one was not said again.
   var isWithheld = false
   var due: Instant?
@@ -186,7 +186,7 @@ extension Replicator {
   private mutating func attest(isComplete: Bool, now: Now) throws(StoreError) {
     attesting.isChanged = false
     attesting.isRetracting = false
-    attesting.lost.removeAll()
+    attesting.hasLost = false
     attesting.due = now.instant + settings.attestRenewal
     var statements: [LibraryAttestation] = []
     for owner in libraries.keys.sorted() {

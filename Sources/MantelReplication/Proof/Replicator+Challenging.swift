@@ -96,7 +96,14 @@ extension Replicator {
     if let owed = challenging.owed(by: link.machine).min() { return owed }
     let attested = try attestedSets(of: link.machine)
     for start in [position, .zero] {
-      var found = attested.compactMap { first(of: $0, from: start) }
+      var found: [Digest256] = []
+      for (held, claimed) in attested {
+        contents.index.forEach(in: [held], notIn: [], from: start) {
+          guard claimed.contains($0) else { return true }
+          found.append($0)
+          return false
+        }
+      }
       contents.index.forEach(in: [contents.held, link.contents], notIn: [], from: start) {
         found.append($0)
         return false
@@ -107,27 +114,22 @@ extension Replicator {
   }
 
   /// What a machine's newest statement proves, library by library: only where it has the root that follows from what it says,
-  /// and of heads that are known here. Nothing else of it counts for *safe* or a release either.
-  private mutating func attestedSets(of peer: MachineID) throws(StoreError) -> [SetSnapshot] {
+  /// and of heads that are known here. Nothing else of it counts for *safe* or a release either. With what is held here of each of
+  /// the libraries: a walk over that is as short as it is on a machine with little, and nobody is asked for what is not here.
+  private mutating func attestedSets(
+    of peer: MachineID
+  ) throws(StoreError) -> [(held: SetHandle, claimed: SetSnapshot)] {
     guard let attestation = attesting.newest[peer]?.record, roster.isMember(peer), !hasExpired(peer) else {
       return []
     }
-    var sets: [SetSnapshot] = []
+    var sets: [(held: SetHandle, claimed: SetSnapshot)] = []
     for statement in attestation.libraries where statement.listsMissing {
-      if let set = try proven(statement, by: peer) { sets.append(set) }
+      guard let held = contents.byLibrary[statement.library]?.heldWanted, contents.index.count(of: held) > 0,
+        let claimed = try proven(statement, by: peer)
+      else { continue }
+      sets.append((held: held, claimed: claimed))
     }
     return sets
-  }
-
-  /// The first that is held and wanted here.
-  private func first(of attested: SetSnapshot, from start: Digest256) -> Digest256? {
-    var found: Digest256?
-    attested.forEach(from: start) { id in
-      guard contents.index.contains(id, in: contents.held), isWanted(ContentID(id)) else { return true }
-      found = id
-      return false
-    }
-    return found
   }
 
   /// Of a file here: what an entry says is the word of whoever signed it.
@@ -200,6 +202,7 @@ extension Replicator {
     nextChallenge(of: id, now: now)
     guard let ours else {
       for file in try store.replicaFiles(of: content) { doubt(.replica(file.path)) }
+      for file in try publishedFiles(of: content) { doubt(.own(file.folder, file.path)) }
       return
     }
     if ours == theirs {

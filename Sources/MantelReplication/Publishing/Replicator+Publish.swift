@@ -332,7 +332,9 @@ extension Replicator {
 
   /// No file here counts for a content any more. What is staged can be served, and is not held before it is filed.
   mutating func unhold(_ content: ContentID) {
+    let wasHeld = contents.isHeld(content)
     contents.setHeld(content, false)
+    if wasHeld { noteLost(content) }
     if !transfers.staged.contains(content) { makeUnavailable(content) }
   }
 }

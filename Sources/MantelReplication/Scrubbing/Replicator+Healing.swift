@@ -37,7 +37,6 @@ extension Replicator {
     scrub.unhealed.insert(content)
     noteVerification(bad: reports.count, of: content)
     try releaseIfGone(content)
-    noteLost(content)
     try noteUncopied(content)
     // It may have been unavailable before, while the catalog did not yet know it to be missing.
     reconsider(content)

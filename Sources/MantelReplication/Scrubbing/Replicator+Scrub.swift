@@ -234,6 +234,7 @@ extension Replicator {
     var row = file
     row.status = .pending(.suspectedRot)
     try unhold(file)
+    if let content = file.content { noteLost(content) }
     publication.ledgerRows[FileKey(folder: file.folder, path: file.path)] = nil
     try store.putFiles([row])
     attesting.retract()

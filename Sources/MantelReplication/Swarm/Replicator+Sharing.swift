@@ -28,7 +28,7 @@ extension Replicator {
 
   /// Keeps every link busy with shared units.
   mutating func exchange(now: Now) {
-    guard role == .full, !shared.isEmpty else { return }
+    guard role == .full, !shared.isEmpty, !isDiskFailing else { return }
     guard !shared.isLackedHereAlone else { return askAllByName(now: now) }
     for id in links.keys.sorted() where links[id]?.fetching.pausedUntil == nil {
       // Who has all of it gets nothing from the others, and what it sends goes to all.
