@@ -36,14 +36,15 @@ extension AgentControl {
       machine: machine, files: files, bytes: bytes)
   }
 
-  /// Who asks for so much, and both ways on.
-  static func answer(heldGrowth machine: String, entries: Int) -> ReasonAnswer {
-    ReasonAnswer(
+  /// Who asks for so much, and both ways on. What is deleted there ends nothing: it stays in the library, retired.
+  static func answer(heldGrowth machine: String, entries: Int, isFirst: Bool) -> ReasonAnswer {
+    let what = isFirst ? "has \(entries) files" : "grew by \(entries) files within a day"
+    return ReasonAnswer(
       code: "heldGrowth",
       message:
-        "\(machine)'s library grew by \(entries) files within a day: what is new of it is not copied here until you say that "
-        + "it is meant, with `mantel peers accept \(machine)`; if not, take a folder away there (`mantel folder remove`), or "
-        + "the machine out of the household (`mantel peers remove \(machine)`)",
+        "\(machine)'s library \(what): what is new of it is not copied here until you say that it is meant, with "
+        + "`mantel peers accept \(machine)`; if not, and it is a member still, take the machine out of the household "
+        + "(`mantel peers remove \(machine)`)",
       machine: machine, files: entries)
   }
 
@@ -71,7 +72,7 @@ extension AgentControl {
       code: "unhealable",
       message:
         "\(files) copies were found bad, and no machine is known to have the right bytes: put them back from elsewhere (the bad "
-        + "ones lie in the quarantine, `mantel verify` lists them), or let the machine that they came from forget them",
+        + "ones lie in the quarantine, `mantel verify` lists them)",
       files: files)
   }
 

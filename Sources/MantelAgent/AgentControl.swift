@@ -274,8 +274,8 @@ struct AgentControl: ControlService {
       return Self.answer(heldDrops: name(machine), files: files, bytes: bytes)
     case .largeShare(let machine, let bytes): return Self.answer(largeShare: name(machine), bytes: bytes)
     case .forked(let machine): return Self.answer(forked: name(machine))
-    case .heldGrowth(let machine, let entries):
-      return Self.answer(heldGrowth: name(machine), entries: entries)
+    case .heldGrowth(let machine, let entries, let isFirst):
+      return Self.answer(heldGrowth: name(machine), entries: entries, isFirst: isFirst)
     case .replicaOffline:
       return ReasonAnswer(
         code: "replicaOffline",

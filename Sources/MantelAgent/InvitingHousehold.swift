@@ -47,7 +47,7 @@ extension Engine: InvitingHousehold {
   func retiringReplaced(by newcomer: MachineID, by key: DeviceKey) throws -> SignedStatement? {
     try ask { replicator in
       guard let replaced = replicator.roster.memberReplaced(by: newcomer) else { return nil }
-      let head = replicator.newestHead(of: replaced)
+      let head = replicator.lastHead(of: replaced)
       return try replicator.roster.removing(
         replaced, lastHead: head?.order ?? .none, lastRoot: head?.root ?? .zero, by: key, now: AgentClock.wall
       )

@@ -34,7 +34,7 @@ enum PeerRemoval {
     guard subject.machine != key.machine else {
       throw ControlError(code: .usage, message: "this is \(name) itself: remove it on another machine")
     }
-    let head = replicator.newestHead(of: subject.machine)
+    let head = replicator.lastHead(of: subject.machine)
     let statement = try roster.removing(
       subject.machine, lastHead: head?.order ?? .none, lastRoot: head?.root ?? .zero, by: key,
       now: AgentClock.wall)

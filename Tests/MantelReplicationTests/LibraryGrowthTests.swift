@@ -31,9 +31,10 @@ import Testing
     machine.replicator.installedHead(of: machine.peers[peer].machine)?.counts.entries ?? 0
   }
 
-  private func isHeld(_ machine: SingleMachine, _ entries: Int) throws -> Bool {
+  private func isHeld(_ machine: SingleMachine, _ entries: Int, isFirst: Bool = false) throws -> Bool {
     let report = try machine.report()
-    let isNamed = report.reasons.contains(.heldGrowth(machine.peers[0].machine, entries: entries))
+    let isNamed = report.reasons.contains(
+      .heldGrowth(machine.peers[0].machine, entries: entries, isFirst: isFirst))
     return isNamed && report.state == .attention && !report.isComplete
   }
 
@@ -59,7 +60,7 @@ import Testing
     let link = try machine.connect()
     let head = try machine.head(0, 1, entries(machine, 6))
     #expect(try machine.send(.headReceived(link, head)).deltas(link).isEmpty)
-    #expect(try isHeld(machine, 6))
+    #expect(try isHeld(machine, 6, isFirst: true))
     #expect(try machine.send(.growthAccepted(machine.peers[0].machine)).deltas(link).count == 1)
     #expect(try machine.report().state != .attention)
   }
@@ -107,6 +108,49 @@ import Testing
     try machine.pass(.agentDay + hour)
     try grow(machine, 3, from: 2, to: 20, over: link)
     #expect(try installed(machine) == 2 && isHeld(machine, 18))
+  }
+
+  /// It ends with the machine: the head that nobody here has accepted is waited for no longer.
+  @Test func aRemovalNamesTheHeadThatIsInstalled() throws {
+    let machine = try machine()
+    let owner = machine.peers[0].machine
+    let link = try machine.connect()
+    try grow(machine, 1, to: 4, over: link)
+    try grow(machine, 2, from: 4, to: 6, over: link)
+    #expect(try isHeld(machine, 6))
+    let last = machine.replicator.lastHead(of: owner)
+    #expect(last?.order.sequence == 1 && last == machine.replicator.installedHead(of: owner))
+    try machine.remove(0, last: last)
+    let report = try machine.report()
+    #expect(report.state != .attention && !report.reasons.contains(.headsArriving(owner)))
+    #expect(machine.replicator.heldGrowth().isEmpty)
+  }
+
+  @Test func aRemovalNamesWhatWasAcceptedAndIsStillToCome() throws {
+    let machine = try machine()
+    let owner = machine.peers[0].machine
+    let link = try machine.connect()
+    let head = try machine.head(0, 1, entries(machine, 6))
+    try machine.send(.headReceived(link, head))
+    #expect(machine.replicator.lastHead(of: owner) == nil)
+    try machine.send(.growthAccepted(owner))
+    #expect(machine.replicator.lastHead(of: owner) == head.record)
+  }
+
+  /// Whoever removed it had accepted that head, which counts: it is asked about as before, and can still be had.
+  @Test func aHeadThatARemovalNamesIsAskedAboutHereToo() throws {
+    let machine = try machine(peers: 2)
+    let link = try machine.connect(0)
+    let head = try machine.head(0, 1, entries(machine, 6))
+    try machine.send(.headReceived(link, head))
+    try machine.remove(0, by: machine.peers[1], last: head.record)
+    try machine.send(.linkClosed(link))
+    #expect(try isHeld(machine, 6, isFirst: true))
+    let other = try machine.connect(1)
+    try machine.send(.headReceived(other, head))
+    let actions = try machine.send(.growthAccepted(machine.peers[0].machine))
+    #expect(actions.deltas(other).count == 1)
+    #expect(try machine.report().state != .attention)
   }
 
   @Test func deletedAndReplacedPhotosAreNoGrowth() throws {

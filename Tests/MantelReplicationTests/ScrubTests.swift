@@ -11,9 +11,9 @@ import Testing
 
   /// A machine that holds these photos of its peer, and what lies where.
   private func machine(
-    _ photos: [ContentID], settings: ReplicationSettings = ReplicationSettings()
+    _ photos: [ContentID], peers: Int = 1, settings: ReplicationSettings = ReplicationSettings()
   ) throws -> (SingleMachine, LinkID, [ReplicaFile]) {
-    let machine = try SingleMachine(settings: settings)
+    let machine = try SingleMachine(peers: peers, settings: settings)
     try machine.send(.recovered)
     let link = try machine.connect(has: photos)
     try machine.install(
@@ -347,6 +347,49 @@ import Testing
     try say(2, lacks: [])
     report = try machine.report()
     #expect(report.state != .attention && report.reasons.contains(.badFiles(files: 1)))
+  }
+
+  /// The owner, or a third machine, is away; whether a bad file can be healed by what they said last.
+  private func isHealable(_ machine: SingleMachine) throws -> Bool {
+    let reasons = try machine.report().reasons
+    #expect(reasons.contains(.badFiles(files: 1)) != reasons.contains(.unhealable(files: 1)))
+    return reasons.contains(.badFiles(files: 1))
+  }
+
+  /// The owner has published more since it attested last, and went away.
+  @Test func whatCameAfterItsOwnersStatementIsStillInItsFolder() throws {
+    let (machine, link, _) = try machine([a, b])
+    let owner = machine.peers[0].machine
+    let more = machine.entry("c.jpg", c)
+    let word = try machine.attestation(
+      0, [machine.statement(owner, HeadOrder(epoch: 1, sequence: 1), held: [a, b])])
+    try machine.send(.attestationReceived(link, word))
+    try machine.install(
+      0, 2, [machine.entry("0.jpg", a), machine.entry("1.jpg", b), more], added: [more], over: link)
+    #expect(machine.replicator.installedHead(of: owner)?.order.sequence == 2)
+    try machine.send(.availabilityChanged(link, added: [c], removed: []))
+    try machine.send(.unitVerified(link, UnitID(content: c, part: .whole)))
+    try machine.fileAll()
+    try machine.send(.linkClosed(link))
+    let file = try #require(try machine.catalog.replicaFiles(of: c).first)
+    try findRotten(file, on: machine)
+    #expect(try isHealable(machine))
+  }
+
+  /// A machine whose disk is not there attests nothing; what it says is missing, it has not.
+  @Test func aMachineThatSaysNothingOfALibraryMayHaveIt() throws {
+    let (machine, link, files) = try machine([a], peers: 2)
+    let owner = machine.peers[0].machine
+    let order = HeadOrder(epoch: 1, sequence: 1)
+    let lacking = machine.statement(owner, order, held: [], missing: [a])
+    try machine.send(.attestationReceived(link, try machine.attestation(0, [lacking])))
+    try machine.send(.linkClosed(link))
+    try findRotten(files[0], on: machine)
+    let other = try machine.connect(1)
+    try machine.send(.attestationReceived(other, try machine.attestation(1, number: 1, [lacking])))
+    #expect(try !isHealable(machine))
+    try machine.send(.attestationReceived(other, try machine.attestation(1, number: 2, [])))
+    #expect(try isHealable(machine))
   }
 
   // MARK: Own files

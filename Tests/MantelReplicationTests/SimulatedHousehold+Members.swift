@@ -36,7 +36,7 @@ extension SimulatedHousehold {
   func remove(_ subject: Int, by remover: Int) throws {
     note("removes m\(subject)", at: remover)
     let removal = try machines[remover].ask { replicator in
-      let head = replicator.newestHead(of: machines[subject].machine)
+      let head = replicator.lastHead(of: machines[subject].machine)
       return try replicator.roster.removing(
         machines[subject].machine, lastHead: head?.order ?? .none, lastRoot: head?.root ?? .zero,
         by: machines[remover].key, now: clocks(of: remover).wall)

@@ -186,7 +186,7 @@ import Testing
     func installed(at machine: SimulatedMachine) -> Head? {
       machine.ask { $0.installedHead(of: owner.machine) }
     }
-    func newest() -> Head? { keeper.ask { $0.newestHead(of: owner.machine) } }
+    func newest() -> Head? { keeper.ask { $0.lastHead(of: owner.machine) } }
     let before = try #require(installed(at: keeper))
     let end = household.now.instant + .seconds(60)
     while newest() == before { try #require(try household.step(until: end)) }

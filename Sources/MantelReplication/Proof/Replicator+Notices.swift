@@ -4,8 +4,12 @@ import MantelSummary
 
 /// What `status` says of other machines that behave as no sound one does, and of what they ask of this one.
 extension Replicator {
+  /// Also of a removed machine, as long as that head counts: its library stays wanted, and nothing is complete without. A head
+  /// that counts no more is not waited for (`judgeNewest`).
   var growthReasons: [StatusReason] {
-    heldGrowth().sorted { $0.key < $1.key }.map { .heldGrowth($0.key, entries: Int(clamping: $0.value)) }
+    heldGrowth().sorted { $0.key < $1.key }.map {
+      .heldGrowth($0.key, entries: Int(clamping: $0.value), isFirst: libraries[$0.key]?.installed == nil)
+    }
   }
 
   /// Who was removed is dealt with.
@@ -29,25 +33,23 @@ extension Replicator {
     return reasons
   }
 
-  /// Whether the bytes are here, or some other member may have them: it can serve them now, has attested them however long ago,
-  /// lacks too much to name it, or has the photo in its own folders. What nobody names any more is nobody's loss.
+  /// Whether the bytes are here, or some other member may have them. What nobody names any more is nobody's loss.
   private func mayBeHealed(_ content: ContentID) throws(StoreError) -> Bool {
     if contents.isHeld(content) || contents.isAvailable(content) { return true }
     if !connectedHolders(of: content).isEmpty { return true }
     let libraries = Set(try store.entries(of: content).map(\.library))
-    for library in libraries {
-      if try !lastKnownHolders(of: content, in: library).isEmpty { return true }
-      for member in roster.members where member.machine != machine {
-        let statements = attesting.newest[member.machine]?.record.libraries
-        let statement = statements?.first { $0.library == library }
-        if let statement {
-          if !statement.listsMissing { return true }
-        } else if member.machine == library, contents.isLive(content, in: library) {
-          return true
-        }
-      }
-    }
     return libraries.isEmpty
+      || libraries.contains { library in others.contains { mayHave(content, of: library, at: $0) } }
+  }
+
+  /// Unless its newest statement, however old, names the content as missing: an owner has what is live of its library in its
+  /// folders; whoever keeps copies may have one, whether it came after the statement, or nothing is said of the library (the
+  /// disk there may be unplugged).
+  private func mayHave(_ content: ContentID, of library: MachineID, at member: MachineID) -> Bool {
+    let statement = attesting.newest[member]?.record.libraries.first { $0.library == library }
+    if let statement, statement.listsMissing, statement.missing.contains(content) { return false }
+    if member == library { return contents.isLive(content, in: library) }
+    return statement != nil || otherFullMachines.contains(member)
   }
 
   /// `large`: libraries of which more is missing than a third of the free space.

@@ -62,7 +62,8 @@ package enum StatusReason: Hashable, Sendable {
   /// A library dropped more at once than goes without a question: its bytes stay until they are confirmed here.
   case heldDrops(MachineID, files: Int, bytes: UInt64)
   /// A library grew within a day by more than goes without a question: its newest head waits to be confirmed here.
-  case heldGrowth(MachineID, entries: Int)
+  /// `isFirst`: nothing of it is here.
+  case heldGrowth(MachineID, entries: Int, isFirst: Bool)
   /// This machine signed two different heads of one order: two copies of it run, or it lies; nobody has acknowledged that.
   case forked(MachineID)
   /// Own photos that were deleted or replaced, and that no machine has any more; nobody has acknowledged that.
@@ -242,8 +243,13 @@ extension Replicator {
 
   package func isHeld(_ content: ContentID) -> Bool { contents.isHeld(content) }
 
-  /// The newest head that anyone has shown: what a removal names, so that nothing that was seen of it is cut off.
-  package func newestHead(of owner: MachineID) -> Head? { libraries[owner]?.newest?.record }
+  /// What a removal names: the newest head that anyone has shown, so that nothing that was seen of it is cut off. One that waits
+  /// here for a confirmation is none: it would count for good, and be waited for, though maybe nobody has it. Whoever has
+  /// accepted it shows the keeper what it had.
+  package func lastHead(of owner: MachineID) -> Head? {
+    guard let library = libraries[owner], let newest = library.newest?.record else { return nil }
+    return newest.order > library.order && isTooMuch(newest) ? library.installed?.record : newest
+  }
 
   package func installedHead(of owner: MachineID) -> Head? { libraries[owner]?.installed?.record }
 
