@@ -192,13 +192,17 @@ package final class Agent: Sendable {
     await effects.keepHousehold(from: catalog, engine: engine)
     await effects.close()
     // Last: whatever is cut off before this is followed by a look at the catalog.
-    try catalogCheck.end()
+    do { try catalogCheck.end() } catch {
+      // The disk is full, maybe: the next start looks, which harms nobody.
+      logger.warning("that the agent ended could not be noted", metadata: ["error": "\(error)"])
+    }
     logger.notice("agent stopped")
   }
 
   private func stop() {
     invitations.stop()
     jobs.cancelAll()
+    catalogCheck.stop()
     transport.shutDown()
     discovery.stop()
     dialer.stop()

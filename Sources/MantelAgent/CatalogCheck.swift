@@ -24,6 +24,7 @@ final class CatalogCheck: Sendable {
   private let catalog: Catalog
   private let logger: Logger
   private let state = Mutex(State())
+  private let search = DamageSearch()
 
   init(catalog: Catalog, logger: Logger) {
     self.catalog = catalog
@@ -40,6 +41,9 @@ final class CatalogCheck: Sendable {
     try catalog.setValue(.running, [1])
   }
 
+  /// The agent ends: a look that is under way ends without a result, and stays due.
+  func stop() { search.stop() }
+
   func end() throws(StoreError) { try catalog.setValue(.running, nil) }
 
   func isDue(at now: AgentTime) throws(StoreError) -> Bool {
@@ -50,7 +54,7 @@ final class CatalogCheck: Sendable {
     return now - last >= Self.interval
   }
 
-  /// Reads the whole catalog.
+  /// Reads the whole catalog. Throws, and notes nothing, when it was stopped.
   func look(at now: AgentTime) throws(StoreError) {
     let found = try findings()
     state.withLock {
@@ -63,7 +67,7 @@ final class CatalogCheck: Sendable {
 
   private func findings() throws(StoreError) -> [String] {
     do {
-      return try catalog.damage()
+      return try catalog.damage(search)
     } catch {
       guard error.code == .corrupt else { throw error }
       return [error.message]
@@ -80,7 +84,7 @@ final class CatalogCheck: Sendable {
         guard try isDue(at: now) else { continue }
         try await effects.walk { try self.look(at: now) }
       } catch {
-        guard !Task.isCancelled else { return }
+        guard !Task.isCancelled, !search.isStopped else { return }
         logger.warning("the catalog could not be checked", metadata: ["error": "\(error)"])
       }
       if let damage { logger.critical("the catalog is damaged", metadata: ["damage": "\(damage)"]) }

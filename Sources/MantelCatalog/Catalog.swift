@@ -92,7 +92,7 @@ package final class Catalog: HouseholdStore, Sendable {
     if -now > kilobytes { try db.run("PRAGMA shrink_memory") }
   }
 
-  private static var configuration: Configuration {
+  static var configuration: Configuration {
     var configuration = Configuration()
     configuration.label = "mantel.catalog"
     configuration.busyMode = .timeout(5)
@@ -128,10 +128,10 @@ package final class Catalog: HouseholdStore, Sendable {
     do { try database.close() } catch { throw StoreError(mapping: error) }
   }
 
-  /// Damage that SQLite finds in its own structures, as text; empty when there is none. Reads the whole file.
-  package func damage() throws(StoreError) -> [String] {
-    try read { db in
-      try db.all("PRAGMA quick_check") { try $0.text(0) }.filter { $0 != "ok" }
-    }
+  /// Damage that SQLite finds in its own structures, as text; empty when there is none. Reads the whole file, and throws when the
+  /// search was stopped.
+  package func damage(_ search: DamageSearch = DamageSearch()) throws(StoreError) -> [String] {
+    guard let pool = database as? DatabasePool else { return try read { try DamageSearch.findings($0) } }
+    do { return try search.run(at: pool.path) } catch { throw StoreError(mapping: error) }
   }
 }

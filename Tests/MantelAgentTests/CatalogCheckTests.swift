@@ -44,6 +44,17 @@ import Testing
     try run { check throws in #expect(try !check.isDue(at: .zero)) }
   }
 
+  /// The end of the agent waits for no look.
+  @Test func aLookThatIsStoppedStaysDue() throws {
+    try run { check in
+      check.stop()
+      #expect(throws: StoreError.self) { try check.look(at: time(days: 1)) }
+      #expect(check.damage == nil)
+      try check.end()
+    }
+    try run { check throws in #expect(try check.isDue(at: time(days: 1))) }
+  }
+
   @Test func damageIsToldAgainAfterEachStart() throws {
     // A row that nothing else reads, with most of the file's pages.
     let large = [UInt8](repeating: 7, count: 8 << 20)

@@ -57,6 +57,17 @@ import Testing
     #expect(error?.code == .corrupt)
   }
 
+  /// SQLite has the whole file to look at by then, in one statement.
+  @Test func aSearchForDamageIsInterrupted() throws {
+    let fixture = try CatalogFixture(.file)
+    let search = DamageSearch()
+    let error = #expect(throws: (any Error).self) {
+      try search.run(at: fixture.path) { search.stop() }
+    }
+    #expect(String(describing: error).contains("interrupted"))
+    #expect(try fixture.catalog.damage() == [])
+  }
+
   @Test func keepsNothingOfACallThatFoundTheDiskFull() throws {
     let fixture = try CatalogFixture(.file)
     let (order, kept) = (Fixture.order(1), Fixture.entry("kept", 1))
