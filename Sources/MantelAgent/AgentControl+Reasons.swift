@@ -67,6 +67,14 @@ extension AgentControl {
       machine: machine, bytes: bytes)
   }
 
+  /// What to look at, and the way out; it ends by itself.
+  static let replicaReadOnly = ReasonAnswer(
+    code: "replicaReadOnly",
+    message:
+      "the filesystem of the replica is read-only: nothing is copied there. It was mounted so, or the kernel made it so after an "
+      + "error: `mount` and `dmesg` tell which. If the disk is good, remount it for writing (`mount -o remount,rw`); copying goes "
+      + "on within a minute")
+
   static func answer(unhealable files: Int) -> ReasonAnswer {
     ReasonAnswer(
       code: "unhealable",

@@ -211,6 +211,7 @@ struct AgentControl: ControlService {
     case .filing: return ReasonAnswer(code: "filing", message: "copies are being put in their places")
     case .diskSpace:
       return ReasonAnswer(code: "diskSpace", message: "the replica's disk is full up to its reserve")
+    case .replicaReadOnly: return Self.replicaReadOnly
     case .noPeerConnected:
       return ReasonAnswer(code: "noPeerConnected", message: "no other machine is connected now")
     case .restored(let waitingFor):

@@ -14,7 +14,8 @@ extension Effects {
     Task { await engine.handle(.replicaFileDoubted(file.path)) }
   }
 
-  /// Tells the decisions how much room there is, and whether the replica is there; nothing of what cannot be found out.
+  /// Tells the decisions how much room there is, whether the replica is there, and whether one that was read-only is still so;
+  /// nothing of what cannot be found out.
   func measureRoom(engine: Engine) async {
     do {
       let room = try await walk { [replica, stateDirectory] in
@@ -27,10 +28,15 @@ extension Effects {
       // What the decisions were told last counts: another look may have failed meanwhile.
       if await engine.ask({ $0.isReplicaAway }) { await engine.handle(.replicaMounted) }
       await engine.handle(.diskRoom(room))
+      // Found out without a peer, whose bytes would be sent in vain.
+      guard await engine.ask({ $0.isReplicaReadOnly }) else { return }
+      if try await walk({ [replica] in try replica.isReadOnly() }) { return }
+      logger.info("the replica can be written again")
+      await engine.handle(.replicaWritable)
     } catch let error as DiskError where error.code == .notMounted {
       await replicaIsAway(engine: engine)
     } catch {
-      logger.debug("the room on the disks cannot be told", metadata: ["error": "\(error)"])
+      logger.debug("the state of the disks cannot be told", metadata: ["error": "\(error)"])
     }
   }
 

@@ -219,6 +219,8 @@ actor Engine {
       logger.warning(
         "a replica file could not be written; it is tried again",
         metadata: ["error": "\(failure.message)", "errno": "\(failure.errno)"])
+    case .replicaReadOnly:
+      logger.warning("the replica's filesystem is read-only: nothing is fetched or filed until it is not")
     case .clone(let machine, let peer):
       var metadata: Logger.Metadata = ["machine.id": "\(machine.short)"]
       if let peer { metadata["peer.id"] = "\(peer.short)" }

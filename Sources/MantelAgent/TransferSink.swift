@@ -94,7 +94,7 @@ final class TransferSink: Sendable {
         events = try await pool.run { self.store(units) }
       } catch {
         // The agent ends.
-        events = units.map { .stagingFailed($0.order.unit, isNoSpace: false) }
+        events = units.map { .stagingFailed($0.order.unit, .other) }
       }
       budget.give(units.reduce(0) { $0 + $1.bytes.readableBytes })
       for event in events { await report(event) }
@@ -145,8 +145,7 @@ final class TransferSink: Sendable {
         }
         outcome.add(arrived, isVerified: isVerified)
       } catch {
-        let isNoSpace = (error as? DiskError)?.code == .noSpace
-        outcome.add(.stagingFailed(arrived.order.unit, isNoSpace: isNoSpace))
+        outcome.add(.stagingFailed(arrived.order.unit, StagingFailure(error)))
       }
     }
     return outcome.events
@@ -251,6 +250,16 @@ final class TransferSink: Sendable {
       verified[Int($0 / 8)] & (1 << ($0 % 8)) != 0
     }
     return (blocks, false)
+  }
+}
+
+extension StagingFailure {
+  fileprivate init(_ error: any Error) {
+    switch (error as? DiskError)?.code {
+    case .noSpace: self = .noSpace
+    case .readOnly: self = .readOnly
+    default: self = .other
+    }
   }
 }
 

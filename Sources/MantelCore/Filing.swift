@@ -48,6 +48,8 @@ package enum FilingResult: Hashable, Sendable {
 package struct FilingFailure: Hashable, Sendable {
   package enum Code: Sendable {
     case noSpace
+    /// The filesystem takes no writes.
+    case readOnly
     case notMounted
     case io
     /// The name cannot be had on this filesystem.

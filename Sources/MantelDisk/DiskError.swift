@@ -10,6 +10,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     case notRegular
     case permission
     case noSpace
+    /// The filesystem takes no writes: mounted so, or because of an error.
+    case readOnly
     case io
     /// An fsync failed: what was written to the file may never come to the disk.
     case notDurable
@@ -58,7 +60,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     switch number {
     case ENOENT, ENOTDIR: .notFound
     case ELOOP, EISDIR, ENXIO: .notRegular
-    case EACCES, EPERM, EROFS: .permission
+    case EACCES, EPERM: .permission
+    case EROFS: .readOnly
     case ENOSPC, EDQUOT: .noSpace
     // EBADMSG: ext4 and XFS say so of metadata with a wrong checksum.
     case EIO, EUCLEAN, EBADMSG, ETIMEDOUT: .io

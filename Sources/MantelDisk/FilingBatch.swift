@@ -31,6 +31,7 @@ extension FilingFailure {
     let code: Code =
       switch error.code {
       case .noSpace: .noSpace
+      case .readOnly: .readOnly
       case .notMounted, .foreign: .notMounted
       case .io: .io
       case .name: .name

@@ -1,3 +1,4 @@
+import Glibc
 package import MantelCore
 
 extension Replica {
@@ -25,5 +26,26 @@ extension Replica {
     }
     try checkMounted()
     return try outcome.get()
+  }
+
+  /// Whether the filesystem takes no writes, found out by writing: its flags do not always tell of an error that has made it
+  /// so. The name that is tried goes again, at the latest with the next start.
+  package func isReadOnly() throws(DiskError) -> Bool {
+    let staging = try staging(mounted())
+    let name = nextTemporaryName()
+    let outcome = withExtendedLifetime(staging) {
+      let made = calls.create(staging.descriptor, name, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+      guard made >= 0 else { return made }
+      // Closed at once.
+      _ = OpenFile(Int32(made))
+      return calls.unlink(staging.descriptor, name, false)
+    }
+    guard outcome < 0 else { return false }
+    let error = DiskError(call: outcome, path: name, operation: "try to write")
+    switch error.code {
+    case .readOnly: return true
+    case .noSpace: return false
+    default: throw error
+    }
   }
 }

@@ -111,6 +111,8 @@ package enum ReplicationWarning: Hashable, Sendable {
   case rejectedStatement(String)
   case corruptUnit(peer: MachineID, ContentID)
   case filingFailed(FilingFailure)
+  /// The replica's filesystem takes no writes: told once, until it does.
+  case replicaReadOnly
   case ownHeadAhead(HeadOrder)
   /// The own library has caught up with what it once published, and goes on in this epoch.
   case ownHistoryResumed(epoch: UInt64)

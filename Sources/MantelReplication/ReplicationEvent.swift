@@ -136,6 +136,14 @@ package struct DiskRoom: Hashable, Sendable {
   package var isLow: Bool { replica.isLow || catalog.isLow }
 }
 
+/// Why a unit could not be staged.
+package enum StagingFailure: Hashable, Sendable {
+  case noSpace
+  /// The replica's filesystem takes no writes.
+  case readOnly
+  case other
+}
+
 /// Everything that can happen to the household's decisions.
 package enum ReplicationEvent: Sendable {
   // Own folders
@@ -216,7 +224,7 @@ package enum ReplicationEvent: Sendable {
   case stagedFound(ContentID, blocks: [UInt32]?)
   /// All staged bytes of earlier runs were reported: fetching may begin.
   case recovered
-  case stagingFailed(UnitID, isNoSpace: Bool)
+  case stagingFailed(UnitID, StagingFailure)
   /// Somebody needs a content's bytes here for a while; answered by `ReplicationAction.recalled`.
   case recall(RecallID, RecallOrder)
   /// Whoever recalled has what it needs, or gives up.
@@ -242,6 +250,8 @@ package enum ReplicationEvent: Sendable {
   case replicaAway
   /// The replica's disk is back after it was not there.
   case replicaMounted
+  /// The replica's filesystem takes writes, which it did not.
+  case replicaWritable
   /// The replica's guard file names a newer head of this machine's library than the one that it was to keep.
   case guardFound(Signed<Head>)
   case reread(RereadTarget, RereadOutcome)

@@ -215,8 +215,7 @@ package struct Replicator {
     case .assemblyFailed(let content): assemblyFailed(content, now: now)
     case .stagedFound(let content, let blocks): try stagedFound(content, blocks: blocks)
     case .recovered: recovered()
-    case .stagingFailed(let unit, let isNoSpace):
-      try stagingFailed(unit, isNoSpace: isNoSpace, now: now)
+    case .stagingFailed(let unit, let failure): stagingFailed(unit, failure, now: now)
     case .filed(let batch, let results): try filed(batch, results, now: now)
     case .dropsConfirmed(let library): try confirmDrops(of: library)
     case .dropsRefused(let library): try refuseDrops(of: library)
@@ -235,6 +234,7 @@ package struct Replicator {
     case .straysSought(let found, let isComplete): try sought(found, isComplete: isComplete, now: now)
     case .replicaAway: away(now: now)
     case .replicaMounted: mounted(now: now)
+    case .replicaWritable: becameWritable()
     case .guardFound(let head): try found(guarded: head)
     case .reread(let target, let outcome): try reread(target, outcome, now: now)
     case .setAside(let path, let outcome): try setAside(path, outcome)

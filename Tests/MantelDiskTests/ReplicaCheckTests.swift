@@ -91,4 +91,32 @@ import Testing
       ($0 as? DiskError)?.code == .notMounted
     }
   }
+
+  // MARK: Whether it can be written
+
+  @Test func aReadOnlyFilesystemIsToldUntilItTakesWrites() throws {
+    let fixture = try ReplicaFixture()
+    let staged = try fixture.stage(photo)
+    fixture.faults.fail { call, _ in ["create", "mkdir"].contains(call) ? EROFS : nil }
+    #expect(try fixture.replica.isReadOnly())
+    let landing = FilingOperation.land(staged, path: Array("ben/x/a.jpg".utf8), mtime: 7)
+    #expect(fixture.replica.commit([landing])[0].failureCode == .readOnly)
+    #expect { try fixture.replica.stage(content([1]), size: 1) } throws: {
+      ($0 as? DiskError)?.code == .readOnly
+    }
+    fixture.faults.fail { _, _ in nil }
+    #expect(try !fixture.replica.isReadOnly())
+    #expect(fixture.replica.commit([landing])[0].isDone)
+    #expect(
+      try fixture.replica.entries(in: Array(".mantel/staging".utf8)).isEmpty, "nothing stays of the look")
+  }
+
+  /// A full disk is none, and what says nothing of it is no answer.
+  @Test func onlyItsOwnErrorTellsAReadOnlyFilesystem() throws {
+    let fixture = try ReplicaFixture()
+    fixture.faults.fail { _, _ in ENOSPC }
+    #expect(try !fixture.replica.isReadOnly())
+    fixture.faults.fail { _, _ in EIO }
+    #expect { try fixture.replica.isReadOnly() } throws: { ($0 as? DiskError)?.code == .io }
+  }
 }

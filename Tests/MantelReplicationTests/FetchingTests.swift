@@ -480,7 +480,7 @@ import Testing
   /// The room was measured a while ago, or a quota is in the way.
   @Test func aLargeContentThatFindsTheDiskFullHoldsUpNobody() throws {
     let (machine, link, blocks) = try wholeFilm()
-    try machine.send(.stagingFailed(blocks[0].unit, isNoSpace: true))
+    try machine.send(.stagingFailed(blocks[0].unit, .noSpace))
     let cancelled = machine.take().commands(link).reduce(0) {
       if case .cancelFetch(let units) = $1 { $0 + units.count } else { $0 }
     }

@@ -97,6 +97,18 @@ import Testing
     #expect(!isIdle)
   }
 
+  /// Its name may have changed before the filesystem became read-only.
+  @Test func aMoveInAReplicaThatBecameReadOnlyIsDoneAgainWhenItCanBeWritten() throws {
+    let (machine, batch) = try moving()
+    try machine.send(.filed(batch.id, [failure(.readOnly)]))
+    #expect(try machine.catalog.value(.filingJournal) != nil)
+    try machine.pass(.seconds(3_600))
+    #expect(machine.take().batches.isEmpty)
+    try machine.send(.replicaWritable)
+    let actions = machine.take()
+    #expect(isRepeat(actions) && actions.batches.first?.operations == batch.operations)
+  }
+
   /// What may have been done the first time is not undone by a repeat that did nothing.
   @Test(arguments: [FilingFailure.Code.noSpace, .io]) func aRepeatThatFailsIsRepeated(
     code: FilingFailure.Code

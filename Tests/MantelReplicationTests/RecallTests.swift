@@ -294,10 +294,26 @@ import Testing
     let machine = try machine()
     let link = try machine.connect(has: [photo])
     try machine.send(.recall(id, order(photo, of: machine)))
-    try machine.send(.stagingFailed(whole(photo), isNoSpace: true))
+    try machine.send(.stagingFailed(whole(photo), .noSpace))
     #expect(machine.take().orders(link).count == 1)
     try machine.pass(machine.settings.recallPatience)
     #expect(outcomes(machine) == [.noSpace])
+  }
+
+  /// A restore must not be told of a full disk; and what is recalled meanwhile is told at once.
+  @Test func aReplicaThatCanOnlyBeReadIsTheReason() throws {
+    let machine = try machine()
+    let link = try machine.connect(has: [photo])
+    try machine.send(.recall(id, order(photo, of: machine)))
+    try machine.send(.stagingFailed(whole(photo), .readOnly))
+    #expect(machine.take().orders(link).count == 1)
+    try machine.pass(machine.settings.recallPatience)
+    #expect(outcomes(machine) == [.readOnly])
+    try machine.send(.recall(RecallID(2), order(photo, of: machine)))
+    #expect(outcomes(machine) == [.readOnly])
+    try machine.send(.replicaWritable)
+    try machine.send(.recall(RecallID(3), order(photo, of: machine)))
+    #expect(machine.take().orders(link).count == 1)
   }
 
   @Test func fewAreRecalledAtOnceAndTheOthersWaitTheirTurn() throws {

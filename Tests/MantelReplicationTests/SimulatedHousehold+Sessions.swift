@@ -327,10 +327,10 @@ extension SimulatedHousehold {
     let payload = isTrusted ? Payload(payload.bytes + [0], size: payload.size) : payload
     let isCorrupt = isCorrupt && !isTrusted
     if !machines[index].replica.isMounted {
-      return try handle(.stagingFailed(unit, isNoSpace: false), at: index)
+      return try handle(.stagingFailed(unit, .other), at: index)
     }
     if let faults, random.oneIn(faults.staging) {
-      return try handle(.stagingFailed(unit, isNoSpace: random.oneIn(3)), at: index)
+      return try handle(.stagingFailed(unit, random.oneIn(3) ? .noSpace : .other), at: index)
     }
     switch unit.part {
     case .whole where !isCorrupt:

@@ -36,6 +36,9 @@ struct ContentFinder: Sendable {
     case .refused: return "the machines that have it did not send it; try again later"
     case .damaged: return "what other machines sent of it were not its bytes"
     case .noSpace: return "the disk of the replica has no room to fetch it: its reserve stays free"
+    case .readOnly:
+      return
+        "the filesystem of the replica, where it would be fetched to, is read-only: `mantel status` says what to do"
     case .busy: return "it is being fetched for something else; try again"
     }
   }

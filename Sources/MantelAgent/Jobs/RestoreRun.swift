@@ -274,6 +274,7 @@ struct RestoreRun: Sendable {
   static func words(_ error: DiskError) -> String {
     switch error.code {
     case .noSpace: "the disk is full"
+    case .readOnly: "the filesystem there is read-only"
     case .name: "the filesystem cannot hold this name"
     case .notRegular, .notFound, .exists:
       "something else is in the way of its directory or its name (a file, or a symbolic link)"

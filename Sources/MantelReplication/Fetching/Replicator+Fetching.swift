@@ -10,8 +10,7 @@ extension Replicator {
     expireDelays(now: now)
     takeBackDroppedBlocks()
     guard role == .full || !recalls.asking.isEmpty, transfers.isRecovered, transfers.isWorthLooking,
-      transfers.pausedUntil == nil,
-      !(room?.isLow ?? false)
+      transfers.pausedUntil == nil, !filing.isReadOnly, !(room?.isLow ?? false)
     else { return }
     transfers.isWorthLooking = false
     for id in links.keys.sorted() {

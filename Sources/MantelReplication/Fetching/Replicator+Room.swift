@@ -69,18 +69,18 @@ extension Replicator {
   }
 
   /// A unit could not be staged.
-  mutating func stagingFailed(_ unit: UnitID, isNoSpace: Bool, now: Now) throws(StoreError) {
-    recalls.failed(unit.content, isNoSpace ? .noSpace : .refused, now: now)
-    if !isNoSpace {
-      putOff(unit.content, until: now.instant + settings.retry)
-    } else if transfers.large[unit.content] != nil, room?.isLow != true {
+  mutating func stagingFailed(_ unit: UnitID, _ failure: StagingFailure, now: Now) {
+    recalls.failed(unit.content, RecallOutcome(failure), now: now)
+    switch failure {
+    case .other: putOff(unit.content, until: now.instant + settings.retry)
+    case .readOnly: becameReadOnly()
+    case .noSpace where transfers.large[unit.content] != nil && room?.isLow != true:
       // The large content does not fit, and others may: it alone waits.
       putOff(unit.content, until: now.instant + settings.diskFull)
-    } else {
-      transfers.pausedUntil = now.instant + settings.diskFull
+    case .noSpace: transfers.pausedUntil = now.instant + settings.diskFull
     }
     if let link = transfers.inFlight[unit] { giveBack(unit, link: link) }
-    guard isNoSpace, transfers.large[unit.content]?.hasBegun == false else { return }
+    guard failure == .noSpace, transfers.large[unit.content]?.hasBegun == false else { return }
     // Nothing of it is here: it is begun anew, if there is room for it by then.
     cancelAll(of: unit.content)
     endLarge(unit.content)

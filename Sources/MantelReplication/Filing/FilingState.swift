@@ -38,6 +38,8 @@ struct FilingState: Sendable {
   var retryAt: Instant?
   /// Nothing of the last batch was done: a broken disk is not hammered before `retryAt`.
   var isPaused = false
+  /// The replica's filesystem takes no writes, as far as is known.
+  var isReadOnly = false
   var syncFaults = SyncFaults()
   /// Names of directories in the replica; they never change.
   var directoryNames: [DirectoryOwner: String] = [:]

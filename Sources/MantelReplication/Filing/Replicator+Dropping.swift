@@ -201,9 +201,7 @@ extension Replicator {
   }
 
   var trashDeadline: Instant? {
-    guard filing.running == nil, !filing.isPaused, !isDiskFailing, let due = filing.trash.due else {
-      return nil
-    }
+    guard filing.running == nil, mayWrite, let due = filing.trash.due else { return nil }
     return max(countedTime.counter.soonest(due), graceEnd)
   }
 }

@@ -90,7 +90,7 @@ extension Replicator {
     }
     filing.turn = nil
     // What is bad leaves its name before its copy is made again.
-    guard !filing.isPaused, !isDiskFailing, filing.running == nil, scrub.settingAside.isEmpty else { return }
+    guard mayWrite, filing.running == nil, scrub.settingAside.isEmpty else { return }
     if filing.isRepeatDue { return try repeatUnresolved(now: now) }
     if filing.hasAbsent {
       // A first install names a library of which nothing is here: no plan is needed to find that out.
@@ -152,6 +152,9 @@ extension Replicator {
   /// After an outage of the catalog: that says nothing of the replica's disk.
   package mutating func keepSyncFaults(of former: Replicator) { filing.syncFaults = former.filing.syncFaults }
 
+  /// The replica's disk takes what is written there, as far as is known.
+  var mayWrite: Bool { !filing.isPaused && !filing.isReadOnly && !isDiskFailing }
+
   /// Nothing is being filed, and nothing waits for it.
   package var isFilingIdle: Bool { filing.isIdle }
 
@@ -163,6 +166,7 @@ extension Replicator {
     guard let batch = filing.running, batch.id == id else { return }
     precondition(results.count == batch.steps.count, "one result for each operation")
     filing.syncFaults.ended(results)
+    if results.contains(where: \.isReadOnly) { becameReadOnly() }
     try finish(batch, results: results, now: now)
   }
 

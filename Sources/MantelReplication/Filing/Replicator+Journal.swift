@@ -59,7 +59,7 @@ extension Replicator {
   private func unresolvedSteps(of batch: FilingBatch, _ results: [FilingResult]) -> [FilingPlan.Step] {
     zip(batch.steps, results).compactMap { step, result in
       guard case .failed(let failure) = result,
-        batch.isRepeat || [.sync, .io, .other].contains(failure.code)
+        batch.isRepeat || [.sync, .io, .readOnly, .other].contains(failure.code)
       else { return nil }
       switch step.operation {
       case .move, .remove: return step

@@ -27,6 +27,8 @@ package enum StatusReason: Hashable, Sendable {
   case unsafe(files: Int)
   case filing
   case diskSpace
+  /// The replica's filesystem takes no writes: nothing is fetched or filed until it does.
+  case replicaReadOnly
   /// Nobody is connected.
   case noPeerConnected
   /// This machine has published more than its catalog knows: it was restored from a backup, or lost. Nothing is published
@@ -169,6 +171,7 @@ extension Replicator {
     }
     if scrub.sight.isAway { reasons.append(.replicaOffline) }
     if isDiskFailing { reasons.append(.failingDisk) }
+    if filing.isReadOnly { reasons.append(.replicaReadOnly) }
     let massChanges = try heldChanges()
     reasons += massChanges.map { .massChange($0.folder, $0.why, held: $0.files) }
     let suspected = try store.suspectedCount()
@@ -319,7 +322,8 @@ extension Replicator {
     if publication.recovery != nil { return libraries[machine]?.fetch == nil ? .waiting : .copying }
     if isComplete { return .complete }
     if reasons.contains(where: { if case .unheard = $0 { true } else { false } }) { return .waiting }
-    if reasons.contains(.diskSpace) || reasons.contains(.noSecondMachine) { return .waiting }
+    let holdingUp: Set<StatusReason> = [.diskSpace, .replicaReadOnly, .noSecondMachine]
+    if !holdingUp.isDisjoint(with: reasons) { return .waiting }
     let isBusy = reasons.contains { reason in
       switch reason {
       case .scanning, .pending, .filing: true

@@ -42,6 +42,8 @@ package enum RecallOutcome: Hashable, Sendable {
   /// Those that have them sent other bytes.
   case damaged
   case noSpace
+  /// The replica's filesystem, where they would be staged, takes no writes.
+  case readOnly
   /// Too many wait, or the same content is recalled in another way.
   case busy
 }

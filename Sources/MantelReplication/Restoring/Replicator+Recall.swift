@@ -62,8 +62,8 @@ extension Replicator {
         }
         // Whatever had the bytes may have let them go since: a file of the user's that was forgotten, changed or taken away.
         if recalls.isHere(missing.content), !isHere(open.order) {
-          guard hasDiskRoom(for: missing) else {
-            actions.append(.recalled(next.id, .noSpace))
+          if let obstacle = obstacle(to: missing) {
+            actions.append(.recalled(next.id, obstacle))
             continue
           }
           recalls.askAgain(missing.content, now: now)
@@ -75,8 +75,8 @@ extension Replicator {
       }
       guard recalls.hasRoom(for: missing.size, settings) else { return }
       recalls.waiting.removeFirst()
-      guard isHere(next.order) || hasDiskRoom(for: missing) else {
-        actions.append(.recalled(next.id, .noSpace))
+      if !isHere(next.order), let obstacle = obstacle(to: missing) {
+        actions.append(.recalled(next.id, obstacle))
         continue
       }
       recalls.begin(next.id, next.order, now: now)
@@ -89,10 +89,12 @@ extension Replicator {
     transfers.isWorthLooking = true
   }
 
-  /// The bytes lie in the staging area already, or leave the reserve of the replica's filesystem alone.
-  private func hasDiskRoom(for missing: MissingContent) -> Bool {
-    guard let room = room?.replica, !transfers.staged.contains(missing.content) else { return true }
-    return room.free > room.reserve && room.free - room.reserve >= missing.size
+  /// Why the replica's filesystem cannot take the bytes; nil if they lie in the staging area already, or leave its reserve alone.
+  private func obstacle(to missing: MissingContent) -> RecallOutcome? {
+    guard !transfers.staged.contains(missing.content) else { return nil }
+    if filing.isReadOnly { return .readOnly }
+    guard let room = room?.replica else { return nil }
+    return room.free > room.reserve && room.free - room.reserve >= missing.size ? nil : .noSpace
   }
 
   private mutating func tell(_ content: ContentID, _ outcome: RecallOutcome) {
@@ -134,6 +136,7 @@ extension Replicator {
     guard recall.failures >= settings.recallFailures || endOfPatience(recall) <= now.instant else {
       return nil
     }
+    if filing.isReadOnly { return .readOnly }
     if transfers.pausedUntil != nil || room?.isLow == true { return .noSpace }
     return recall.trouble ?? .notReachable
   }

@@ -288,6 +288,7 @@ extension Replicator {
     filing.isRepeatDue = !filing.unresolved.isEmpty
     if isDiskFailing { lookAgain() }
     filing.syncFaults = SyncFaults()
+    becameWritable()
     if scrub.isResting { scrub.surveyDue = now.instant }
     attesting.isChanged = true
     actions.append(.keepGuard(libraries[machine]?.installed))
