@@ -210,7 +210,10 @@ struct AgentControl: ControlService {
         message: "\(files) of this machine's files are not known to be on another machine", files: files)
     case .filing: return ReasonAnswer(code: "filing", message: "copies are being put in their places")
     case .diskSpace:
-      return ReasonAnswer(code: "diskSpace", message: "the replica's disk is full up to its reserve")
+      return ReasonAnswer(
+        code: "diskSpace",
+        message:
+          "the replica's disk is full up to its reserve; copies wait, even if they would share their bytes")
     case .replicaReadOnly: return Self.replicaReadOnly
     case .noPeerConnected:
       return ReasonAnswer(code: "noPeerConnected", message: "no other machine is connected now")

@@ -111,6 +111,27 @@ import Testing
     #expect(try machine.catalog.replicaFiles(of: a).count == 2)
   }
 
+  /// The room is measured while a batch runs, before what it had no room for waits.
+  @Test func roomThatComesWhileABatchRunsIsNotForgotten() throws {
+    let (machine, _) = try machine(room(for: 19))
+    // For the copy that is under way, and one more.
+    try machine.send(.diskRoom(room(for: 25)))
+    #expect(try machine.fileAll().count == 1)
+    #expect(try isWaiting(machine))
+    try machine.send(.diskRoom(room(for: 1 << 30)))
+    #expect(try machine.fileAll().count == 1)
+    #expect(try machine.report().missingFiles == 0)
+    #expect(try !machine.report().reasons.contains(.diskSpace))
+  }
+
+  @Test func aRunningBatchLeavesNothingWaitingWhereNoCopiesAreOwed() throws {
+    let (machine, _) = try machine(room(for: 19))
+    try machine.become(.source)
+    try machine.fileAll()
+    #expect(machine.replicator.filing.running == nil && machine.replicator.filing.copies.waiting.isEmpty)
+    #expect(try !machine.report().reasons.contains(.diskSpace))
+  }
+
   @Test func aMachineThatOwesNoCopiesWaitsForNone() throws {
     let (machine, _) = try machine(room(for: 0))
     try machine.become(.source)

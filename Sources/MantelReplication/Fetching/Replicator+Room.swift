@@ -40,6 +40,8 @@ extension Replicator {
     filing.copies.waiting.subtract(batch.contents)
     // What is outdated is planned anew anyway.
     filing.copies.waiting.formUnion(batch.lackingRoom.subtracting(batch.outdated))
+    // The room was measured while the batch ran, before these waited: they are planned when it is measured next.
+    if !filing.copies.waiting.isEmpty, filing.copies.smallest == nil { filing.copies.smallest = 0 }
   }
 
   /// Copies that waited for room are planned again: all of them, once there is some for the smallest.

@@ -45,6 +45,8 @@ extension Replicator {
   private mutating func oweNoCopies() throws(StoreError) {
     filing.uncopied.removeAll()
     filing.copies.waiting.removeAll()
+    // What the running batch had no room for is not to wait for it once that has ended.
+    if let running = filing.running { filing.running?.outdated.formUnion(running.lackingRoom) }
     for (unit, link) in transfers.inFlight.sorted(by: { $0.key < $1.key })
     where recalls.open[unit.content] == nil {
       cancel(unit, of: link)
