@@ -117,18 +117,23 @@ package enum FilesystemFacts {
 }
 
 /// UUIDs by device number, from udev's links; for kernels and filesystems that do not tell it themselves.
-private final class DeviceUUIDs: Sendable {
+final class DeviceUUIDs: Sendable {
   private struct Key: Hashable {
     var device: UInt64
     var fsid: UInt64
   }
   private static let limit = 64
   private let known = Mutex<[Key: [UInt8]?]>([:])
+  private let find: @Sendable (UInt64) -> [UInt8]?
+
+  init(find: @escaping @Sendable (UInt64) -> [UInt8]? = { DeviceUUIDs.lookUp($0) }) { self.find = find }
 
   func uuid(of device: UInt64, fsid: UInt64) -> [UInt8]? {
+    // The link may come later, and another disk may get the number: without the kernel's id nothing tells.
+    guard fsid != 0 else { return find(device) }
     let key = Key(device: device, fsid: fsid)
     if let cached = known.withLock({ $0[key] }) { return cached }
-    let found = Self.lookUp(device)
+    let found = find(device)
     known.withLock {
       if $0.count >= Self.limit { $0.removeAll() }
       $0[key] = .some(found)
@@ -136,7 +141,7 @@ private final class DeviceUUIDs: Sendable {
     return found
   }
 
-  private static func lookUp(_ device: UInt64) -> [UInt8]? {
+  static func lookUp(_ device: UInt64) -> [UInt8]? {
     // Without udev (containers) there is no such directory: then there is no UUID to be had.
     guard let links = try? Directory(root: Array("/dev/disk/by-uuid".utf8)) else { return nil }
     var found: [UInt8]?

@@ -1,5 +1,6 @@
 import Glibc
 import MantelCore
+import Synchronization
 import Testing
 
 @testable import MantelDisk
@@ -267,6 +268,23 @@ import Testing
     #expect(try FilesystemFacts.identity(of: Array("/proc".utf8)) != identity)
     let space = try FilesystemFacts.space(of: scratch.root)
     #expect(space.free > 0 && space.free <= space.total)
+  }
+
+  /// udev's link may come after the first look at the disk, and the disk may be exchanged for another.
+  @Test func aDeviceIsLookedUpAgainWhereTheKernelNamesNoFilesystem() {
+    let link = DeviceLink()
+    let uuids = DeviceUUIDs { _ in link.uuid.withLock { $0 } }
+    #expect(uuids.uuid(of: 1, fsid: 0) == nil && uuids.uuid(of: 1, fsid: 9) == nil)
+    for uuid: [UInt8] in [[1, 2], [3, 4]] {
+      link.uuid.withLock { $0 = uuid }
+      #expect(uuids.uuid(of: 1, fsid: 0) == uuid)
+      // What has another identity keeps that one.
+      #expect(uuids.uuid(of: 1, fsid: 9) == nil)
+    }
+  }
+
+  private final class DeviceLink: Sendable {
+    let uuid = Mutex<[UInt8]?>(nil)
   }
 }
 

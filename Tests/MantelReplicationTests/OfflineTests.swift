@@ -255,6 +255,26 @@ import Testing
     #expect(try desk.catalog.directoryFilesystems(SingleMachine.folderID).count == (isThere ? 1 : 0))
   }
 
+  /// A mount without an identity that no former version remembered, and a photo of it was deleted while the agent was down. One
+  /// that shows nothing of what is known hides it.
+  @Test(arguments: [true, false]) func aMountWithoutAnIdentityThatWasNotRememberedIsThere(isThere: Bool)
+    throws
+  {
+    let desk = try SingleMachine(filesystem: disk)
+    desk.places = [[]: disk]
+    let kept = fresh(desk, 8)
+    try desk.publish("m/a", a, fresh(desk))
+    try desk.publish("m/b", b, kept)
+    desk.places[bytes("m")] = bytes("")
+    try desk.scan(isThere ? ["m/b": kept] : [:], filesystems: ["m": []])
+    try desk.pass(.seconds(100))
+    let reason = StatusReason.folderOffline(SingleMachine.folderID, bytes("m"))
+    #expect(try desk.report().reasons.contains(reason) == !isThere)
+    #expect(try desk.catalog.directoryFilesystems(SingleMachine.folderID).count == (isThere ? 1 : 0))
+    #expect(try isLive(desk, a) == !isThere)
+    #expect(try isLive(desk, b))
+  }
+
   @Test func anUnreadablePartIsAwayUntilItIsReadOrGone() throws {
     let desk = try SingleMachine()
     try desk.publish("d/a", a, fresh(desk))

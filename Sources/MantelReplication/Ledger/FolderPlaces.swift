@@ -20,15 +20,18 @@ struct FolderPlaces: Sendable {
     for directory in directories { recorded[directory.path] = directory.filesystem }
   }
 
-  /// What a directory's filesystem says of it. `hidesFiles`: whether files below it are known that are not there.
+  /// What a directory's filesystem says of it. `shown`: of some of the files that are known below it, whether each is there.
   func verdict(
-    _ directory: [UInt8], on filesystem: [UInt8], hidesFiles: () throws(StoreError) -> Bool
+    _ directory: [UInt8], on filesystem: [UInt8], shown: () throws(StoreError) -> [Bool]
   ) throws(StoreError) -> Verdict {
     let expected = expected(at: directory)
     guard filesystem != expected else { return .here }
     if recorded[directory] != nil { return .away }
     // A disk mounted over a directory hides its files.
-    return try hidesFiles() ? .away : .mounted
+    let sample = try shown()
+    guard sample.contains(false) else { return .mounted }
+    // Mounts without an identity were not always remembered: one that shows some of the files had them before.
+    return filesystem.isEmpty && sample.contains(true) ? .mounted : .away
   }
 
   /// Recorded places of which a look says that they are not there.

@@ -49,7 +49,7 @@ extension Replicator {
     let sampled = settings.sampledFiles
     let verdict = try places.verdict(sight.directory, on: sight.filesystem) { () throws(StoreError) in
       let known = try store.files(id, below: sight.directory, after: nil, limit: sampled)
-      return known.contains { !sight.shows($0.path) }
+      return known.map { sight.shows($0.path) }
     }
     switch verdict {
     case .away:
