@@ -64,23 +64,100 @@ import Testing
     #expect(desk.keptHead == nil)
   }
 
-  /// What the removal names has to be here first, while somebody may bring it.
-  @Test func theNewestHeadThatCountsIsInstalledFirst() throws {
-    let desk = try SingleMachine(peers: 2)
+  /// The removal names a head of two photos, of which only the first is here.
+  private func lacking(_ desk: SingleMachine) throws -> (named: Signed<Head>, second: Entry) {
     let (first, second) = (desk.entry("a.jpg", a), desk.entry("b.jpg", b))
     try desk.send(.recovered)
     let owners = try desk.connect()
     try desk.install(0, 1, [first], over: owners)
     try desk.send(.linkClosed(owners))
-    let newest = try desk.head(0, 2, [first, second])
-    try desk.remove(0, last: newest.record)
+    let named = try desk.head(0, 2, [first, second])
+    try desk.remove(0, last: named.record)
+    return (named, second)
+  }
 
+  /// What the removal names has to be here first, while somebody may bring it.
+  @Test func theNewestHeadThatCountsIsInstalledFirst() throws {
+    let desk = try SingleMachine(peers: 2)
+    let (newest, second) = try lacking(desk)
     let link = try desk.connect(1, heads: [desk.owner: newest.record.order])
     try desk.pass(.seconds(10))
     #expect(desk.keptHead?.signer == desk.owner, "it was not shown yet")
     try desk.bring(newest, added: [second], over: link)
     try desk.pass(.seconds(3))
     #expect(desk.keptHead?.signer == desk.machine && desk.keptHead?.counts.live == 2)
+  }
+
+  /// Peer 1 shows the head that is lacking, and goes before it has served it.
+  private func interrupted(_ desk: SingleMachine) throws -> (named: Signed<Head>, second: Entry) {
+    let (named, second) = try lacking(desk)
+    // All others have nothing of it.
+    for peer in desk.peers.indices.dropFirst(2) { try desk.connect(peer) }
+
+    let link = try desk.connect(1, heads: [desk.owner: named.record.order])
+    try desk.send(.headReceived(link, named))
+    try desk.send(.linkClosed(link))
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead?.signer == desk.owner, "peer 1 may come back with it")
+    return (named, second)
+  }
+
+  @Test func whoHasShownTheNewestHeadIsWaitedFor() throws {
+    let desk = try SingleMachine(peers: 2)
+    let (named, second) = try interrupted(desk)
+    _ = desk.take()
+    let link = try desk.connect(1, heads: [desk.owner: named.record.order])
+    let job = try #require(desk.take().deltas(link).first)
+    try desk.send(.entriesReceived(link, job, added: [second], removed: []))
+    try desk.send(.jobEnded(link, job, .complete))
+    try desk.pass(.seconds(3))
+    #expect(desk.keptHead?.signer == desk.machine && desk.keptHead?.counts.live == 2)
+  }
+
+  /// It comes from an image of before, so nobody has it.
+  @Test func whoHasLostTheNewestHeadIsNotWaitedFor() throws {
+    let desk = try SingleMachine(peers: 2)
+    _ = try interrupted(desk)
+    let order = try #require(desk.keptHead?.order)
+    try desk.connect(1, heads: [desk.owner: order])
+    #expect(desk.keptHead?.signer == desk.machine && desk.keptHead?.counts.live == 1)
+  }
+
+  @Test func whoIsRemovedIsNotWaitedFor() throws {
+    let desk = try SingleMachine(peers: 3)
+    _ = try interrupted(desk)
+    try desk.remove(1)
+    #expect(desk.keptHead?.signer == desk.machine && desk.keptHead?.counts.live == 1)
+  }
+
+  /// It was heard before with less, and its connection ends before it shows what it has come with.
+  @Test func whoClaimsANewerHeadIsWaitedFor() throws {
+    let desk = try SingleMachine(peers: 3)
+    let (named, _) = try lacking(desk)
+    let installed = try #require(desk.keptHead?.order)
+    for order in [installed, named.record.order] {
+      let link = try desk.connect(1, heads: [desk.owner: order])
+      try desk.send(.linkClosed(link))
+    }
+    try desk.connect(2)
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead?.signer == desk.owner)
+    try desk.connect(1, heads: [desk.owner: installed])
+    #expect(desk.keptHead?.signer == desk.machine)
+  }
+
+  /// Nothing is signed above it before somebody has answered, also when nobody is known any more who has it.
+  @Test func aNewestHeadOfTooMuchGrowthIsWaitedFor() throws {
+    var settings = ReplicationSettings()
+    settings.growthLimit = GrowthLimit(entries: 1, window: .agentDay)
+    let desk = try SingleMachine(peers: 3, settings: settings)
+    _ = try interrupted(desk)
+    #expect(desk.replicator.heldGrowth()[desk.owner] == 2)
+    try desk.remove(1)
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead?.signer == desk.owner)
+    try desk.send(.growthAccepted(desk.owner))
+    #expect(desk.keptHead?.signer == desk.machine && desk.keptHead?.counts.live == 1)
   }
 
   /// The place of a head is its own for good, also of a run whose catalog has forgotten what it signed.

@@ -10,6 +10,8 @@ struct KeptLibrary: Sendable {
   var outdated = HeadOrder.none
   /// Members that have shown since the start what they have of it.
   var heard: Set<MachineID> = []
+  /// What members showed last that is newer than what is installed, also those that are not there any more.
+  var showing: [MachineID: HeadOrder] = [:]
   /// When this run signed its last head.
   var signed: Instant?
   /// When the next one goes out, if only time is waited for.
@@ -104,6 +106,23 @@ extension Replicator {
     for link in links.values where link.heads[library] ?? .none <= known {
       kept[library, default: KeptLibrary()].heard.insert(link.machine)
     }
+    noteShowing(of: library)
+  }
+
+  /// Who is there counts by what it claims now: it may have lost what it had, or have only heard of it.
+  private mutating func noteShowing(of library: MachineID) {
+    let installed: HeadOrder = libraries[library]?.order ?? .none
+    var claims: [MachineID: HeadOrder] = [:]
+    for link in links.values {
+      let claimed: HeadOrder = link.heads[library] ?? .none
+      let known: HeadOrder = claims[link.machine] ?? .none
+      claims[link.machine] = max(claimed, known)
+    }
+    var showing = kept[library]?.showing ?? [:]
+    showing.merge(claims) { _, claimed in claimed }
+    kept[library, default: KeptLibrary()].showing = showing.filter {
+      $0.value > installed && roster.isMember($0.key)
+    }
   }
 
   // MARK: Signing
@@ -133,7 +152,7 @@ extension Replicator {
     return !isTakenOver(owner) || outdated > order || kept[owner]?.pending.isEmpty == false
   }
 
-  /// The newest head that counts is installed, or nobody who is there has it and nobody is left to ask.
+  /// The newest head that counts is installed, or no member has it and nobody is left to ask.
   private func maySign(_ owner: MachineID) -> Bool {
     guard !publication.isStopped, keeps(owner), let removed = roster.removedMember(owner) else {
       return false
@@ -145,9 +164,22 @@ extension Replicator {
     guard library.fetch == nil else { return false }
     let newest = max(library.newestOrder, removed.lastHead)
     if library.order >= newest { return true }
-    guard others.allSatisfy(heard.contains) else { return false }
-    let holders = links.values.filter { $0.heads[owner] ?? .none >= library.newestOrder }
-    return library.order >= library.newestOrder || holders.isEmpty
+    return others.allSatisfy(heard.contains) && !isAwaited(owner, library)
+  }
+
+  /// Somebody may still bring a newer head than the installed one: who has shown it may come back, and whoever is asked
+  /// whether so much growth is meant may say so.
+  private func isAwaited(_ owner: MachineID, _ library: Library) -> Bool {
+    let showing = kept[owner]?.showing ?? [:]
+    guard let newest = library.newest?.record, newest.order > library.order else {
+      // It claimed a head when it came, and went before it showed it.
+      let outdated: HeadOrder = kept[owner]?.outdated ?? .none
+      return showing.values.contains { $0 > outdated }
+    }
+    if isTooMuch(newest) { return true }
+    // The removed machine itself is no member, and may serve until its connection ends.
+    let isThere = links.values.contains { $0.heads[owner] ?? .none >= newest.order }
+    return isThere || showing.values.contains { $0 >= newest.order }
   }
 
   private mutating func publish(kept owner: MachineID, now: Now) throws(StoreError) {
