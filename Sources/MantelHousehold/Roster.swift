@@ -117,17 +117,25 @@ package struct Roster: Sendable {
 
   /// Whether a head counts: properly signed, and by the machine that might publish at its place in the order. Of a removed
   /// machine its own heads count up to the one that the removal names, its keeper's after that.
-  package func accepts(_ head: Signed<Head>) -> Bool {
-    let record = head.record
-    guard isListed(record.library), verify(head) else { return false }
-    guard let removed = removedByID[record.library] else {
-      return isMember(record.library) && record.signer == record.library
+  package func accepts(_ head: Signed<Head>) -> Bool { counts(head.record) && verify(head) }
+
+  /// The same of a head whose signature was verified before: the roster may have changed since.
+  package func counts(_ head: Head) -> Bool {
+    guard isListed(head.library) else { return false }
+    guard let removed = removedByID[head.library] else {
+      return isMember(head.library) && head.signer == head.library
     }
-    if record.signer == record.library {
-      return record.order < removed.lastHead
-        || (record.order == removed.lastHead && record.root == removed.rootAt)
+    if head.signer == head.library {
+      return head.order < removed.lastHead
+        || (head.order == removed.lastHead && head.root == removed.rootAt)
     }
-    return record.signer == removed.keeper && record.order > removed.lastHead
+    return head.signer == removed.keeper && head.order > removed.lastHead
+  }
+
+  /// Whoever may have signed heads of a library as its keeper, besides who signs them now: of a member's too, whose removal did
+  /// not take effect in the end.
+  package func formerKeepers(of library: MachineID) -> Set<MachineID> {
+    standing.formerKeepers[library] ?? []
   }
 
   /// Who signs the next heads of a library: its machine while it is a member, its keeper once it was removed.
@@ -136,12 +144,14 @@ package struct Roster: Sendable {
   }
 
   /// Whether a head that does not count was signed all the same by the removed machine, beyond what the removal names, or by
-  /// somebody who kept its library before: some may have installed it, and the keeper has to outrank it.
+  /// somebody who kept its library before, or kept a member's library while that one's removal seemed to hold: some may have
+  /// installed it, and who signs now has to outrank it. Of a keeper's epochs only the lower half is believed, so that the
+  /// next one always has room.
   package func isOutdated(_ head: Signed<Head>) -> Bool {
     let record = head.record
-    guard let removed = removedByID[record.library], isListed(record.library), !accepts(head) else {
-      return false
-    }
-    return (record.signer == record.library || removed.formerKeepers.contains(record.signer)) && verify(head)
+    guard isListed(record.library), !counts(record) else { return false }
+    let isKeepers =
+      record.order.epoch <= UInt64.max / 2 && formerKeepers(of: record.library).contains(record.signer)
+    return (record.signer == record.library || isKeepers) && verify(head)
   }
 }

@@ -24,8 +24,6 @@ package struct RemovedMember: Hashable, Sendable {
   package var removedAt: WallTime
   /// Who publishes its library from now on.
   package var keeper: MachineID
-  /// Who may have published it before the keeper, as the roster stands now.
-  package var formerKeepers: Set<MachineID>
   /// The newest head of its library that the remover knew (`.none` if it had published nothing), with its root: what
   /// it signed after that does not count.
   package var lastHead: HeadOrder
@@ -42,6 +40,8 @@ struct RosterStanding: Sendable {
   private(set) var voided: [Member] = []
   /// Without those that never were members.
   private(set) var removed: [RemovedMember] = []
+  /// By library, of members too: whoever may have published it as its keeper before the one who publishes it now.
+  private(set) var formerKeepers: [MachineID: Set<MachineID>] = [:]
   /// All machines but strangers.
   private(set) var byMachine: [MachineID: MachineStanding] = [:]
   /// Members, longest-standing first, then removed machines in the order of their admission, as far as
@@ -79,7 +79,9 @@ struct RosterStanding: Sendable {
     members = staying.filter { $0.isStanding && $0.isAccepted }.prefix(Limits.machines).map(\.member)
     admitted = staying.filter { $0.isStanding && !$0.isAccepted }.prefix(Limits.machines).map(\.member)
     voided = staying.filter { !$0.isStanding && $0.isAccepted }.prefix(Limits.machines).map(\.member)
-    removed = removedMembers(candidates.filter(\.isAccepted), removals: removals, in: graph)
+    let accepted = candidates.filter(\.isAccepted)
+    removed = removedMembers(accepted, removals: removals, in: graph)
+    formerKeepers = possibleKeepers(accepted, in: graph)
     for machine in removals.keys { byMachine[machine] = .turnedAway }
     for one in removed { byMachine[one.machine] = .removed }
     for one in voided { byMachine[one.machine] = .voided }
@@ -148,21 +150,15 @@ extension RosterStanding {
     let present = Set(members.map(\.machine))
 
     /// Follows replacements and removals to a member; the longest-standing one where the trail ends.
-    func keeper(of machine: MachineID) -> (now: MachineID, former: Set<MachineID>) {
+    func keeper(of machine: MachineID) -> MachineID {
       var current = machine
       var seen = Set<MachineID>()
-      var trail = Set<MachineID>()
       while seen.insert(current).inserted {
         guard let removal = removals[current] else { break }
-        let remover = graph.nodes[removal].by
-        current = replacement[current] ?? remover
-        trail.formUnion([remover, current])
-        if present.contains(current) { return (current, trail.subtracting([machine, current])) }
+        current = replacement[current] ?? graph.nodes[removal].by
+        if present.contains(current) { return current }
       }
-      let first = members.first?.machine ?? machine
-      // Whoever was the longest-standing member before.
-      trail.formUnion(candidates.lazy.map(\.member.machine).prefix { $0 != first })
-      return (first, trail.subtracting([machine, first]))
+      return members.first?.machine ?? machine
     }
 
     return candidates.compactMap { candidate in
@@ -170,11 +166,54 @@ extension RosterStanding {
       guard let removal = removals[machine],
         case .remove(_, let head, let root) = graph.nodes[removal].statement.body
       else { return nil }
-      let found = keeper(of: machine)
       return RemovedMember(
         machine: machine, publicKey: candidate.member.publicKey, name: candidate.member.name,
         removedBy: graph.nodes[removal].by, removedAt: graph.nodes[removal].statement.date,
-        keeper: found.now, formerKeepers: found.former, lastHead: head, rootAt: root)
+        keeper: keeper(of: machine), lastHead: head, rootAt: root)
     }
+  }
+
+  /// Statements come one by one, and whoever knew some of them acted upon those: a removal that another one voids, or comes
+  /// before, had its keeper too, and so had the keeper that was removed in turn. So all removals and replacements count.
+  private func possibleKeepers(
+    _ candidates: [Candidate], in graph: RosterGraph
+  ) -> [MachineID: Set<MachineID>] {
+    var heirs: [MachineID: Set<MachineID>] = [:]
+    for removal in graph.removals {
+      guard let subject = graph.nodes[removal].statement.subject else { continue }
+      heirs[subject, default: []].insert(graph.nodes[removal].by)
+    }
+    for candidate in candidates {
+      guard let replaced = candidate.member.replaces else { continue }
+      heirs[replaced, default: []].insert(candidate.member.machine)
+    }
+    let first = members.first?.machine
+    // Whoever is the longest-standing member, or was before.
+    var eldest = Set(candidates.map(\.member.machine).prefix { $0 != first })
+    if let first { eldest.insert(first) }
+
+    func keepers(of library: MachineID) -> Set<MachineID> {
+      var found = Set<MachineID>()
+      var reached: Set<MachineID> = [library]
+      var open = [library]
+      while let current = open.popLast() {
+        let next = heirs[current] ?? []
+        let isEnd = next.isEmpty && !members.contains { $0.machine == current }
+        // Who left names nobody: the trail goes on with the longest-standing member.
+        if isEnd || next.contains(current) { found.formUnion(eldest) }
+        found.formUnion(next)
+        for heir in next where reached.insert(heir).inserted { open.append(heir) }
+      }
+      return found
+    }
+
+    var former: [MachineID: Set<MachineID>] = [:]
+    for library in members.map(\.machine) where heirs[library] != nil {
+      former[library] = keepers(of: library).subtracting([library])
+    }
+    for library in removed {
+      former[library.machine] = keepers(of: library.machine).subtracting([library.machine, library.keeper])
+    }
+    return former
   }
 }

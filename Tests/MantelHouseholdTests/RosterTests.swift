@@ -245,7 +245,7 @@ import Testing
     try home.remove(2, by: 3)
     home.synchronise()
     #expect(home.rosters[0].removed.map(\.keeper) == [home.id(3), home.id(3)])
-    #expect(home.rosters[0].removedMember(home.id(1))?.formerKeepers == [home.id(2)])
+    #expect(home.rosters[0].formerKeepers(of: home.id(1)) == [home.id(2)])
     try home.remove(3, by: 3)
     home.synchronise()
     #expect(home.rosters[0].removed.map(\.keeper) == [home.id(0), home.id(0), home.id(0)])
@@ -258,6 +258,64 @@ import Testing
       roster.publisher(of: home.id(1)) == home.id(newcomer) && roster.publisher(of: home.id(0)) == home.id(0))
     #expect(roster.removedMember(home.id(2))?.keeper == home.id(0))
     #expect(roster.machines(named: "m1") == [home.id(1)])
+  }
+
+  @Test func bothWhoRemoveAMachineAtOnceMayHaveKeptIt() throws {
+    var home = try TestHousehold(machines: 4)
+    try home.remove(3, by: 1)
+    try home.remove(3, by: 2)
+    home.synchronise()
+    let removers: Set = [home.id(1), home.id(2)]
+    let keeper = try #require(home.rosters[0].removedMember(home.id(3))?.keeper)
+    #expect(removers.contains(keeper))
+    #expect(home.rosters[0].formerKeepers(of: home.id(3)) == removers.subtracting([keeper]))
+  }
+
+  @Test func formerKeepersAreAllOnTheWayToTheKeeper() throws {
+    var home = try TestHousehold(machines: 4)
+    try home.remove(1, by: 2)
+    home.synchronise()
+    try home.remove(2, by: 3)
+    home.synchronise()
+    // The second one has kept it, and then the third.
+    let newcomer = home.addMachine()
+    try home.join(newcomer, admittedBy: 0, replaces: 1)
+    #expect(home.rosters[0].removedMember(home.id(1))?.keeper == home.id(newcomer))
+    #expect(home.rosters[0].formerKeepers(of: home.id(1)) == [home.id(2), home.id(3)])
+    #expect(home.rosters[0].formerKeepers(of: home.id(2)).isEmpty)
+    #expect(home.rosters[0].formerKeepers(of: home.id(0)).isEmpty)
+  }
+
+  /// The longest-standing member keeps what one leaves that goes by itself.
+  @Test func whoKeptWhatSomebodyLeftIsAFormerKeeper() throws {
+    var home = try TestHousehold(machines: 3)
+    try home.remove(1, by: 1)
+    home.synchronise()
+    let newcomer = home.addMachine()
+    try home.join(newcomer, admittedBy: 2, replaces: 1)
+    #expect(home.rosters[2].removedMember(home.id(1))?.keeper == home.id(newcomer))
+    #expect(home.rosters[2].formerKeepers(of: home.id(1)) == [home.id(0)])
+  }
+
+  /// A removal that another one voids had its keeper, too, until that was known.
+  @Test func headsOfAMemberThatSeemedToBeRemoved() throws {
+    var home = try TestHousehold(machines: 4)
+    try home.remove(2, by: 1)
+    try home.remove(1, by: 0)
+    home.synchronise()
+    let roster = home.rosters[3]
+    #expect(roster.isMember(home.id(2)))
+    func head(_ epoch: UInt64, signer: Int) throws -> Signed<Head> {
+      let head = Head(
+        library: home.id(2), signer: home.id(signer), order: HeadOrder(epoch: epoch, sequence: 1),
+        root: .zero, counts: LibraryCounts(), time: home.now)
+      return try home.keys[signer].sign(head, in: roster.household)
+    }
+    #expect(roster.isOutdated(try head(5, signer: 1)) && !roster.accepts(try head(5, signer: 1)))
+    #expect(!roster.isOutdated(try head(5, signer: 2)) && roster.accepts(try head(5, signer: 2)))
+    // It never kept it; and whoever did leaves room for another epoch.
+    #expect(!roster.isOutdated(try head(5, signer: 3)))
+    #expect(!roster.isOutdated(try head(.max, signer: 1)))
   }
 
   @Test func headsOfARemovedMachine() throws {

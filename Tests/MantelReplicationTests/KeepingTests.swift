@@ -11,29 +11,11 @@ import Testing
   private let a = content("a")
   private let b = content("b")
 
-  /// This machine has removed peer 0, whose library names these entries; nobody else was heard since.
-  private func keeper(_ entries: [Entry], of desk: SingleMachine) throws {
-    try desk.send(.recovered)
-    let link = try desk.connect()
-    try desk.install(0, 1, entries, over: link)
-    try desk.remove(0, last: desk.keptHead)
-    try desk.send(.linkClosed(link))
-    #expect(desk.replicator.keeps(desk.owner))
-  }
-
-  /// The same, and it has signed its first head; over the link to peer 1.
-  private func takenOver(_ entries: [Entry], of desk: SingleMachine) throws -> LinkID {
-    try keeper(entries, of: desk)
-    let link = try desk.connect(1)
-    #expect(desk.keptHead?.signer == desk.machine)
-    return link
-  }
-
   // MARK: Taking over
 
   @Test func theKeeperSignsOneHeadOnceAMemberWasHeard() throws {
     let desk = try SingleMachine(peers: 2)
-    try keeper([desk.entry("a.jpg", a)], of: desk)
+    try desk.keep([desk.entry("a.jpg", a)])
     try desk.pass(.seconds(60))
     let former = try #require(desk.keptHead)
     #expect(former.signer == desk.owner, "nobody was heard")
@@ -164,7 +146,7 @@ import Testing
   @Test func noPlaceGetsTwoHeads() throws {
     let desk = try SingleMachine(peers: 2)
     let photos = [desk.entry("a.jpg", a), desk.entry("b.jpg", b)]
-    _ = try takenOver(photos, of: desk)
+    _ = try desk.takeOver(photos)
     let first = try #require(desk.keptHead)
     try desk.send(.forgetKept([EntryID(of: photos[0])], in: desk.owner))
     try desk.pass(.seconds(3))
@@ -196,7 +178,7 @@ import Testing
 
   @Test func whatNobodyEverGotIsGivenUpAndTakenBack() throws {
     let desk = try SingleMachine(peers: 2)
-    let link = try takenOver([desk.entry("a.jpg", a)], of: desk)
+    let link = try desk.takeOver([desk.entry("a.jpg", a)])
     #expect(try desk.report().missingFiles == 1)
     let order = try #require(desk.keptHead?.order)
     try desk.send(
@@ -220,7 +202,7 @@ import Testing
 
   @Test func whatAMemberHasIsNotGivenUp() throws {
     let desk = try SingleMachine(peers: 2)
-    let link = try takenOver([desk.entry("a.jpg", a)], of: desk)
+    let link = try desk.takeOver([desk.entry("a.jpg", a)])
     let order = try #require(desk.keptHead?.order)
     try desk.send(
       .attestationReceived(
@@ -240,7 +222,7 @@ import Testing
     try desk.send(.forget(try desk.ownEntries(of: content("c")).map { EntryID(of: $0) }))
     try desk.pass(.seconds(3))
     #expect(desk.head?.counts.dropped == 1)
-    _ = try takenOver([photo, desk.entry("b.jpg", b)], of: desk)
+    _ = try desk.takeOver([photo, desk.entry("b.jpg", b)])
     try desk.send(.forgetKept([EntryID(of: photo)], in: desk.owner))
     try desk.pass(.seconds(3))
     #expect(try desk.catalog.entries(desk.owner, of: a).isEmpty)
@@ -264,7 +246,7 @@ import Testing
   @Test func whatIsTakenBackBeforeItsHeadIsNotDropped() throws {
     let desk = try SingleMachine(peers: 2)
     let photo = desk.entry("a.jpg", a)
-    _ = try takenOver([photo], of: desk)
+    _ = try desk.takeOver([photo])
     try desk.send(.forgetKept([EntryID(of: photo)], in: desk.owner))
     try desk.send(.unforgetKept([EntryID(of: photo)], in: desk.owner))
     try desk.pass(.seconds(3))
@@ -275,7 +257,7 @@ import Testing
   /// Another owner's request reaches the keeper's user.
   @Test func theKeeperIsAskedToForget() throws {
     let desk = try SingleMachine(peers: 2)
-    let link = try takenOver([desk.entry("a.jpg", a)], of: desk)
+    let link = try desk.takeOver([desk.entry("a.jpg", a)])
     let peer = desk.peers[1]
     let request = try peer.sign(
       ForgetRequest(
@@ -292,7 +274,7 @@ import Testing
   @Test func whatALateMachineHasMoreIsOutrankedAndTakenBack() throws {
     let desk = try SingleMachine(peers: 2)
     let (known, more) = (desk.entry("a.jpg", a), desk.entry("b.jpg", b))
-    let first = try takenOver([known], of: desk)
+    let first = try desk.takeOver([known])
     try desk.send(.linkClosed(first))
     let epoch = try #require(desk.keptHead?.order.epoch)
     let order = HeadOrder(epoch: epoch + 1_000_000_000, sequence: 2)
@@ -391,34 +373,5 @@ import Testing
     let rival = try desk.head(by: desk.peers[1], HeadOrder(epoch: head.order.epoch, sequence: 9), [known])
     try desk.send(.headReceived(link, rival))
     #expect(desk.replicator.lastHead(of: desk.owner)?.signer == desk.machine)
-  }
-}
-
-extension SingleMachine {
-  /// The machine that is removed.
-  fileprivate var owner: MachineID { peers[0].machine }
-  fileprivate var keptHead: Head? { replicator.installedHead(of: owner) }
-
-  /// A head of that machine's library, whoever signs it.
-  fileprivate func head(by key: DeviceKey, _ order: HeadOrder, _ entries: [Entry]) throws -> Signed<Head> {
-    var counts = LibraryCounts()
-    for entry in entries { counts.count(entry, by: 1) }
-    let ids = entries.map { EntryID(of: $0).digest }.sorted()
-    let root = SetSnapshot(sorted: ids, tag: .entries(household, library: owner)).root
-    return try key.sign(
-      Head(
-        library: owner, signer: key.machine, order: order, root: root, counts: counts, time: now.wall),
-      in: household)
-  }
-
-  /// A peer shows a head and serves it.
-  fileprivate func bring(
-    _ head: Signed<Head>, added: [Entry] = [], removed: [Entry] = [], over link: LinkID
-  ) throws {
-    guard let job = try send(.headReceived(link, head)).deltas(link).first else {
-      throw SimulationError.broken("nobody asks for \(head.record.order)")
-    }
-    try send(.entriesReceived(link, job, added: added, removed: removed.map { EntryID(of: $0) }))
-    try send(.jobEnded(link, job, .complete))
   }
 }

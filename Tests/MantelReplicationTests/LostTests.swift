@@ -1,4 +1,6 @@
 import MantelCore
+import MantelHousehold
+import MantelSummary
 import Testing
 
 @testable import MantelReplication
@@ -192,6 +194,43 @@ import Testing
     let (machine, link) = try deleted()
     try machine.install(1, 1, [machine.entry("theirs.jpg", a)], over: link)
     try say(0, 1, lacks: [a], on: machine, link)
+    try machine.pass(week * 2)
+    #expect(try !isUnheld(on: machine))
+  }
+
+  /// Who admitted its owner was removed, so that it is no member: it comes back with its folders all the same.
+  @Test func whatLiesInTheFolderOfOneToBeInvitedAgainIsNotLost() throws {
+    let (machine, link) = try deleted()
+    let wall = machine.now.wall
+    var roster = machine.replicator.roster
+    let removal = try roster.removing(
+      machine.peers[0].machine, lastHead: .none, lastRoot: .zero, by: machine.key, now: wall)
+    let owner = DeviceKey()
+    let admission = try roster.admitting(
+      subject: owner.machine, publicKey: owner.publicKey, name: "late", replaces: nil,
+      by: machine.peers[0], now: wall)
+    _ = roster.merge([admission])
+    let acceptance = try roster.accepting(by: owner, now: wall)
+    try machine.send(.rosterReceived(link, [admission.bytes, acceptance.bytes]))
+    let entry = machine.entry("theirs.jpg", a)
+    var counts = LibraryCounts()
+    counts.count(entry, by: 1)
+    let view = SetSnapshot(
+      sorted: [EntryID(of: entry).digest], tag: .entries(machine.household, library: owner.machine))
+    let head = try owner.sign(
+      Head(
+        library: owner.machine, signer: owner.machine, order: HeadOrder(epoch: 1, sequence: 1),
+        root: view.root, counts: counts, time: wall), in: machine.household)
+    let job = try #require(try machine.send(.headReceived(link, head)).deltas(link).first)
+    try machine.send(.entriesReceived(link, job, added: [entry], removed: []))
+    try machine.send(.jobEnded(link, job, .complete))
+    try machine.send(.rosterReceived(nil, [removal.bytes]))
+    try machine.send(.linkClosed(link))
+    #expect(machine.replicator.installedHead(of: owner.machine) == head.record)
+    #expect(machine.replicator.roster.standing(of: owner.machine) == .voided)
+
+    let other = try machine.connect(1, has: [b])
+    try say(1, 1, lacks: [a], on: machine, other)
     try machine.pass(week * 2)
     #expect(try !isUnheld(on: machine))
   }

@@ -293,24 +293,34 @@ extension Replicator {
     var exact: [StatusReason] = []
     var lenient: [StatusReason] = []
     for member in roster.members where member.machine != machine {
-      let library = libraries[member.machine]
-      if library?.installed == nil {
-        lenient.append(.noHead(member.machine))
-        exact.append(.noHead(member.machine))
-      } else if let library, library.isBehind {
-        exact.append(.headsArriving(member.machine))
-        let age = library.outstandingSince.map { now.instant - $0 } ?? settings.checkpointAge
-        if age >= settings.checkpointAge { lenient.append(.headsArriving(member.machine)) }
-      }
+      let isMissing = libraries[member.machine]?.installed == nil
+      let reason: StatusReason = isMissing ? .noHead(member.machine) : .headsArriving(member.machine)
+      guard isMissing || isArriving(member.machine) else { continue }
+      exact.append(reason)
+      if isMissing || isOverdue(member.machine, now: now) { lenient.append(reason) }
     }
-    // A removed machine's library stays in W: its keeper's heads count like a member's.
-    for removed in roster.removed where removed.machine != machine {
-      guard let library = libraries[removed.machine], library.isBehind else { continue }
-      exact.append(.headsArriving(removed.machine))
-      let age = library.outstandingSince.map { now.instant - $0 } ?? settings.checkpointAge
-      if age >= settings.checkpointAge { lenient.append(.headsArriving(removed.machine)) }
+    // A removed machine's library stays in W: its keeper's heads count like a member's, and so does what the removal names,
+    // which whoever came later has not heard of otherwise. If nobody has that any more, the keeper signs above it.
+    for removed in roster.removed where removed.machine != machine && roster.isListed(removed.machine) {
+      let isMissing = libraries[removed.machine]?.installed == nil && removed.lastHead > .none
+      let isBehind = removed.lastHead > libraries[removed.machine]?.order ?? .none
+      let reason: StatusReason = isMissing ? .noHead(removed.machine) : .headsArriving(removed.machine)
+      guard isBehind || isArriving(removed.machine) else { continue }
+      exact.append(reason)
+      if isMissing || isOverdue(removed.machine, now: now) { lenient.append(reason) }
     }
     return (exact, lenient)
+  }
+
+  /// A newer head is known; or the installed one was signed by who may not sign any more, or not this far, and is outranked.
+  private func isArriving(_ owner: MachineID) -> Bool {
+    guard let library = libraries[owner] else { return false }
+    return library.isBehind || library.installed.map { !roster.counts($0.record) } ?? false
+  }
+
+  private func isOverdue(_ owner: MachineID, now: Now) -> Bool {
+    let age = libraries[owner]?.outstandingSince.map { now.instant - $0 } ?? settings.checkpointAge
+    return age >= settings.checkpointAge
   }
 
   private func state(

@@ -34,7 +34,7 @@ extension Publication {
   mutating func openEpoch(after order: HeadOrder, now: Now) -> UInt64 {
     if let epoch { return epoch }
     let clock = UInt64(clamping: now.wall.nanoseconds / 1_000)
-    let opened = max(order.epoch + 1, leastEpoch, clock)
+    let opened = max(order.epoch + 1, outdated.epoch + 1, leastEpoch, clock)
     epoch = opened
     return opened
   }
@@ -46,10 +46,22 @@ extension Replicator {
   /// Members that take in what this machine publishes, and keep it.
   private var witnesses: [MachineID] { otherFullMachines }
 
+  /// Who kept this library, while a removal of this machine seemed to hold, has signed a head of it, and somebody has installed
+  /// that: nobody takes in a lower one. So the next goes above it, in an epoch of its own, even if nothing has changed.
+  mutating func outrank(_ rival: HeadOrder) {
+    publication.outdated = max(publication.outdated, rival)
+    if rival >= libraries[machine]?.order ?? .none {
+      publication.epoch = nil
+      publication.isFirst = true
+    }
+    for link in links.keys.sorted() { hear(link) }
+  }
+
   /// A peer has been heard when it has shown the head that its hello claimed, or claimed none that is newer.
   mutating func hear(_ link: LinkID) {
     guard let peer = links[link],
-      peer.heads[machine] ?? .none <= libraries[machine]?.newestOrder ?? .none
+      peer.heads[machine] ?? .none
+        <= max(libraries[machine]?.newestOrder ?? .none, publication.outdated)
     else { return }
     publication.hearing.hear(peer.machine)
   }

@@ -73,14 +73,21 @@ extension Replicator {
   }
 
   private func isTakenOver(_ library: MachineID) -> Bool {
-    libraries[library]?.installed?.record.signer == machine
+    guard let head = libraries[library]?.installed?.record else { return false }
+    // What it signed before another removal was known may count no more.
+    return head.signer == machine && roster.counts(head)
   }
 
-  /// A head that does not count, of a library that is kept here: it is outranked, and what it had is asked for. Returns whether
-  /// it is one.
+  /// A head that does not count, of a library that is signed here: it is outranked, and what a kept one had is asked for.
+  /// Returns whether it is one.
   mutating func received(outdated head: Signed<Head>, from link: LinkID) throws(StoreError) -> Bool {
     let library = head.record.library
-    guard keeps(library), roster.isOutdated(head) else { return false }
+    let isOwn = library == machine && roster.isMember(machine)
+    guard isOwn || keeps(library), roster.isOutdated(head) else { return false }
+    if isOwn {
+      outrank(head.record.order)
+      return true
+    }
     let known: HeadOrder = kept[library]?.outdated ?? .none
     kept[library, default: KeptLibrary()].outdated = max(known, head.record.order)
     try readFormer(head, from: link)

@@ -161,9 +161,10 @@ extension Replicator {
       !contents.isLive(content, in: machine),
       !links.values.contains(where: { contents.index.contains(content.digest, in: $0.contents) })
     else { return false }
-    // In somebody else's folder, or in the replica. The folders of a removed machine are gone with it.
+    // In somebody else's folder, or in the replica. The folders of a removed machine are gone with it; those of one that has to
+    // be invited again are not.
     let isElsewhere = try store.entries(of: content).contains {
-      $0.library != machine && $0.entry.state.isLive && roster.isMember($0.library)
+      $0.library != machine && $0.entry.state.isLive && roster.removedMember($0.library) == nil
     }
     return try isElsewhere ? false : store.replicaFiles(of: content).isEmpty
   }

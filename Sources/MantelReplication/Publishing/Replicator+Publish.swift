@@ -46,8 +46,10 @@ struct Publication: Sendable {
   /// The heads of the last few intervals, newest last: tells load from a single change. Those that were full are not among
   /// them: such a head costs what its entries cost, and waiting would not make it cheaper.
   var recent: [Instant] = []
-  /// No head was ever published: an empty one goes out once the first scan is through.
+  /// No head was ever published, or not in this epoch: one goes out once the first scan is through, though nothing changes.
   var isFirst = false
+  /// The newest head of a keeper that was shown: see `outrank`.
+  var outdated = HeadOrder.none
   /// A head of ours was shown that we do not know: our catalog was restored, or lost.
   var recovery: OwnRecovery?
   var hearing = Hearing()

@@ -1,0 +1,184 @@
+import MantelCore
+import MantelHousehold
+import Testing
+
+@testable import MantelReplication
+
+/// Statements come one by one: for a while somebody else seemed to keep the library of peer 0, and signed its heads.
+@Suite struct FormerKeeperTests {
+  private let a = content("a")
+  private let b = content("b")
+
+  private func isArriving(_ desk: SingleMachine) throws -> Bool {
+    try desk.report().reasons.contains(.headsArriving(desk.owner))
+  }
+
+  /// Two members remove it at once, and each signs before it hears of the other. Both removals stand; the other's keeper has
+  /// the faster clock.
+  @Test(arguments: [false, true]) func ofTwoKeepersTheOneThatStandsFirstOutranksTheOther(restarts: Bool)
+    throws
+  {
+    let desk = try SingleMachine(peers: 3)
+    let known = desk.entry("a.jpg", a)
+    let rival = desk.peers[1]
+    var theirs = desk.replicator.roster
+    let rename = try theirs.renaming(.signer, to: "later", by: rival, now: desk.now.wall)
+    _ = theirs.merge([rename])
+    let named = try desk.head(0, 1, [known]).record
+    let removal = try theirs.removing(
+      desk.owner, lastHead: named.order, lastRoot: named.root, by: rival, now: desk.now.wall)
+    var link = try desk.takeOver([known])
+    let mine = try #require(desk.keptHead)
+    try desk.send(.rosterReceived(link, [rename.bytes, removal.bytes]))
+    #expect(desk.replicator.keeps(desk.owner))
+
+    let order = HeadOrder(epoch: mine.order.epoch + 1_000_000_000, sequence: 1)
+    if restarts {
+      try desk.restart()
+      link = try desk.connect(1, heads: [desk.owner: order])
+    }
+    try desk.send(.headReceived(link, try desk.head(by: rival, order, [known])))
+    try desk.pass(.seconds(10))
+    let head = try #require(desk.keptHead)
+    #expect(head.signer == desk.machine && head.order > order)
+  }
+
+  /// The one that does not keep it in the end has installed its own head, which counts nowhere.
+  @Test func theOtherKeeperWaitsForTheHeadThatCounts() throws {
+    let desk = try SingleMachine(peers: 3)
+    let known = desk.entry("a.jpg", a)
+    let named = try desk.head(0, 1, [known]).record
+    let first = try desk.replicator.roster.removing(
+      desk.owner, lastHead: named.order, lastRoot: named.root, by: desk.peers[1], now: desk.now.wall)
+    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
+    let link = try desk.takeOver([known])
+    let mine = try #require(desk.keptHead)
+    try desk.send(.rosterReceived(link, [first.bytes]))
+    #expect(!desk.replicator.keeps(desk.owner))
+    try desk.pass(.seconds(61))
+    #expect(try isArriving(desk))
+
+    let order = HeadOrder(epoch: mine.order.epoch + 1_000_000_000, sequence: 1)
+    let head = try desk.head(by: desk.peers[1], order, [known])
+    try desk.bring(head, over: link)
+    #expect(try desk.keptHead == head.record && !isArriving(desk))
+  }
+
+  /// A removal that comes late and stands first names a newer head than the one that this machine has signed.
+  @Test func aKeeperSignsAgainAboveWhatAnotherRemovalNames() throws {
+    let desk = try SingleMachine(peers: 3)
+    let known = desk.entry("a.jpg", a)
+    let named = HeadOrder(epoch: 1 << 61, sequence: 1)
+    let first = try desk.replicator.roster.removing(
+      desk.owner, lastHead: named, lastRoot: .zero, by: desk.peers[1], now: desk.now.wall)
+    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
+    let link = try desk.takeOver([known])
+    try desk.send(.rosterReceived(link, [first.bytes]))
+    try desk.remove(1)
+    try desk.send(.linkClosed(link))
+    #expect(desk.replicator.keeps(desk.owner))
+    try desk.connect(2)
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead.map { $0.signer == desk.machine && $0.order > named } == true)
+  }
+
+  // MARK: A machine that is a member after all
+
+  @Test func whoIsAMemberAfterAllOutranksItsKeeper() throws {
+    let desk = try SingleMachine(peers: 2)
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    let rival = desk.peers[1]
+    let removal = try desk.replicator.roster.removing(
+      desk.machine, lastHead: desk.head?.order ?? .none, lastRoot: desk.head?.root ?? .zero, by: rival,
+      now: desk.now.wall)
+    // The founder's removal of who removed it stands.
+    try desk.remove(1)
+    try desk.send(.rosterReceived(nil, [removal.bytes]))
+    #expect(desk.replicator.roster.isMember(desk.machine))
+    try desk.restart(hasHeard: false)
+    try desk.scan(["a.jpg": desk.stamp(10)])
+    if desk.take().hashes.contains(bytes("a.jpg")) { try desk.finishHash("a.jpg", a, desk.stamp(10)) }
+
+    let before = try #require(desk.head)
+    let order = HeadOrder(epoch: 1 << 62, sequence: 1)
+    let kept = try rival.sign(
+      Head(
+        library: desk.machine, signer: rival.machine, order: order, root: before.root, counts: before.counts,
+        time: desk.now.wall), in: desk.household)
+    let link = try desk.connect(heads: [desk.machine: order])
+    #expect(desk.head == before)
+    try desk.send(.headReceived(link, kept))
+    try desk.pass(.seconds(3))
+    let after = try #require(desk.head)
+    #expect(after.signer == desk.machine && after.order > order && after.root == before.root)
+    // Once; and who has shown it was heard.
+    try desk.send(.headReceived(link, kept))
+    try desk.pass(.seconds(60))
+    #expect(desk.head == after)
+    try desk.publish("b.jpg", b, desk.stamp(10, inode: 8))
+    #expect(desk.head?.counts.live == 2)
+  }
+
+  @Test func aMachineThatIsAMemberAfterAllIsWaitedFor() throws {
+    // One vote more on either side decides nothing.
+    let desk = try SingleMachine(peers: 4)
+    let known = desk.entry("a.jpg", a)
+    let owners = try desk.connect()
+    try desk.install(0, 1, [known], over: owners)
+    let counter = try desk.replicator.roster.removing(
+      desk.peers[1].machine, lastHead: .none, lastRoot: .zero, by: desk.peers[0], now: desk.now.wall)
+    try desk.remove(0, by: desk.peers[1], last: desk.keptHead)
+    try desk.send(.linkClosed(owners))
+    let link = try desk.connect(2)
+    let kept = try desk.head(by: desk.peers[1], HeadOrder(epoch: 9, sequence: 1), [known])
+    try desk.bring(kept, over: link)
+    #expect(desk.keptHead == kept.record)
+
+    try desk.send(.rosterReceived(link, [counter.bytes]))
+    #expect(desk.replicator.roster.isMember(desk.owner))
+    try desk.pass(.seconds(61))
+    #expect(try isArriving(desk))
+    let head = try desk.head(by: desk.peers[0], HeadOrder(epoch: 10, sequence: 1), [known])
+    try desk.bring(head, over: try desk.connect())
+    #expect(try desk.keptHead == head.record && !isArriving(desk))
+  }
+
+  // MARK: What the removal names
+
+  @Test func whatTheRemovalNamesIsWaitedFor() throws {
+    let desk = try SingleMachine(peers: 2)
+    let (known, more) = (desk.entry("a.jpg", a), desk.entry("b.jpg", b))
+    try desk.remove(0, by: desk.peers[1], last: try desk.head(0, 2, [known, more]).record)
+    try desk.restart()
+    #expect(try desk.report().reasons.contains(.noHead(desk.owner)))
+    let link = try desk.connect(1)
+    try desk.bring(try desk.head(0, 1, [known]), added: [known], over: link)
+    try desk.pass(.seconds(61))
+    #expect(try isArriving(desk) && !desk.report().reasons.contains(.noHead(desk.owner)))
+    // Its keeper has not got it either, and signs above it.
+    let head = try desk.head(by: desk.peers[1], HeadOrder(epoch: 9, sequence: 1), [known])
+    try desk.bring(head, over: link)
+    #expect(try desk.keptHead == head.record && !isArriving(desk))
+  }
+
+  @Test func whatNobodyHasOfItIsWaitedForNoLonger() throws {
+    let desk = try SingleMachine(peers: 2)
+    let (known, more) = (desk.entry("a.jpg", a), desk.entry("b.jpg", b))
+    let owners = try desk.connect()
+    try desk.install(0, 1, [known], over: owners)
+    try desk.send(.linkClosed(owners))
+    try desk.remove(0, last: try desk.head(0, 2, [known, more]).record)
+    try desk.pass(.seconds(61))
+    #expect(try isArriving(desk))
+    try desk.connect(1)
+    try desk.pass(.seconds(3))
+    #expect(try desk.keptHead?.signer == desk.machine && !isArriving(desk))
+  }
+}
+
+extension SingleMachine {
+  /// What this machine signs after that stands later.
+  fileprivate func rename(_ name: String) throws -> SignedStatement {
+    try replicator.roster.renaming(.signer, to: name, by: key, now: now.wall)
+  }
+}
