@@ -82,6 +82,23 @@ import Testing
     #expect(desk.keptHead.map { $0.signer == desk.machine && $0.order > named } == true)
   }
 
+  /// The removal names an older head than the one that this machine, its keeper, has heard of and others have.
+  @Test func aHeadThatCountedWhenItWasHeardOfIsOutranked() throws {
+    let desk = try SingleMachine(peers: 2)
+    let known = desk.entry("a.jpg", a)
+    let owners = try desk.connect()
+    try desk.install(0, 1, [known], over: owners)
+    let named = try #require(desk.keptHead)
+    let beyond = HeadOrder(epoch: 1 << 61, sequence: 1)
+    try desk.send(
+      .headReceived(owners, try desk.head(by: desk.peers[0], beyond, [known, desk.entry("b.jpg", b)])))
+    try desk.remove(0, last: named)
+    try desk.send(.linkClosed(owners))
+    try desk.connect(1)
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead.map { $0.signer == desk.machine && $0.order > beyond } == true)
+  }
+
   // MARK: A machine that is a member after all
 
   @Test func whoIsAMemberAfterAllOutranksItsKeeper() throws {

@@ -88,10 +88,14 @@ extension Replicator {
       outrank(head.record.order)
       return true
     }
-    let known: HeadOrder = kept[library]?.outdated ?? .none
-    kept[library, default: KeptLibrary()].outdated = max(known, head.record.order)
+    noteOutdated(head.record)
     try readFormer(head, from: link)
     return true
+  }
+
+  private mutating func noteOutdated(_ head: Head) {
+    let known: HeadOrder = kept[head.library]?.outdated ?? .none
+    kept[head.library, default: KeptLibrary()].outdated = max(known, head.order)
   }
 
   /// The roster changed: heads that count no more are waited for no longer, and who signs now is shown what fell out.
@@ -100,6 +104,8 @@ extension Replicator {
       guard let library = libraries[owner], let newest = library.newest,
         newest.record.order > library.order, !mayTakeIn(newest)
       else { continue }
+      // Others may have installed it.
+      if keeps(owner), roster.isOutdated(newest) { noteOutdated(newest.record) }
       try stageArrived(owner)
       libraries[owner]?.fetch = nil
       libraries[owner]?.newest = library.installed
