@@ -8,6 +8,7 @@ import MantelReplication
 private struct ForgetSelection {
   var ids: [EntryID] = []
   var byLibrary: [MachineID: [EntryID]] = [:]
+  var contentsByLibrary: [MachineID: Set<ContentID>] = [:]
   /// Sizes of the contents.
   var contents: [ContentID: UInt64] = [:]
   var live = 0
@@ -19,6 +20,7 @@ private struct ForgetSelection {
   mutating func add(_ id: EntryID, _ entry: Entry, in library: MachineID, path: [UInt8]) {
     ids.append(id)
     byLibrary[library, default: []].append(id)
+    contentsByLibrary[library, default: []].insert(entry.content)
     contents[entry.content] = entry.size
     if entry.state.isLive { live += 1 } else { retired += 1 }
     if examples.count < Self.exampleCount { examples.append(PathText(bytes: path)) }
@@ -44,9 +46,10 @@ extension AgentControl {
       if let given = query.consent, given != consent {
         throw Self.changed("other photos match \(query.pattern) than a moment ago")
       }
+      let dropped = query.undo ? [:] : chosen.contentsByLibrary
       let (asksOthers, unfound) = try await engine.ask { replicator in
         (
-          try !query.undo && replicator.asksOthers(dropping: contents),
+          try dropped.contains { try replicator.asksOthers(dropping: $0.value, in: $0.key) },
           query.undo ? try replicator.unfound(among: contents) : []
         )
       }

@@ -51,6 +51,21 @@ extension Catalog {
     try was(content, in: library, order, having: "state <> 2") { _ in "TRUE" }
   }
 
+  package func firstHead(
+    of library: MachineID, signedBy signer: MachineID
+  ) throws(StoreError) -> HeadOrder? {
+    try read { db in
+      guard let row = try self.library(library, db) else { return nil }
+      let heads = try db.rows(
+        "SELECT bytes FROM head WHERE library = ? ORDER BY generation", [.int(row.ref)])
+      while let found = try heads.next() {
+        let head = try Signed<Head>(bytes: try found.bytes(0)).record
+        if head.signer == signer { return head.order }
+      }
+      return nil
+    }
+  }
+
   /// Whether there is a row of a content that came with a head or before it.
   private func was(
     _ content: ContentID, in library: MachineID, _ order: HeadOrder, having states: String,

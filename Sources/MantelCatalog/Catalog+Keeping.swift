@@ -297,13 +297,16 @@ extension Catalog {
     }
   }
 
-  package func unconfirmedDrops(of library: MachineID, since: AgentTime) throws(StoreError) -> Int {
+  package func countedDrops(
+    of library: MachineID, since: AgentTime, withConfirmed: Bool
+  ) throws(StoreError) -> Int {
     try read { db in
       try db.row(
         """
         SELECT count(DISTINCT r.content) FROM replica_file r INDEXED BY replica_file_marked
-        WHERE r.mark = 2 AND r.library = (SELECT ref FROM machine WHERE id = ?) AND r.trashed > ?
-        """, [.id(library), .int(since.nanoseconds)]
+        WHERE r.mark IS NOT NULL AND (r.mark = 2 OR r.mark = 3 AND ?)
+          AND r.library = (SELECT ref FROM machine WHERE id = ?) AND r.trashed > ?
+        """, [.int(withConfirmed ? 1 : 0), .id(library), .int(since.nanoseconds)]
       ).map { Int(try $0.integer(0)) } ?? 0
     }
   }

@@ -220,6 +220,8 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
     -> (came: [ContentID], went: [ContentID])?
   /// Whether a library wanted a content at one of its heads; nil when that cannot be told (any more).
   func wasWanted(_ content: ContentID, in library: MachineID, at order: HeadOrder) throws(StoreError) -> Bool?
+  /// The oldest of the heads of a library that are kept here and that a machine signed.
+  func firstHead(of library: MachineID, signedBy signer: MachineID) throws(StoreError) -> HeadOrder?
   /// Whether a library named a content at one of its heads or before it, live, retired or dropped; nil when that cannot be
   /// told (any more).
   func wasNamed(_ content: ContentID, in library: MachineID, by order: HeadOrder) throws(StoreError) -> Bool?

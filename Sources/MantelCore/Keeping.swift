@@ -217,8 +217,8 @@ package protocol KeepingStore: AnyObject {
   func trash() throws(StoreError) -> [MachineID: DroppedFiles]
   /// What waits for a confirmation, by the library that dropped it.
   func heldDrops() throws(StoreError) -> [MachineID: DroppedFiles]
-  /// Contents of a library in the trash that nobody confirmed, since a moment.
-  func unconfirmedDrops(of library: MachineID, since: AgentTime) throws(StoreError) -> Int
+  /// Contents of a library in the trash that nobody confirmed, since a moment; `withConfirmed` of all.
+  func countedDrops(of library: MachineID, since: AgentTime, withConfirmed: Bool) throws(StoreError) -> Int
   /// Files that came into the trash at that moment or before it, the first of them first; `after`: where an earlier page
   /// ended.
   func trashed(until: AgentTime, after: (since: AgentTime, content: ContentID)?, limit: Int)

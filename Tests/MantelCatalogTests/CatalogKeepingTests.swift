@@ -143,9 +143,11 @@ import Testing
     #expect(
       try fixture.catalog.trashed(until: time(50), after: page[0], limit: 1).map(\.content)
         == [Fixture.content(4)])
-    #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.anna, since: time(40)) == 1)
-    #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.anna, since: time(39)) == 2)
-    #expect(try fixture.catalog.unconfirmedDrops(of: Fixture.bert, since: time(0)) == 0)
+    #expect(try fixture.catalog.countedDrops(of: Fixture.anna, since: time(40), withConfirmed: false) == 1)
+    #expect(try fixture.catalog.countedDrops(of: Fixture.anna, since: time(39), withConfirmed: false) == 2)
+    #expect(
+      try fixture.catalog.countedDrops(of: Fixture.anna, since: time(29), withConfirmed: true) == 3)
+    #expect(try fixture.catalog.countedDrops(of: Fixture.bert, since: time(0), withConfirmed: false) == 0)
   }
 
   @Test(arguments: Home.allCases) func aConfirmationPutsWhatWasHeldIntoTheQueue(home: Home) throws {

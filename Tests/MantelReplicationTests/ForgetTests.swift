@@ -383,12 +383,12 @@ import Testing
     for (number, photo) in all.enumerated() {
       try machine.publish("\(number).jpg", photo, machine.stamp(1, inode: UInt64(10 + number)))
     }
-    #expect(try machine.replicator.asksOthers(dropping: all))
+    #expect(try machine.replicator.asksOthers(dropping: all, in: machine.machine))
     for photo in all.prefix(10) { try forget(photo, on: machine) }
-    #expect(try machine.replicator.asksOthers(dropping: [all[10]]))
-    #expect(try !machine.replicator.asksOthers(dropping: [all[0]]))
+    #expect(try machine.replicator.asksOthers(dropping: [all[10]], in: machine.machine))
+    #expect(try !machine.replicator.asksOthers(dropping: [all[0]], in: machine.machine))
     try machine.pass(.agentDay * 31)
-    #expect(try !machine.replicator.asksOthers(dropping: [all[10]]))
+    #expect(try !machine.replicator.asksOthers(dropping: [all[10]], in: machine.machine))
   }
 
   @Test func whatNobodyHasAnyMoreIsSaidNotToComeBack() throws {

@@ -138,7 +138,9 @@ import Testing
     try machine.fileAll()
     let marks = try machine.catalog.replicaFiles(of: a).map(\.mark)
     #expect(marks.count == 2 && marks.contains(nil))
-    #expect(try machine.catalog.unconfirmedDrops(of: machine.peers[0].machine, since: .zero) == 0)
+    #expect(
+      try machine.catalog.countedDrops(
+        of: machine.peers[0].machine, since: .zero, withConfirmed: false) == 0)
     #expect(machine.isHeld(a) && machine.isAvailable(a))
     // Its time is over, and nobody has read the first one since.
     try machine.pass(month)

@@ -27,6 +27,7 @@ extension Replicator {
   /// too much does not get its first files out.
   func droppingPlans(of contents: Set<ContentID>, now: Now) throws(StoreError) -> [ContentID: FilingPlan] {
     var dropped: [ContentID: [ReplicaFile]] = [:]
+    var doubts: [ContentID: Doubt] = [:]
     var unjudged: [MachineID: Int] = [:]
     let owners = self.contents.byLibrary.keys.filter { $0 != machine }
     for content in contents.sorted()
@@ -34,7 +35,9 @@ extension Replicator {
       let files = try droppedFiles(of: content)
       guard let first = files.first else { continue }
       dropped[content] = files
-      if isUnjudged(files) { unjudged[first.library, default: 0] += 1 }
+      let judged = try doubt(of: content, in: first.library)
+      doubts[content] = judged
+      if judged == .counted, isUnjudged(files) { unjudged[first.library, default: 0] += 1 }
     }
     guard !dropped.isEmpty else { return [:] }
     // Judged before, and no row tells of it: nobody knows yet whether they have moved.
@@ -46,21 +49,58 @@ extension Replicator {
     let held = try store.heldDrops()
     var asks: Set<MachineID> = []
     for (library, count) in unjudged {
-      var dropped = try store.unconfirmedDrops(of: library, since: agentTime + (.zero - settings.trashLife))
+      // What a keeper has dropped is as good as confirmed in the trash, and counts for a month all the same.
+      var dropped = try store.countedDrops(
+        of: library, since: agentTime + (.zero - settings.trashLife), withConfirmed: !roster.isMember(library)
+      )
       dropped += moving[library]?.count ?? 0
-      if held[library] != nil || dropped + count > dropLimit(of: library) || !roster.isMember(library) {
-        asks.insert(library)
-      }
+      if held[library] != nil || dropped + count > dropLimit(of: library) { asks.insert(library) }
     }
     var plans: [ContentID: FilingPlan] = [:]
     for (content, files) in dropped {
+      let mustAsk =
+        switch doubts[content] {
+        case .own: false
+        case .counted: files.first.map { asks.contains($0.library) } ?? true
+        case .certain, nil: true
+        }
       plans[content] = FilingPlan(
         content: content, dropped: files,
-        fate: fate(
-          of: files, mayGo: mayDelete(content, now),
-          mustAsk: files.first.map { asks.contains($0.library) } ?? true))
+        fate: fate(of: files, mayGo: mayDelete(content, now), mustAsk: mustAsk))
     }
     return plans
+  }
+
+  /// Whether somebody has to be asked about a drop.
+  private enum Doubt {
+    /// The user of this machine forgot it, in a library that is kept here.
+    case own
+    /// Only when it is too much.
+    case counted
+    /// A machine that was removed may have been in the wrong hands when it dropped this.
+    case certain
+  }
+
+  private func doubt(of content: ContentID, in library: MachineID) throws(StoreError) -> Doubt {
+    if roster.isMember(library) { return .counted }
+    guard try isDroppedByKeeper(content, in: library) else { return .certain }
+    return keeps(library) ? .own : .counted
+  }
+
+  /// Whether it was the present keeper of a removed machine's library that dropped a content. The keeper's first head is what it
+  /// took over, and before that only the removed machine could sign, if nobody else has kept the library: what was still
+  /// wanted then nobody else has dropped. What this machine did not see wanted counts as the removed machine's.
+  private func isDroppedByKeeper(_ content: ContentID, in library: MachineID) throws(StoreError) -> Bool {
+    guard let removed = roster.removedMember(library), roster.isMember(removed.keeper),
+      libraries[library]?.installed?.record.signer == removed.keeper
+    else { return false }
+    if let first = try store.firstHead(of: library, signedBy: removed.keeper),
+      try store.wasWanted(content, in: library, at: first) == true
+    {
+      return true
+    }
+    guard removed.formerKeepers.isEmpty else { return false }
+    return try store.wasWanted(content, in: library, at: removed.lastHead) == true
   }
 
   /// Files of a content that nobody names any more, of libraries that dropped it.
@@ -119,10 +159,14 @@ extension Replicator {
   /// What came to the trash in a batch is marked in the transaction that records it.
   func markTrashed(_ outcome: inout BatchOutcome) throws(StoreError) {
     for (path, former) in outcome.discarded {
-      guard outcome.put[path] != nil else { continue }
+      guard let file = outcome.put[path] else { continue }
       let former = try store.replicaFile(at: former)?.mark
       // A second copy asks nobody; that it is one was judged when the batch was planned.
-      let isConfirmed = former == .confirmed || outcome.secondCopies.contains(path)
+      var isConfirmed = former == .confirmed || outcome.secondCopies.contains(path)
+      // By now it is known who dropped it, and in a month it may not be. Nothing of a keeper's waits at the trash's end.
+      if !isConfirmed, !roster.isMember(file.library) {
+        isConfirmed = try isDroppedByKeeper(file.content, in: file.library)
+      }
       outcome.put[path]?.mark = .trashed(since: agentTime, isConfirmed: isConfirmed)
     }
   }

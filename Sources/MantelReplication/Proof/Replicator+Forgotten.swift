@@ -98,12 +98,31 @@ extension Replicator {
     try store.forgottenContents(since: nil, limit: settings.forgottenSample)
   }
 
-  /// Whether these drops, with those of this agent month, are more than other machines let go without a question.
-  package func asksOthers(dropping contents: [ContentID]) throws(StoreError) -> Bool {
-    let limit = dropLimit(of: machine)
-    let before = try store.forgottenContents(
-      since: agentTime + (.zero - settings.trashLife), limit: limit + 1)
-    return Set(before).union(contents).count > limit
+  /// Whether these drops of a library, with those of this agent month, are more than other machines let go without a question.
+  package func asksOthers(
+    dropping contents: some Collection<ContentID>, in library: MachineID
+  ) throws(StoreError) -> Bool {
+    let limit = dropLimit(of: library)
+    let moment = agentTime + (.zero - settings.trashLife)
+    let before =
+      library == machine
+      ? Set(try store.forgottenContents(since: moment, limit: limit + 1))
+      : try forgottenContents(in: library, since: moment)
+    return before.union(contents).count > limit
+  }
+
+  /// Of a library that is kept here.
+  private func forgottenContents(
+    in library: MachineID, since moment: AgentTime
+  ) throws(StoreError) -> Set<ContentID> {
+    var found: Set<ContentID> = []
+    var after: EntryID?
+    repeat {
+      let page = try store.forgotten(in: library, after: after, limit: settings.pendingRows)
+      for forgotten in page where forgotten.forgotten >= moment { found.insert(forgotten.entry.content) }
+      after = page.last?.id
+    } while after != nil
+    return found
   }
 
   /// Those of some contents of which nothing is here, and which no other machine has by its last word.

@@ -1,0 +1,89 @@
+import MantelCore
+import Testing
+
+@testable import MantelReplication
+
+/// What the keeper of a removed machine's library drops, on its own machine and on the others: peer 0 is removed.
+@Suite struct KeptDropsTests {
+  private let month: Duration = .agentDay * 30
+
+  /// A machine with copies of these photos, whose owner peer 1 has removed; over the link to that.
+  private func keptByAnother(
+    _ photos: [ContentID], removedAt sequence: UInt64? = nil
+  ) throws -> (SingleMachine, LinkID) {
+    let (desk, link) = try SingleMachine.holding(photos, peers: 2)
+    let last = try sequence.map { try desk.head(0, $0, desk.entries(photos)).record } ?? desk.keptHead
+    try desk.send(.linkClosed(link))
+    try desk.remove(0, by: desk.peers[1], last: last)
+    return (desk, try desk.connect(1, has: photos))
+  }
+
+  /// The keeper's heads, of which each drops more.
+  private func drop(
+    _ photos: [ContentID], after before: [ContentID], of all: [ContentID], _ sequence: UInt64,
+    on desk: SingleMachine, _ link: LinkID
+  ) throws {
+    let gone = before + photos
+    let entries = desk.entries(all.filter { !gone.contains($0) }) + gone.map { desk.dropped($0) }
+    let head = try desk.head(by: desk.peers[1], HeadOrder(epoch: 9, sequence: sequence), entries)
+    try desk.bring(
+      head, added: photos.map { desk.dropped($0) }, removed: desk.entries(photos), over: link)
+    try desk.fileAll()
+  }
+
+  /// Fails where every drop of a removed machine's library asks.
+  @Test(arguments: [true, false]) func whatTheKeeperForgetsGoesWithoutAQuestion(showsFirst: Bool) throws {
+    let all = SingleMachine.photos(13)
+    let (desk, link) = try keptByAnother(all)
+    if showsFirst { try drop([], after: [], of: all, 1, on: desk, link) }
+    try drop([all[0]], after: [], of: all, 2, on: desk, link)
+    #expect(try desk.isInTrash(all[0]) && desk.replicator.undecidedDrops().isEmpty)
+
+    // Within a month no more than of a member.
+    try drop(Array(all[1...10]), after: [all[0]], of: all, 3, on: desk, link)
+    #expect(try all[1...10].allSatisfy { try desk.file(of: $0)?.mark == .held })
+    #expect(try desk.replicator.undecidedDrops()[desk.owner]?.files == 10)
+
+    try desk.restart()
+    try desk.send(.recovered)
+    try desk.pass(month + .agentDay)
+    #expect(try desk.fileAll().map(\.content) == [all[0]])
+  }
+
+  /// This machine never saw it wanted when somebody else than the removed machine could sign.
+  @Test func whatTheRemovedMachineMayHaveDroppedWaitsAllTheSame() throws {
+    let all = SingleMachine.photos(3)
+    let (desk, link) = try keptByAnother(all, removedAt: 2)
+    try drop([all[0]], after: [], of: all, 1, on: desk, link)
+    #expect(try desk.file(of: all[0])?.mark == .held)
+    #expect(try desk.replicator.undecidedDrops()[desk.owner]?.files == 1)
+    // Wanted in that head, so it is the keeper's to drop; but nothing passes what waits.
+    try drop([all[1]], after: [all[0]], of: all, 2, on: desk, link)
+    try desk.send(.dropsConfirmed(desk.owner))
+    try desk.fileAll()
+    try drop([all[2]], after: Array(all[..<2]), of: all, 3, on: desk, link)
+    #expect(try desk.isInTrash(all[2]))
+  }
+
+  /// Its user has said so.
+  @Test func theKeeperAsksItselfNothing() throws {
+    let all = SingleMachine.photos(13)
+    let (desk, link) = try SingleMachine.holding(all, peers: 2)
+    try desk.send(.linkClosed(link))
+    try desk.remove(0, last: desk.keptHead)
+    try desk.connect(1, has: all)
+    #expect(desk.keptHead?.signer == desk.machine)
+    let gone = Array(all.prefix(11))
+    #expect(try desk.replicator.asksOthers(dropping: gone, in: desk.owner))
+    #expect(try !desk.replicator.asksOthers(dropping: all.prefix(10), in: desk.owner))
+    try desk.send(.forgetKept(desk.entries(gone).map { EntryID(of: $0) }, in: desk.owner))
+    try desk.pass(.seconds(3))
+    try desk.fileAll()
+    #expect(try gone.allSatisfy { try desk.isInTrash($0) } && desk.replicator.undecidedDrops().isEmpty)
+    // Counted in the library that it was, not in the own one.
+    #expect(try desk.replicator.asksOthers(dropping: [all[12]], in: desk.owner))
+    #expect(try !desk.replicator.asksOthers(dropping: [all[12]], in: desk.machine))
+    try desk.pass(month + .agentDay)
+    #expect(try Set(desk.fileAll().map(\.content)) == Set(gone))
+  }
+}
