@@ -99,7 +99,7 @@ extension Replicator {
     {
       return true
     }
-    guard removed.formerKeepers.isEmpty else { return false }
+    guard roster.formerKeepers(of: library).isEmpty else { return false }
     return try store.wasWanted(content, in: library, at: removed.lastHead) == true
   }
 
