@@ -36,7 +36,8 @@ extension AgentControl {
   func forget(_ query: ForgetQuery) async throws(ControlError) -> ForgetAnswer {
     try await answering {
       let names = try await Names(engine)
-      let libraries = await engine.ask { $0.signedLibraries }
+      let signed = await engine.ask { $0.signedLibraries }
+      let libraries = Self.libraries(signed, own: key.machine, namedBy: query.pattern) { names.name($0) }
       let chosen =
         try query.undo
         ? forgotten(query.pattern, libraries, names) : named(query.pattern, libraries, names)
@@ -83,12 +84,15 @@ extension AgentControl {
       while !rest.isEmpty {
         let next = Array(rest.prefix(Self.forgottenPerHead))
         rest = rest.dropFirst(Self.forgottenPerHead)
-        if library == key.machine {
-          try await engine.perform(isUndo ? .unforget(next) : .forget(next))
-        } else {
-          try await engine.perform(
-            isUndo ? .unforgetKept(next, in: library) : .forgetKept(next, in: library))
-        }
+        let event: ReplicationEvent =
+          if library == key.machine {
+            isUndo ? .unforget(next) : .forget(next)
+          } else {
+            isUndo ? .unforgetKept(next, in: library) : .forgetKept(next, in: library)
+          }
+        // Others may be heard between two heads, and end what was allowed before the first.
+        let isDone = try await engine.change { $0.isPublishingStopped(of: library) ? nil : event }
+        guard isDone else { throw Self.nothingPublished }
       }
     }
   }
@@ -134,6 +138,15 @@ extension AgentControl {
   }
 
   // MARK: What a pattern chooses
+
+  /// Of a removed machine nobody has the files but the household: what it left is chosen by its name alone, never by a pattern
+  /// that was written for the own photos.
+  static func libraries(
+    _ signed: [MachineID], own: MachineID, namedBy pattern: String, name: (MachineID) -> String
+  ) -> [MachineID] {
+    let root = Glob(pattern).literalRoot
+    return signed.filter { $0 == own || Array(name($0).utf8) == root }
+  }
 
   private func named(
     _ pattern: String, _ libraries: [MachineID], _ names: Names
@@ -212,7 +225,8 @@ extension AgentControl {
       query.undo
       ? "nothing that was forgotten on this machine matches \(query.pattern)"
       : "no photo of this machine matches \(query.pattern); a pattern is \(machine)/FOLDER/PATH, and each machine "
-        + "forgets its own photos only, and those of a removed machine that it keeps the library of"
+        + "forgets its own photos only, and those of a removed machine that it keeps the library of, by "
+        + "that machine's name"
     return ControlError(code: .notFound, message: message)
   }
 

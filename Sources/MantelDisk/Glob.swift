@@ -35,6 +35,18 @@ package struct Glob: Hashable, Sendable {
     return run(path, from: start)
   }
 
+  /// What a path has to begin with before its first `/`; nil if that may be several names.
+  package var literalRoot: [UInt8]? {
+    guard !matchesNameOnly else { return nil }
+    var root: [UInt8] = []
+    for token in tokens {
+      guard case .byte(let byte) = token else { return nil }
+      if byte == UInt8(ascii: "/") { return root }
+      root.append(byte)
+    }
+    return nil
+  }
+
   /// Two marks to come back to: the last `*` and the last `**`. What a `*` cannot pass, the `**` before it may.
   private func run(_ path: [UInt8], from start: Int) -> Bool {
     var at = start

@@ -311,8 +311,9 @@ import Testing
         root: .zero, counts: LibraryCounts(), time: home.now)
       return try home.keys[signer].sign(head, in: roster.household)
     }
-    #expect(roster.isOutdated(try head(5, signer: 1)) && !roster.accepts(try head(5, signer: 1)))
-    #expect(!roster.isOutdated(try head(5, signer: 2)) && roster.accepts(try head(5, signer: 2)))
+    let (former, own) = (try head(5, signer: 1), try head(5, signer: 2))
+    #expect(roster.isOutdated(former) && !roster.accepts(former))
+    #expect(!roster.isOutdated(own) && roster.accepts(own))
     // It never kept it; and whoever did leaves room for another epoch.
     #expect(!roster.isOutdated(try head(5, signer: 3)))
     #expect(!roster.isOutdated(try head(.max, signer: 1)))

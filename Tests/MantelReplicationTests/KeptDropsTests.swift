@@ -65,6 +65,49 @@ import Testing
     #expect(try desk.isInTrash(all[2]))
   }
 
+  /// Nobody else takes copies. Fails where only as many are given up as an attestation names.
+  @Test func allThatNobodyEverGotIsGivenUpAtOnce() throws {
+    let desk = try SingleMachine()
+    let photos = SingleMachine.photos(Limits.attestedMissing + 2)
+    try desk.send(.recovered)
+    let link = try desk.connect()
+    try desk.install(0, 1, desk.entries(photos), over: link)
+    try desk.remove(0, last: desk.keptHead)
+    try desk.send(.linkClosed(link))
+    #expect(desk.keptHead?.signer == desk.machine)
+    try desk.pass(.agentDay * 7 + .seconds(120))
+    #expect(desk.keptHead?.counts.unheld == UInt64(photos.count) && desk.keptHead?.counts.live == 0)
+  }
+
+  /// What is long missing, and cannot be said, has no event look for all that is. Fails where the time alone is asked.
+  @Test func anAbsenceThatCannotBeSaidIsNotLookedAtByEveryEvent() throws {
+    let desk = try SingleMachine(peers: 2)
+    let (a, b) = (content("a"), content("b"))
+    try desk.send(.recovered)
+    let owners = try desk.connect()
+    try desk.install(0, 1, desk.entries([a, b]), over: owners)
+    try desk.remove(0, last: desk.keptHead)
+    try desk.send(.linkClosed(owners))
+    let first = try desk.connect(1)
+    let order = try #require(desk.keptHead?.order)
+    let statement = desk.statement(desk.owner, order, held: [], missing: [a, b])
+    try desk.send(.attestationReceived(first, try desk.attestation(1, [statement])))
+    try desk.pass(.agentDay * 6)
+    #expect(desk.replicator.absences.since.count == 2)
+
+    // A head that nobody shows is to come: none of this library is signed.
+    try desk.restart()
+    try desk.send(.recovered)
+    let later = HeadOrder(epoch: order.epoch + 1_000_000_000, sequence: 1)
+    let link = try desk.connect(1, has: [b], heads: [desk.owner: later])
+    try desk.pass(.agentDay * 2)
+    #expect(desk.replicator.isPublishingStopped(of: desk.owner))
+    #expect(Set(desk.replicator.absences.since.keys) == [a])
+    try desk.send(.availabilityChanged(link, added: [], removed: [b]))
+    try desk.send(.tick)
+    #expect(Set(desk.replicator.absences.since.keys) == [a])
+  }
+
   /// Its user has said so.
   @Test func theKeeperAsksItselfNothing() throws {
     let all = SingleMachine.photos(13)

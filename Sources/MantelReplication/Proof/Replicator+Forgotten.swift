@@ -34,11 +34,11 @@ extension Replicator {
   ) throws(StoreError) -> [KeptBytes] {
     var counts: [MachineID: [KeptBytes.Why: Int]] = [:]
     var unnamed: [ContentID] = []
+    let signed = leaving.isEmpty ? [] : signedLibraries
     for content in forgotten {
       var owners = contents.byLibrary.keys.filter { contents.isWanted(content, in: $0) }
-      if !leaving.isEmpty {
-        for owner in signedLibraries
-        where try store.entries(owner, of: content).allSatisfy({ leaving.contains($0.id) }) {
+      for owner in signed where owners.contains(owner) {
+        if try store.entries(owner, of: content).allSatisfy({ leaving.contains($0.id) }) {
           owners.removeAll { $0 == owner }
         }
       }

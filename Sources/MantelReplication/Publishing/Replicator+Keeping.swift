@@ -25,6 +25,7 @@ struct KeptLibrary: Sendable {
     var returning: [EntryID: ForgottenEntry] = [:]
     var orphans: [EntryID: Entry] = [:]
 
+    var isUsersWord: Bool { !forgetting.isEmpty || !returning.isEmpty }
     var isEmpty: Bool {
       changing.isEmpty && forgetting.isEmpty && returning.isEmpty && orphans.isEmpty
     }
@@ -140,7 +141,8 @@ extension Replicator {
 
   // MARK: Signing
 
-  /// Signs what is to be signed, at most one head of a library in the interval of heads under load.
+  /// Signs what is to be signed, at most one head of a library in the interval of heads under load; but what a user has said is
+  /// only durable in a head, and goes out with the event that says it.
   mutating func keepLibraries(now: Now) throws(StoreError) {
     let owners = keptLibraries
     for former in kept.keys.sorted() where !owners.contains(former) { kept[former] = nil }
@@ -148,7 +150,9 @@ extension Replicator {
       noteHeard(of: owner)
       kept[owner]?.due = nil
       guard needsHead(owner), maySign(owner) else { continue }
-      if let signed = kept[owner]?.signed, now.instant < signed + settings.publishInterval {
+      if kept[owner]?.pending.isUsersWord != true, let signed = kept[owner]?.signed,
+        now.instant < signed + settings.publishInterval
+      {
         kept[owner]?.due = signed + settings.publishInterval
         continue
       }

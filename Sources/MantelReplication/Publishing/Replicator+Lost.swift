@@ -43,15 +43,14 @@ extension Replicator {
   }
 
   var absenceDeadline: Instant? {
-    let first = absences.since.lazy.filter { mayGiveUp($0.key) }.map(\.value).min()
-      .map { $0 + settings.absencePatience }
+    let first = firstAbsence.map { $0 + settings.absencePatience }
     return publication.isStopped ? nil : first.map { max(countedTime.counter.soonest($0), graceEnd) }
   }
 
   mutating func judgeAbsences(now: Now) throws(StoreError) {
     let moment = agentTime + (.zero - settings.absencePatience)
     guard !publication.isStopped,
-      absences.isChanged || isPastGrace(now) && absences.since.values.contains(where: { $0 <= moment })
+      absences.isChanged || isPastGrace(now) && firstAbsence.map({ $0 <= moment }) == true
     else { return }
     absences.isChanged = false
     try judgeFound(now: now)
@@ -63,13 +62,24 @@ extension Replicator {
     for content in ended { absences.since[content] = nil }
     absences.since.merge(new) { first, _ in first }
     guard isPastGrace(now) else { return }
-    let due = absences.since.filter { $0.value <= moment && mayGiveUp($0.key) }
+    let stopped = stoppedLibraries
+    let due = absences.since.filter { $0.value <= moment && mayGiveUp($0.key, stopped: stopped) }
     try giveUp(due.keys.sorted(), now: now)
   }
 
+  /// Since when the first of those is missing that may be given up. Every event asks.
+  private var firstAbsence: AgentTime? {
+    guard !absences.since.isEmpty else { return nil }
+    let stopped = stoppedLibraries
+    if stopped.isEmpty { return absences.since.values.min() }
+    return absences.since.lazy.filter { mayGiveUp($0.key, stopped: stopped) }.map(\.value).min()
+  }
+
+  private var stoppedLibraries: [MachineID] { signedLibraries.filter { isPublishingStopped(of: $0) } }
+
   /// A head can say so, of each library that names it.
-  private func mayGiveUp(_ content: ContentID) -> Bool {
-    signedLibraries.allSatisfy { !contents.isWanted(content, in: $0) || !isPublishingStopped(of: $0) }
+  private func mayGiveUp(_ content: ContentID, stopped: [MachineID]) -> Bool {
+    !stopped.contains { contents.isWanted(content, in: $0) }
   }
 
   private mutating func giveUp(_ contents: [ContentID], now: Now) throws(StoreError) {
@@ -120,6 +130,11 @@ extension Replicator {
   private func absentEverywhere() throws(StoreError) -> Set<ContentID> {
     var absent: Set<ContentID> = []
     for owner in signedLibraries {
+      // Who keeps a library and is the last that takes copies has nobody else to ask.
+      if owner != machine && otherFullMachines.isEmpty {
+        absent.formUnion(try goneHere(of: owner))
+        continue
+      }
       for content in absentByWord(of: owner) where try isGone(content, in: owner) { absent.insert(content) }
     }
     return absent
@@ -127,8 +142,7 @@ extension Replicator {
 
   /// Contents of a library that the newest statements of all other full machines name as missing.
   private func absentByWord(of owner: MachineID) -> Set<ContentID> {
-    // Who keeps a library and is the last that takes copies has nobody else to ask.
-    var common = owner != machine && otherFullMachines.isEmpty ? lackedHere(of: owner) : nil
+    var common: Set<ContentID>?
     for member in otherFullMachines {
       guard let received = attesting.received[member], agentTime - received < settings.absenceMemory else {
         // One that is here and has said nothing yet may have all of it.
@@ -144,15 +158,25 @@ extension Replicator {
     return common ?? []
   }
 
-  /// As much as an attestation would name.
-  private func lackedHere(of owner: MachineID) -> Set<ContentID> {
+  /// All that is not here, as far as so much can be lost at once: a thousand a week would take years for a machine that was
+  /// stolen in its first sync. What is here and only not held yet must not take the place of what is gone.
+  private func goneHere(of owner: MachineID) throws(StoreError) -> Set<ContentID> {
     guard let sets = contents.byLibrary[owner] else { return [] }
-    var lacked: Set<ContentID> = []
-    contents.index.forEach(in: [sets.wanted], notIn: [contents.held], from: .zero) {
-      lacked.insert(ContentID($0))
-      return lacked.count < Limits.attestedMissing
-    }
-    return lacked
+    var gone: Set<ContentID> = []
+    var last: Digest256?
+    repeat {
+      var page: [Digest256] = []
+      contents.index.forEach(in: [sets.wanted], notIn: [contents.held], from: last ?? .zero) { id in
+        if id != last { page.append(id) }
+        return page.count < Limits.attestedMissing
+      }
+      for id in page where gone.count < settings.lostContents {
+        let content = ContentID(id)
+        if try isGone(content, in: owner) { gone.insert(content) }
+      }
+      last = page.last
+    } while last != nil && gone.count < settings.lostContents
+    return gone
   }
 
   /// Nor is it here.
