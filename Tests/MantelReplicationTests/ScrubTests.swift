@@ -5,12 +5,12 @@ import Testing
 
 /// Which files are read again and when, and what follows from what was read.
 @Suite struct ScrubTests {
-  private let a = content("a")
-  private let b = content("b")
-  private let c = content("c")
+  let a = content("a")
+  let b = content("b")
+  let c = content("c")
 
   /// A machine that holds these photos of its peer, and what lies where.
-  private func machine(
+  func machine(
     _ photos: [ContentID], peers: Int = 1, settings: ReplicationSettings = ReplicationSettings()
   ) throws -> (SingleMachine, LinkID, [ReplicaFile]) {
     let machine = try SingleMachine(peers: peers, settings: settings)
@@ -27,21 +27,21 @@ import Testing
     return (machine, link, files)
   }
 
-  private func good(_ file: ReplicaFile) -> ReplicationEvent {
+  func good(_ file: ReplicaFile) -> ReplicationEvent {
     .reread(.replica(file.path), .read(file.content, file.stamp))
   }
 
-  private func rotten(_ file: ReplicaFile) -> ReplicationEvent {
+  func rotten(_ file: ReplicaFile) -> ReplicationEvent {
     .reread(.replica(file.path), .read(content("rot"), file.stamp))
   }
 
   /// The file is read, by its turn in a verification, and has rotted.
-  private func findRotten(_ file: ReplicaFile, on machine: SingleMachine) throws {
+  func findRotten(_ file: ReplicaFile, on machine: SingleMachine) throws {
     try machine.send(.replicaFileDoubted(file.path))
     try machine.send(rotten(file))
   }
 
-  private func report(_ machine: SingleMachine) throws -> VerifyReport {
+  func report(_ machine: SingleMachine) throws -> VerifyReport {
     let report = machine.replicator.verifyReport
     return try #require(report)
   }
@@ -350,7 +350,7 @@ import Testing
   }
 
   /// The owner, or a third machine, is away; whether a bad file can be healed by what they said last.
-  private func isHealable(_ machine: SingleMachine) throws -> Bool {
+  func isHealable(_ machine: SingleMachine) throws -> Bool {
     let reasons = try machine.report().reasons
     #expect(reasons.contains(.badFiles(files: 1)) != reasons.contains(.unhealable(files: 1)))
     return reasons.contains(.badFiles(files: 1))
@@ -390,79 +390,6 @@ import Testing
     #expect(try !isHealable(machine))
     try machine.send(.attestationReceived(other, try machine.attestation(1, number: 2, [])))
     #expect(try isHealable(machine))
-  }
-
-  // MARK: Own files
-
-  private func machineWithRot() throws -> SingleMachine {
-    let machine = try SingleMachine()
-    try machine.send(.recovered)
-    try machine.publish("mine.jpg", a, machine.stamp(10))
-    try machine.pass(.seconds(16 * 86_400))
-    let target = RereadTarget.own(SingleMachine.folderID, bytes("mine.jpg"))
-    #expect(machine.take().rereads == [target])
-    try machine.send(.reread(target, .read(content("rot"), machine.stamp(10))))
-    return machine
-  }
-
-  @Test func suspectedRotIsReportedAndNotPublished() throws {
-    let machine = try machineWithRot()
-    let head = machine.head
-    #expect(try machine.status("mine.jpg") == .pending(.suspectedRot))
-    #expect(!machine.isHeld(a) && !machine.isAvailable(a))
-    let report = try machine.report(tally: LedgerCounts(seen: 1, pending: 1))
-    #expect(report.state == .attention)
-    #expect(report.reasons.contains(.suspectedRot(files: 1, safe: 0)))
-    #expect(!report.reasons.contains { if case .pending = $0 { true } else { false } })
-    // A scan sees the same file; a restart knows of it.
-    try machine.scan(["mine.jpg": machine.stamp(10)])
-    try machine.restart()
-    try machine.scan(["mine.jpg": machine.stamp(10)])
-    try machine.pass(.seconds(60))
-    #expect(try machine.status("mine.jpg") == .pending(.suspectedRot))
-    #expect(machine.take().hashes.isEmpty)
-    #expect(machine.head == head)
-  }
-
-  /// What `mantel restore --to` asks for then: the bytes that a peer has. The file that rotted stays as it is.
-  @Test func theGoodBytesOfARottenOwnFileComeFromAPeer() throws {
-    let machine = try machineWithRot()
-    let head = machine.head
-    let link = try machine.connect(has: [a])
-    #expect(machine.take().orders(link).isEmpty, "nothing is fetched that nobody asked for")
-    let entry = try #require(try machine.ownEntries(of: a).first)
-    let missing = MissingContent(
-      content: a, size: entry.size, manifest: nil, mtime: entry.mtime, library: machine.machine)
-    let unit = UnitID(content: a, part: .whole)
-    try machine.send(.recall(RecallID(1), RecallOrder(missing, isAfresh: true)))
-    #expect(machine.take().orders(link).map(\.unit) == [unit])
-    try machine.send(.unitVerified(link, unit))
-    #expect(machine.take().recalled.map(\.outcome) == [.here])
-    try machine.pass(.seconds(60))
-    #expect(try machine.status("mine.jpg") == .pending(.suspectedRot))
-    #expect(!machine.isHeld(a) && machine.head == head)
-    try machine.send(.recallReleased(RecallID(1)))
-    #expect(machine.take().discarded == [a])
-  }
-
-  @Test(arguments: ["a", "edited"]) func whatIsWrittenAnewIsAFileLikeAllOthers(name: String) throws {
-    let machine = try machineWithRot()
-    try machine.publish("mine.jpg", content(name), machine.stamp(11, ctime: 5))
-    #expect(try machine.status("mine.jpg") == .published)
-    #expect(machine.isHeld(content(name)))
-    #expect(try machine.report().state != .attention)
-  }
-
-  @Test func aFileThatItsUserChangedIsLookedAt() throws {
-    let machine = try SingleMachine()
-    try machine.send(.recovered)
-    try machine.publish("mine.jpg", a, machine.stamp(10))
-    try machine.pass(.seconds(16 * 86_400))
-    _ = machine.take()
-    let target = RereadTarget.own(SingleMachine.folderID, bytes("mine.jpg"))
-    try machine.send(.reread(target, .read(b, machine.stamp(12))))
-    #expect(machine.take().looks == [bytes("mine.jpg")])
-    #expect(try machine.status("mine.jpg") == .published)
   }
 
   // MARK: Verify
