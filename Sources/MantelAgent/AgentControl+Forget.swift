@@ -93,6 +93,7 @@ extension AgentControl {
         // Others may be heard between two heads, and end what was allowed before the first.
         let isDone = try await engine.change { $0.isPublishingStopped(of: library) ? nil : event }
         guard isDone else { throw Self.nothingPublished }
+        guard await !engine.ask({ $0.isWordPending(of: library) }) else { throw Self.nothingSigned }
       }
     }
   }
@@ -101,6 +102,11 @@ extension AgentControl {
     code: .conflict,
     message:
       "this machine publishes nothing now: `mantel status` says why, or no other machine was heard since it started"
+  )
+
+  private static let nothingSigned = ControlError(
+    code: .internalError,
+    message: "it is not done: this machine's key did not sign it; it is tried again until the agent stops"
   )
 
   func drops() async throws(ControlError) -> [DropsAnswer] {

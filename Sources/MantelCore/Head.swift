@@ -85,7 +85,7 @@ extension Head: SignableRecord {
   package static let maximumBytes = 256
   package static let purpose = "mantel/head/1"
   /// Of an epoch or a sequence: far above any that counting leads to.
-  private static let largestNumber: UInt64 = 1 << 62
+  package static let largestNumber: UInt64 = 1 << 62
 
   package func encode(to writer: inout CanonicalWriter) {
     writer.write(Self.version)

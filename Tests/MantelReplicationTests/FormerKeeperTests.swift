@@ -117,7 +117,7 @@ import Testing
     if desk.take().hashes.contains(bytes("a.jpg")) { try desk.finishHash("a.jpg", a, desk.stamp(10)) }
 
     let before = try #require(desk.head)
-    let order = HeadOrder(epoch: 1 << 62, sequence: 1)
+    let order = HeadOrder(epoch: 1 << 61, sequence: 1)
     let kept = try rival.sign(
       Head(
         library: desk.machine, signer: rival.machine, order: order, root: before.root, counts: before.counts,

@@ -256,6 +256,24 @@ import Testing
     #expect(try desk.catalog.forgotten(in: desk.owner, after: nil, limit: 10).isEmpty)
   }
 
+  /// The removed machine has signed the last place there is. Fails where a word is taken in of which no head can tell: the user
+  /// is told that it is done, and the photo stays.
+  @Test func whatNoHeadCanTellIsNotTakenIn() throws {
+    let desk = try SingleMachine(peers: 2)
+    let photo = desk.entry("a.jpg", a)
+    let link = try desk.takeOver([photo])
+    let head = try #require(desk.keptHead)
+    let last = HeadOrder(epoch: Head.largestNumber, sequence: 1)
+    try desk.send(.headReceived(link, try desk.head(by: desk.peers[0], last, [photo])))
+    #expect(desk.replicator.isPublishingStopped(of: desk.owner))
+    try desk.send(.forgetKept([EntryID(of: photo)], in: desk.owner))
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead == head, "nobody would take in a head beyond the last place")
+    #expect(try desk.catalog.forgotten(in: desk.owner, after: nil, limit: 10).isEmpty)
+    #expect(!desk.replicator.isWordPending(of: desk.owner))
+    #expect(desk.replicator.contents.isWanted(a, in: desk.owner))
+  }
+
   /// Another owner's request reaches the keeper's user.
   @Test func theKeeperIsAskedToForget() throws {
     let desk = try SingleMachine(peers: 2)
@@ -359,7 +377,7 @@ import Testing
     try desk.remove(0, by: desk.peers[1], last: desk.keptHead)
     try desk.send(.linkClosed(owners))
     #expect(!desk.replicator.keeps(desk.owner))
-    let order = HeadOrder(epoch: 1 << 62, sequence: 1)
+    let order = HeadOrder(epoch: 1 << 61, sequence: 1)
     let former = try desk.head(by: desk.peers[1], order, [known, more])
     try desk.remove(1)
     #expect(desk.replicator.keeps(desk.owner))

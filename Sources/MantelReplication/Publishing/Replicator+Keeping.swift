@@ -169,7 +169,7 @@ extension Replicator {
     return !isTakenOver(owner) || outdated > order || kept[owner]?.pending.isEmpty == false
   }
 
-  /// The newest head that counts is installed, or no member has it and nobody is left to ask.
+  /// The newest head that counts is installed, or no member has it and nobody is left to ask; and there is a place above it.
   private func maySign(_ owner: MachineID) -> Bool {
     guard !publication.isStopped, keeps(owner), let removed = roster.removedMember(owner) else {
       return false
@@ -178,7 +178,7 @@ extension Replicator {
     let witnesses = otherFullMachines
     guard witnesses.isEmpty || witnesses.contains(where: heard.contains) else { return false }
     let library = libraries[owner] ?? emptyLibrary(owner)
-    guard library.fetch == nil else { return false }
+    guard library.fetch == nil, hasPlace(owner, library) else { return false }
     let newest = max(library.newestOrder, removed.lastHead)
     if library.order >= newest { return true }
     return others.allSatisfy(heard.contains) && !isAwaited(owner, library)
@@ -208,16 +208,19 @@ extension Replicator {
     let outdated: HeadOrder = kept[owner]?.outdated ?? .none
     let isOutranked = outdated > library.order
     let update = try draft(pending, in: owner, now: now)
-    kept[owner]?.pending = KeptLibrary.Pending()
     let change = update.libraryChange
     if !change.isEmpty || isTakingOver || isOutranked {
-      guard let order = nextOrder(of: owner, library, now: now) else { return }
+      let order = nextOrder(of: owner, library, now: now)
       let (head, view) = headed(update, of: owner, library, at: order, now: now)
+      // What is pending stays so, and is tried again: its user was told that it is not done.
       guard let signed = sign(head) else { return }
       try store.publish(change, head: signed, files: [])
       kept[owner, default: KeptLibrary()].signed = now.instant
       libraries[owner]?.newest = signed
+      kept[owner]?.pending = KeptLibrary.Pending()
       try installed(owner, signed, view, wasEmpty: library.entries.count == 0, now: now)
+    } else {
+      kept[owner]?.pending = KeptLibrary.Pending()
     }
     if !pending.returning.isEmpty {
       try store.removeForgotten(pending.returning.keys.sorted(), in: owner)
@@ -231,15 +234,27 @@ extension Replicator {
     if isTakingOver { try lookForGivenUp() }
   }
 
-  /// After all that is known of the library. Nil when there is no place left: somebody has signed the last one there is.
-  private mutating func nextOrder(of owner: MachineID, _ library: Library, now: Now) -> HeadOrder? {
-    let others = max(
+  /// All that is known of the library, counting or not: its next head goes above that.
+  private func newestKnown(_ owner: MachineID, _ library: Library) -> HeadOrder {
+    max(
       library.newestOrder, library.staging ?? .none, kept[owner]?.outdated ?? .none,
       roster.removedMember(owner)?.lastHead ?? .none)
-    if let epoch = kept[owner]?.epoch, epoch == library.order.epoch, others <= library.order {
-      return library.order.next(in: epoch)
-    }
-    guard others.epoch < .max else { return nil }
+  }
+
+  /// The next head stays in the epoch of this run.
+  private func goesOn(_ owner: MachineID, _ library: Library) -> Bool {
+    kept[owner]?.epoch == library.order.epoch && newestKnown(owner, library) <= library.order
+  }
+
+  /// Somebody may have signed the last place there is. Nobody would take in a head beyond it.
+  private func hasPlace(_ owner: MachineID, _ library: Library) -> Bool {
+    goesOn(owner, library) || newestKnown(owner, library).epoch < Head.largestNumber
+  }
+
+  /// Precondition: there is a place.
+  private mutating func nextOrder(of owner: MachineID, _ library: Library, now: Now) -> HeadOrder {
+    if goesOn(owner, library) { return library.order.next(in: library.order.epoch) }
+    let others = newestKnown(owner, library)
     let epoch = max(others.epoch + 1, UInt64(clamping: now.wall.nanoseconds / 1_000))
     kept[owner, default: KeptLibrary()].epoch = epoch
     return others.next(in: epoch)
@@ -263,6 +278,13 @@ extension Replicator {
   }
 
   // MARK: Forgetting
+
+  /// Somebody's word to forget, or to take that back, of which no head tells yet: one could not be signed.
+  package func isWordPending(of library: MachineID) -> Bool {
+    library == machine
+      ? !publication.forgetting.isEmpty || !publication.returning.isEmpty
+      : kept[library]?.pending.isUsersWord == true
+  }
 
   /// Only entries go: there is no file in a folder that would be skipped from then on.
   mutating func forget(_ ids: [EntryID], in owner: MachineID, now: Now) throws(StoreError) {
