@@ -258,12 +258,19 @@ extension AgentControl {
       ? "which is not connected" : "which is not connected, and last said something \(Int(days)) days ago"
   }
 
+  private static func leftBehind(by name: String, keptBy keeper: String) -> String {
+    "kept everywhere: \(name), which was removed, has left the same photos; only `mantel forget` on \(keeper) with a "
+      + "PATTERN that begins with \(name)/ lets them go"
+  }
+
   private func answer(_ kept: KeptBytes, _ names: Names) -> KeptAnswer {
     let name = names.name(kept.machine)
     let (reason, message) =
       switch kept.why {
       case .ownLibrary:
         ("ownLibrary", "kept everywhere: \(name)'s library names the same bytes elsewhere too")
+      case .otherLibrary where kept.keeper != nil:
+        ("otherLibrary", Self.leftBehind(by: name, keptBy: kept.keeper.map { names.name($0) } ?? name))
       case .otherLibrary:
         ("otherLibrary", "kept everywhere: \(name) has the same photos in its own library, and is asked")
       case .trash:

@@ -44,8 +44,7 @@ extension AgentControl {
         throw Self.changed("\(names.name(requester)) asks for other photos by now")
       }
       if decision.grant, !entries.isEmpty {
-        try await carryOut(
-          Dictionary(grouping: entries, by: \.library).mapValues { $0.map(\.id) }, isUndo: false)
+        try await carryOut([key.machine: entries.map(\.id)], isUndo: false)
       }
       // After the heads: a crash in between asks again.
       try await engine.ask {

@@ -151,7 +151,8 @@ package struct Roster: Sendable {
     let record = head.record
     guard isListed(record.library), !counts(record) else { return false }
     let isKeepers =
-      record.order.epoch <= Head.largestNumber / 2 && formerKeepers(of: record.library).contains(record.signer)
+      record.order.epoch <= Head.largestNumber / 2
+      && formerKeepers(of: record.library).contains(record.signer)
     return (record.signer == record.library || isKeepers) && verify(head)
   }
 }

@@ -274,18 +274,36 @@ import Testing
     #expect(desk.replicator.contents.isWanted(a, in: desk.owner))
   }
 
-  /// Another owner's request reaches the keeper's user.
-  @Test func theKeeperIsAskedToForget() throws {
+  /// A request names bytes, and no machine. Fails where granting it lets go of what a removed machine left.
+  @Test func aRequestConcernsTheOwnLibraryAlone() throws {
     let desk = try SingleMachine(peers: 2)
-    let link = try desk.takeOver([desk.entry("a.jpg", a)])
+    try desk.publish("mine.jpg", b, desk.stamp(10))
+    let link = try desk.takeOver([desk.entry("a.jpg", a), desk.entry("b.jpg", b)])
     let peer = desk.peers[1]
     let request = try peer.sign(
       ForgetRequest(
-        requester: peer.machine, number: 1, time: desk.now.wall, isWithdrawn: false, contents: [a]),
+        requester: peer.machine, number: 1, time: desk.now.wall, isWithdrawn: false, contents: [a, b]),
       in: desk.household)
     try desk.send(.forgetRequestReceived(link, request))
-    #expect(try desk.replicator.openForgetRequests().map(\.contents) == [[a]])
-    #expect(try desk.replicator.ownEntries(of: a).map(\.library) == [desk.owner])
+    #expect(try desk.replicator.openForgetRequests().map(\.contents) == [[b]])
+    #expect(try desk.replicator.ownEntries(of: b).map(\.library) == [desk.machine])
+    #expect(try desk.replicator.ownEntries(of: a).isEmpty)
+  }
+
+  /// Whoever forgets the same bytes is told who can. Fails where the keeper is asked, who is shown nothing of it.
+  @Test func theKeeperIsNamedAndNotAsked() throws {
+    let desk = try SingleMachine(peers: 2)
+    try desk.send(.recovered)
+    let owners = try desk.connect()
+    try desk.install(0, 1, [desk.entry("a.jpg", a)], over: owners)
+    try desk.remove(0, by: desk.peers[1], last: desk.keptHead)
+    try desk.connect(1)
+    try desk.send(.askToForget([a], isWithdrawn: false))
+    #expect(try desk.catalog.forgetRequests(of: nil).isEmpty)
+    #expect(
+      try desk.replicator.keepers(of: [a]) == [
+        KeptBytes(machine: desk.owner, why: .otherLibrary, files: 1, keeper: desk.peers[1].machine)
+      ])
   }
 
   // MARK: What only a late machine knows

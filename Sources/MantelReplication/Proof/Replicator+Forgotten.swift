@@ -7,7 +7,7 @@ package struct KeptBytes: Hashable, Sendable {
   package enum Why: Hashable, Comparable, Sendable {
     /// The library of this machine names them under another name, or in another version of a file.
     case ownLibrary
-    /// The machine's own library names them: only its user can forget them.
+    /// The machine's own library names them: only its user can forget them, or its keeper's.
     case otherLibrary
     /// Connected, and says that it has them: in its trash, or held there until somebody confirms.
     case trash
@@ -24,6 +24,8 @@ package struct KeptBytes: Hashable, Sendable {
   package var files: Int
   /// Since when nothing was heard of a machine that is not connected, in agent time; nil: never, or it is connected.
   package var silent: Duration?
+  /// Who keeps the library that names them, where that is a removed machine's: it is not asked.
+  package var keeper: MachineID?
 }
 
 extension Replicator {
@@ -61,7 +63,9 @@ extension Replicator {
       reasons.map { why, files in
         let isAway = why == .away || why == .unaware || why == .removed
         let heard = attesting.received[machine].map { agentTime - $0 }
-        return KeptBytes(machine: machine, why: why, files: files, silent: isAway ? heard : nil)
+        return KeptBytes(
+          machine: machine, why: why, files: files, silent: isAway ? heard : nil,
+          keeper: why == .otherLibrary && !roster.isMember(machine) ? roster.publisher(of: machine) : nil)
       }
     }.sorted { ($0.machine, $0.why) < ($1.machine, $1.why) }
   }

@@ -5,7 +5,7 @@ import MantelSummary
 /// What another machine's user asks to be forgotten of the own library.
 package struct OpenForgetRequest: Hashable, Sendable {
   package var requester: MachineID
-  /// Contents that the own library still names, or one that is kept here.
+  /// Contents that the own library still names.
   package var contents: [ContentID]
   /// Of the requests that nobody has decided.
   package var numbers: [UInt64]
@@ -14,8 +14,9 @@ package struct OpenForgetRequest: Hashable, Sendable {
 /// Requests to forget: a machine forgets its own entries only, and asks the others whose libraries name the same bytes.
 ///
 /// A request spreads once, like other signed records, and is told again to a machine that connects while its library still
-/// names what is asked for. Its user grants or declines it; nothing happens by itself. The newest requests of a machine are
-/// kept, whatever became of them: an old one goes before the word that takes it back.
+/// names what is asked for. Its user grants or declines it; nothing happens by itself. What a removed machine left nobody is
+/// asked for: its keeper forgets that by that machine's name alone, and a request names no machine. The newest requests of a
+/// machine are kept, whatever became of them: an old one goes before the word that takes it back.
 extension Replicator {
   mutating func askToForget(
     _ wanted: [ContentID], isWithdrawn: Bool, now: Now
@@ -24,7 +25,7 @@ extension Replicator {
       // Whoever keeps the bytes under another name of its own does not ask others for theirs.
       (isWithdrawn || !contents.isWanted(content, in: machine))
         && contents.byLibrary.keys.contains {
-          roster.publisher(of: $0) != machine && contents.isWanted(content, in: $0)
+          $0 != machine && roster.isMember($0) && contents.isWanted(content, in: $0)
         }
     }.sorted()
     // A catalog that was lost knows no numbers: the time goes on.
@@ -56,11 +57,9 @@ extension Replicator {
   mutating func askAgain(over link: LinkID) throws(StoreError) {
     guard let peer = links[link]?.machine else { return }
     for stored in try store.forgetRequests(of: machine) {
-      let isNamed = contents.byLibrary.keys.contains { owner in
-        roster.publisher(of: owner) == peer
-          && stored.request.record.contents.contains { contents.isWanted($0, in: owner) }
+      guard stored.request.record.contents.contains(where: { contents.isWanted($0, in: peer) }) else {
+        continue
       }
-      guard isNamed else { continue }
       actions.append(.link(link, .announceForgetRequest(stored.request)))
     }
   }
@@ -77,20 +76,17 @@ extension Replicator {
         asked[record.requester]?.numbers.append(record.number)
       }
     }
-    let signed = signedLibraries
     return asked.keys.sorted().compactMap { requester in
       guard let (all, numbers) = asked[requester], roster.isMember(requester) else { return nil }
-      let named = all.filter { content in signed.contains { contents.isWanted(content, in: $0) } }.sorted()
+      let named = all.filter { contents.isWanted($0, in: machine) }.sorted()
       return named.isEmpty
         ? nil : OpenForgetRequest(requester: requester, contents: named, numbers: numbers)
     }
   }
 
-  /// Entries of the own library, and of those that are kept here, that name a content: what a granted request forgets.
+  /// Entries of the own library that name a content: what a granted request forgets.
   package func ownEntries(of content: ContentID) throws(StoreError) -> [InstalledEntry] {
-    var entries: [InstalledEntry] = []
-    for owner in signedLibraries { entries += try store.entries(owner, of: content) }
-    return entries
+    try store.entries(machine, of: content)
   }
 
   /// The user of this machine has decided on requests of a machine.
