@@ -62,7 +62,7 @@ extension AgentControl {
       // Also when it is done: the head of a kept library may be a moment away.
       let leaving = Set(chosen.ids)
       let kept = try await engine.ask { replicator in
-        query.undo ? [] : try replicator.keepers(of: contents, leaving: leaving)
+        query.undo ? [] : try replicator.keepers(of: dropped, leaving: leaving)
       }
       return ForgetAnswer(
         pattern: query.pattern, undo: query.undo, dryRun: query.dryRun, live: chosen.live,

@@ -182,6 +182,25 @@ extension Catalog {
         [.int(row.ref), .id(id)])?.forgottenEntry()
     }
   }
+
+  package func forgottenContents(
+    in library: MachineID, since: AgentTime?, limit: Int
+  ) throws(StoreError) -> [ContentID] {
+    try read { db in
+      guard let row = try self.library(library, db) else { return [] }
+      let rows = try db.rows(
+        """
+        SELECT entry, forgotten, bytes FROM kept_forgotten INDEXED BY kept_forgotten_by_time
+        WHERE library = ? AND forgotten >= ? ORDER BY forgotten DESC
+        """, [.int(row.ref), .int(since?.nanoseconds ?? 0)])
+      var (found, known): ([ContentID], Set<ContentID>) = ([], [])
+      while found.count < limit, let row = try rows.next() {
+        let content = try row.forgottenEntry().entry.content
+        if known.insert(content).inserted { found.append(content) }
+      }
+      return found
+    }
+  }
 }
 
 // MARK: - Roles and releases

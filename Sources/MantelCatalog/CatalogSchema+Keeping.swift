@@ -64,6 +64,11 @@ extension CatalogSchema {
     ) STRICT, WITHOUT ROWID;
     """
 
+  /// The last of them are asked for with each status.
+  static let keptForgottenByTime = """
+    CREATE INDEX kept_forgotten_by_time ON kept_forgotten (library, forgotten);
+    """
+
   /// What each path of the own library had first, where later versions may expire.
   static let firstVersions = """
     CREATE TABLE first_version (

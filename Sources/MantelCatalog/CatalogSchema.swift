@@ -35,6 +35,7 @@ enum CatalogSchema {
     migrator.registerMigration("7 counts without triggers") { try $0.execute(sql: countsWithoutTriggers) }
     migrator.registerMigration("8 missing by library") { try $0.execute(sql: missingByLibrary) }
     migrator.registerMigration("9 kept libraries") { try $0.execute(sql: keptLibraries) }
+    migrator.registerMigration("10 kept forgotten by time") { try $0.execute(sql: keptForgottenByTime) }
     return migrator
   }
 

@@ -136,6 +136,8 @@ package protocol KeepingStore: AnyObject {
   func removeForgotten(_ ids: [EntryID], in library: MachineID) throws(StoreError)
   func forgotten(in library: MachineID, after: EntryID?, limit: Int) throws(StoreError) -> [ForgottenEntry]
   func forgotten(_ id: EntryID, in library: MachineID) throws(StoreError) -> ForgottenEntry?
+  func forgottenContents(in library: MachineID, since: AgentTime?, limit: Int) throws(StoreError)
+    -> [ContentID]
   /// Dropped entries of one library that name a content.
   func droppedEntries(_ library: MachineID, of content: ContentID) throws(StoreError) -> [InstalledEntry]
 

@@ -41,6 +41,24 @@ import Testing
     #expect(try fixture.catalog.forgotten(all[0].id) == nil)
   }
 
+  @Test(arguments: Home.allCases) func whatIsForgottenOfAKeptLibraryIsCountedApart(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let (catalog, anna, bert) = (fixture.catalog, Fixture.anna, Fixture.bert)
+    let all = [forgotten("a", 1, at: 5), forgotten("b", 1, at: 9), forgotten("c", 2, at: 7)]
+    try catalog.putForgotten(all, in: anna)
+    try catalog.putForgotten([forgotten("d", 3, at: 8)], in: bert)
+    try fixture.reopen()
+    func contents(since: AgentTime? = nil, limit: Int = 9) throws -> [ContentID] {
+      try fixture.catalog.forgottenContents(in: anna, since: since, limit: limit)
+    }
+    #expect(try contents() == [1, 2].map(Fixture.content))
+    #expect(
+      try contents(since: time(8)) == [Fixture.content(1)] && contents(limit: 1) == [Fixture.content(1)])
+    #expect(try fixture.catalog.forgottenContents(since: nil, limit: 9).isEmpty)
+    try fixture.catalog.removeForgotten([all[1].id], in: anna)
+    #expect(try contents() == [2, 1].map(Fixture.content))
+  }
+
   @Test(arguments: Home.allCases) func onlyWhatNoLibraryNamesIsDropped(home: Home) throws {
     let fixture = try CatalogFixture(home)
     let (anna, bert) = (Fixture.anna, Fixture.bert)

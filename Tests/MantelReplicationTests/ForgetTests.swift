@@ -313,7 +313,7 @@ import Testing
     let link = try machine.connect(0, has: [a])
     try forget(a, on: machine)
     #expect(
-      Set(try machine.replicator.keepers(of: [a])) == [
+      Set(try machine.replicator.keepers(of: [machine.machine: [a]])) == [
         KeptBytes(machine: machine.peers[0].machine, why: .trash, files: 1),
         KeptBytes(machine: machine.peers[1].machine, why: .unaware, files: 1),
         KeptBytes(machine: machine.peers[2].machine, why: .unaware, files: 1),
@@ -326,20 +326,20 @@ import Testing
       .attestationReceived(
         link, try machine.attestation(1, [machine.statement(machine.machine, order, held: [])])))
     #expect(
-      Set(try machine.replicator.keepers(of: [a])) == [
+      Set(try machine.replicator.keepers(of: [machine.machine: [a]])) == [
         KeptBytes(machine: machine.peers[1].machine, why: .away, files: 1, silent: .zero),
         KeptBytes(machine: machine.peers[2].machine, why: .unaware, files: 1),
       ])
     // Its trash counts the days in which it runs, not ours.
     try machine.pass(.agentDay * 40)
     #expect(
-      try machine.replicator.keepers(of: [a]).contains {
+      try machine.replicator.keepers(of: [machine.machine: [a]]).contains {
         $0.machine == machine.peers[1].machine && $0.why == .away && $0.silent ?? .zero >= .agentDay * 40
       })
     // The same photo in somebody else's library: all keep it, whatever is forgotten here.
     try machine.install(2, 1, [machine.entry("theirs.jpg", a)], over: link)
     #expect(
-      try machine.replicator.keepers(of: [a]) == [
+      try machine.replicator.keepers(of: [machine.machine: [a]]) == [
         KeptBytes(machine: machine.peers[2].machine, why: .otherLibrary, files: 1)
       ])
   }
@@ -356,9 +356,9 @@ import Testing
     try machine.publish(path, a, machine.stamp(1))
     try machine.send(.linkClosed(link))
     try forget(a, on: machine)
-    #expect(try machine.replicator.keepers(of: [a]).map(\.why) == [.unaware])
+    #expect(try machine.replicator.keepers(of: [machine.machine: [a]]).map(\.why) == [.unaware])
     try machine.pass(.agentDay * 40)
-    #expect(try machine.replicator.keepers(of: [a]).map(\.why) == [.unaware])
+    #expect(try machine.replicator.keepers(of: [machine.machine: [a]]).map(\.why) == [.unaware])
   }
 
   @Test func aMachineThatTookCopiesOnceIsNamedAlsoWhenItIsRemoved() throws {
@@ -373,7 +373,7 @@ import Testing
     try machine.restart()
     try machine.send(.recovered)
     try forget(a, on: machine)
-    #expect(try machine.replicator.keepers(of: [a]).map(\.why) == [.removed])
+    #expect(try machine.replicator.keepers(of: [machine.machine: [a]]).map(\.why) == [.removed])
   }
 
   @Test func dropsOfAMonthAreWarnedOfTogether() throws {

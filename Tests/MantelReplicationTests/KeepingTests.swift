@@ -301,7 +301,7 @@ import Testing
     try desk.send(.askToForget([a], isWithdrawn: false))
     #expect(try desk.catalog.forgetRequests(of: nil).isEmpty)
     #expect(
-      try desk.replicator.keepers(of: [a]) == [
+      try desk.replicator.keepers(of: [desk.machine: [a]]) == [
         KeptBytes(machine: desk.owner, why: .otherLibrary, files: 1, keeper: desk.peers[1].machine)
       ])
   }

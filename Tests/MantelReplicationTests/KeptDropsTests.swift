@@ -108,6 +108,34 @@ import Testing
     #expect(Set(desk.replicator.absences.since.keys) == [a])
   }
 
+  /// As of the own library. Fails where what is forgotten is asked of the own one alone, and whoever is away by its word of
+  /// that one.
+  @Test func itIsToldWhereForgottenBytesOfAKeptLibraryAre() throws {
+    let desk = try SingleMachine(peers: 3)
+    let a = content("a")
+    let photo = desk.entry("a.jpg", a)
+    let link = try desk.takeOver([photo])
+    try desk.send(.availabilityChanged(link, added: [a], removed: []))
+    #expect(try desk.replicator.forgottenContents().isEmpty)
+    try desk.send(.forgetKept([EntryID(of: photo)], in: desk.owner))
+    #expect(try desk.replicator.forgottenContents() == [desk.owner: [a]])
+    let trash = KeptBytes(machine: desk.peers[1].machine, why: .trash, files: 1)
+    func keepers() throws -> Set<KeptBytes> {
+      Set(try desk.replicator.keepers(of: desk.replicator.forgottenContents()))
+    }
+    #expect(try keepers() == [trash, KeptBytes(machine: desk.peers[2].machine, why: .unaware, files: 1)])
+
+    let order = try #require(desk.keptHead?.order)
+    try desk.send(
+      .attestationReceived(link, try desk.attestation(2, [desk.statement(desk.owner, order, held: [])])))
+    #expect(
+      try keepers() == [
+        trash, KeptBytes(machine: desk.peers[2].machine, why: .away, files: 1, silent: .zero),
+      ])
+    try desk.send(.unforgetKept([EntryID(of: photo)], in: desk.owner))
+    #expect(try desk.replicator.forgottenContents().isEmpty)
+  }
+
   /// Its user has said so.
   @Test func theKeeperAsksItselfNothing() throws {
     let all = SingleMachine.photos(13)

@@ -2,7 +2,7 @@ package import MantelCore
 import MantelHousehold
 import MantelSummary
 
-/// Where bytes still are that the user of this machine forgot, and why.
+/// Where bytes still are that the user of this machine forgot, of its own library or one that it keeps, and why.
 package struct KeptBytes: Hashable, Sendable {
   package enum Why: Hashable, Comparable, Sendable {
     /// The library of this machine names them under another name, or in another version of a file.
@@ -30,14 +30,19 @@ package struct KeptBytes: Hashable, Sendable {
 
 extension Replicator {
   /// By machine and reason; what is told of a machine that is not connected is what it may have at most.
-  /// `leaving`: own entries that are about to be forgotten, for somebody who wants to know before.
+  /// `forgotten`: by the library that forgot it. `leaving`: entries that are about to be forgotten, for somebody who wants to
+  /// know before.
   package func keepers(
-    of forgotten: [ContentID], leaving: Set<EntryID> = []
+    of forgotten: [MachineID: Set<ContentID>], leaving: Set<EntryID> = []
   ) throws(StoreError) -> [KeptBytes] {
+    var droppers: [ContentID: [MachineID]] = [:]
+    for (library, contents) in forgotten {
+      for content in contents { droppers[content, default: []].append(library) }
+    }
     var counts: [MachineID: [KeptBytes.Why: Int]] = [:]
-    var unnamed: [ContentID] = []
+    var unnamed: [ContentID: [MachineID]] = [:]
     let signed = leaving.isEmpty ? [] : signedLibraries
-    for content in forgotten {
+    for (content, libraries) in droppers {
       var owners = contents.byLibrary.keys.filter { contents.isWanted(content, in: $0) }
       for owner in signed where owners.contains(owner) {
         if try store.entries(owner, of: content).allSatisfy({ leaving.contains($0.id) }) {
@@ -47,11 +52,11 @@ extension Replicator {
       for owner in owners {
         counts[owner, default: [:]][owner == machine ? .ownLibrary : .otherLibrary, default: 0] += 1
       }
-      if owners.isEmpty { unnamed.append(content) }
+      if owners.isEmpty { unnamed[content] = libraries }
     }
     for member in possibleKeepers where !unnamed.isEmpty {
       if let link = links.values.first(where: { $0.machine == member }), link.knowsContents {
-        let files = unnamed.count { contents.index.contains($0.digest, in: link.contents) }
+        let files = unnamed.keys.count { contents.index.contains($0.digest, in: link.contents) }
         if files > 0 { counts[member, default: [:]][.trash] = files }
       } else {
         for (why, files) in try whereabouts(of: unnamed, at: member) {
@@ -79,27 +84,50 @@ extension Replicator {
   }
 
   /// What a machine that is not here has at most. How long ago it said something counts for nothing: its trash counts the
-  /// days in which it runs.
+  /// days in which it runs. `unnamed`: with the libraries that forgot it; it knew if it knew of each.
   private func whereabouts(
-    of unnamed: [ContentID], at member: MachineID
+    of unnamed: [ContentID: [MachineID]], at member: MachineID
   ) throws(StoreError) -> [KeptBytes.Why: Int] {
     guard roster.isMember(member) else { return [.removed: unnamed.count] }
-    guard let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == machine }),
-      let went = try store.wantedChanges(machine, since: statement.order)?.went
-    else { return [.unaware: unnamed.count] }
-    let wanted = Set(went)
+    var known: [MachineID: (order: HeadOrder, wanted: Set<ContentID>)] = [:]
+    for library in Set(unnamed.values.joined()) {
+      guard
+        let statement = attesting.newest[member]?.record.libraries.first(where: { $0.library == library }),
+        let went = try store.wantedChanges(library, since: statement.order)?.went
+      else { continue }
+      known[library] = (statement.order, Set(went))
+    }
     var counts: [KeptBytes.Why: Int] = [:]
-    for content in unnamed {
-      let wasNamed = try store.wasNamed(content, in: machine, by: statement.order)
-      let knew = !wanted.contains(content) && wasNamed == true
+    for (content, libraries) in unnamed {
+      var knew = true
+      for library in libraries where knew {
+        if let word = known[library], !word.wanted.contains(content) {
+          knew = try store.wasNamed(content, in: library, by: word.order) == true
+        } else {
+          knew = false
+        }
+      }
       counts[knew ? .away : .unaware, default: 0] += 1
     }
     return counts
   }
 
-  /// Of all that is forgotten, or of the last of it.
-  package func forgottenContents() throws(StoreError) -> [ContentID] {
-    try store.forgottenContents(since: nil, limit: settings.forgottenSample)
+  /// Of all that is forgotten, or of the last of it, by library: of the own one, and of those that are kept here.
+  package func forgottenContents() throws(StoreError) -> [MachineID: Set<ContentID>] {
+    var forgotten: [MachineID: Set<ContentID>] = [:]
+    for library in signedLibraries {
+      let contents = try forgottenContents(in: library, since: nil, limit: settings.forgottenSample)
+      if !contents.isEmpty { forgotten[library] = Set(contents) }
+    }
+    return forgotten
+  }
+
+  private func forgottenContents(
+    in library: MachineID, since moment: AgentTime?, limit: Int
+  ) throws(StoreError) -> [ContentID] {
+    library == machine
+      ? try store.forgottenContents(since: moment, limit: limit)
+      : try store.forgottenContents(in: library, since: moment, limit: limit)
   }
 
   /// Whether these drops of a library, with those of this agent month, are more than other machines let go without a question.
@@ -108,25 +136,8 @@ extension Replicator {
   ) throws(StoreError) -> Bool {
     let limit = dropLimit(of: library)
     let moment = agentTime + (.zero - settings.trashLife)
-    let before =
-      library == machine
-      ? Set(try store.forgottenContents(since: moment, limit: limit + 1))
-      : try forgottenContents(in: library, since: moment)
-    return before.union(contents).count > limit
-  }
-
-  /// Of a library that is kept here.
-  private func forgottenContents(
-    in library: MachineID, since moment: AgentTime
-  ) throws(StoreError) -> Set<ContentID> {
-    var found: Set<ContentID> = []
-    var after: EntryID?
-    repeat {
-      let page = try store.forgotten(in: library, after: after, limit: settings.pendingRows)
-      for forgotten in page where forgotten.forgotten >= moment { found.insert(forgotten.entry.content) }
-      after = page.last?.id
-    } while after != nil
-    return found
+    let before = try forgottenContents(in: library, since: moment, limit: limit + 1)
+    return Set(before).union(contents).count > limit
   }
 
   /// Those of some contents of which nothing is here, and which no other machine has by its last word.
