@@ -71,7 +71,9 @@ extension AgentControl {
         examples: chosen.examples, kept: kept.map { answer($0, names) }, asksOthers: asksOthers,
         unfound: FileCount(
           files: unfound.count, bytes: unfound.reduce(0) { $0 + (chosen.contents[$1] ?? 0) }),
-        consent: consent)
+        libraries: chosen.byLibrary.sorted { $0.key < $1.key }.map { library, ids in
+          ForgottenLibrary(machine: names.name(library), id: library.hex, photos: ids.count)
+        }, consent: consent)
     }
   }
 

@@ -36,15 +36,18 @@ package struct ForgetAnswer: Codable, Hashable, Sendable {
   package var asksOthers: Bool
   /// What is taken back and on no machine, as far as this one knows.
   package var unfound: FileCount
+  /// Each library that has photos that match: removed machines may have had one name.
+  package var libraries: [ForgottenLibrary]
   /// Stands for the photos that match, whatever order they come in: sent back with the consent to them.
   package var consent: String
 
   package init(
     pattern: String, undo: Bool, dryRun: Bool, live: Int, retired: Int, contents: FileCount,
     examples: [PathText], kept: [KeptAnswer], asksOthers: Bool,
-    unfound: FileCount = FileCount(files: 0, bytes: 0), consent: String
+    unfound: FileCount = FileCount(files: 0, bytes: 0), libraries: [ForgottenLibrary] = [], consent: String
   ) {
     self.consent = consent
+    self.libraries = libraries
     self.unfound = unfound
     self.pattern = pattern
     self.undo = undo
@@ -55,6 +58,21 @@ package struct ForgetAnswer: Codable, Hashable, Sendable {
     self.examples = examples
     self.kept = kept
     self.asksOthers = asksOthers
+  }
+}
+
+/// What matches of one library, the own one or a kept one.
+package struct ForgottenLibrary: Codable, Hashable, Sendable {
+  package var machine: String
+  /// The machine's id.
+  package var id: String
+  /// Live, and from before.
+  package var photos: Int
+
+  package init(machine: String, id: String, photos: Int) {
+    self.machine = machine
+    self.id = id
+    self.photos = photos
   }
 }
 

@@ -75,6 +75,21 @@ import Testing
     #expect(fake.calls == ["forget \(pattern) undo -"])
   }
 
+  /// Two removed machines of one name. Fails where only the sum is told.
+  @Test func eachOfSeveralLibrariesIsCounted() async throws {
+    let fake = FakeControl {
+      $0.forget.libraries = [("abcdef0123", 4), ("fedcba9876", 9)].map {
+        ForgottenLibrary(machine: "attic", id: $0.0, photos: $0.1)
+      }
+    }
+    let lines = "  of attic (abcdef01): 4 files\n  of attic (fedcba98): 9 files\n"
+    try await withFakeAgent(fake) { home in
+      let result = await mantel("forget", pattern, "--home", home, answer: "y")
+      #expect(result.messages.contains("and 12 more\n" + lines))
+      #expect(result.text.hasPrefix("forgot 12 files and 1 deleted or replaced version (34 MB)\n" + lines))
+    }
+  }
+
   @Test func whatWasTakenBackAndIsNowhereIsSaid() async throws {
     let fake = FakeControl {
       $0.forget.kept = []

@@ -8,6 +8,7 @@ enum ForgetText {
     lines += answer.examples.map { "  \(Printable.path($0))" }
     let left = answer.live + answer.retired - answer.examples.count
     if left > 0 { lines.append("  and \(Quantity.count(left)) more") }
+    lines += libraries(answer)
     if answer.asksOthers {
       lines.append("that is unusually much: other machines keep their copies until somebody confirms there")
     }
@@ -22,9 +23,9 @@ enum ForgetText {
     var lines: [String] = []
     switch (answer.undo, answer.dryRun) {
     case (false, true): lines.append(warning(answer))
-    case (false, false): lines.append("forgot \(what(answer))")
-    case (true, true): lines.append("\(what(answer)) would be kept again")
-    case (true, false): lines.append("kept again: \(what(answer))")
+    case (false, false): lines += ["forgot \(what(answer))"] + libraries(answer)
+    case (true, true): lines += ["\(what(answer)) would be kept again"] + libraries(answer)
+    case (true, false): lines += ["kept again: \(what(answer))"] + libraries(answer)
     }
     if answer.unfound.files > 0 {
       lines.append(
@@ -54,6 +55,14 @@ enum ForgetText {
         + ["`mantel forget --grant \(name)` forgets them, `mantel forget --decline \(name)` keeps them"]
       return lines.joined(separator: "\n") + "\n"
     }.joined()
+  }
+
+  /// A line for each, if there is more than one. They may have one name: the id tells them apart.
+  private static func libraries(_ answer: ForgetAnswer) -> [String] {
+    guard answer.libraries.count > 1 else { return [] }
+    return answer.libraries.map {
+      "  of \(Printable.text($0.machine)) (\($0.id.prefix(8))): \(Quantity.files($0.photos))"
+    }
   }
 
   private static func what(_ answer: ForgetAnswer) -> String {
