@@ -8,6 +8,8 @@ struct Link: Sendable {
   let machine: MachineID
   /// The heads that the peer can serve.
   var heads: [MachineID: HeadOrder]
+  /// Those of other machines' libraries that it has shown, and that are not installed.
+  var shown: [MachineID: ShownHeads] = [:]
   /// The newest head of the peer's own library that it was shown, though this machine has not installed it.
   var shownUnserved = HeadOrder.none
   /// What the peer is known to have, over the shared content array.

@@ -111,6 +111,8 @@ extension Replicator {
     let order = head.record.order
     links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)
     if owner == machine { return try received(own: head, from: link) }
+    let installed: HeadOrder = libraries[owner]?.order ?? .none
+    links[link]?.shown[owner, default: ShownHeads()].add(head, above: installed)
     if keeps(owner) { try readFormer(head, from: link) }
     if libraries[owner] == nil { libraries[owner] = emptyLibrary(owner) }
     guard order > libraries[owner]?.newestOrder ?? .none else { return try lookForFork(at: head.record) }
@@ -285,7 +287,9 @@ extension Replicator {
   private mutating func giveUp(_ owner: MachineID, until: Instant, _ failure: FetchFailure) {
     guard let fetch = libraries[owner]?.fetch else { return }
     // It has only heard of the head: others come first, until it shows the head again.
-    if failure == .unknownHead, owner == machine || keeps(owner) { links[fetch.link]?.heads[owner] = nil }
+    if failure == .unknownHead, owner == machine || keeps(owner) {
+      links[fetch.link]?.withdraw(fetch.target.record.order, of: owner)
+    }
     if owner == machine, let peer = links[fetch.link]?.machine { noteFailure(of: peer, failure) }
     libraries[owner]?.fetch = nil
     libraries[owner]?.refused[fetch.link] = (fetch.target.record.order, until)

@@ -6,12 +6,14 @@ import MantelSummary
 struct KeptLibrary: Sendable {
   /// The epoch of this run's heads; nil before the first.
   var epoch: UInt64?
-  /// The newest head that was shown and does not count: some may have installed it.
+  /// The newest head that was shown and does not count, or that nobody has any more: some may have installed it.
   var outdated = HeadOrder.none
   /// Members that have shown since the start what they have of it.
   var heard: Set<MachineID> = []
   /// What members showed last that is newer than what is installed, also those that are not there any more.
   var showing: [MachineID: HeadOrder] = [:]
+  /// Their heads, as far as they were shown.
+  var shown: [MachineID: ShownHeads] = [:]
   /// When this run signed its last head.
   var signed: Instant?
   /// When the next one goes out, if only time is waited for.
@@ -99,7 +101,8 @@ extension Replicator {
     kept[head.library, default: KeptLibrary()].outdated = max(known, head.order)
   }
 
-  /// The roster changed: heads that count no more are waited for no longer, and who signs now is shown what fell out.
+  /// The roster changed: heads that count no more are waited for no longer, but older ones that somebody has are; and who signs
+  /// now is shown what fell out.
   mutating func judgeNewest() throws(StoreError) {
     for owner in libraries.keys.sorted() where owner != machine {
       guard let library = libraries[owner], let newest = library.newest,
@@ -109,7 +112,7 @@ extension Replicator {
       if keeps(owner), roster.isOutdated(newest) { noteOutdated(newest.record) }
       try stageArrived(owner)
       libraries[owner]?.fetch = nil
-      libraries[owner]?.newest = library.installed
+      libraries[owner]?.newest = newestShown(of: owner) ?? library.installed
       libraries[owner]?.staging = nil
     }
     for link in links.keys.sorted() { try showOrphaned(over: link) }
@@ -134,9 +137,37 @@ extension Replicator {
     }
     var showing = kept[library]?.showing ?? [:]
     showing.merge(claims) { _, claimed in claimed }
-    kept[library, default: KeptLibrary()].showing = showing.filter {
-      $0.value > installed && roster.isMember($0.key)
+    showing = showing.filter { $0.value > installed && roster.isMember($0.key) }
+    kept[library, default: KeptLibrary()].showing = showing
+    noteShown(of: library, by: showing, above: installed)
+  }
+
+  /// What they have shown stays known when they have gone, as long as they are waited for.
+  private mutating func noteShown(
+    of library: MachineID, by showing: [MachineID: HeadOrder], above installed: HeadOrder
+  ) {
+    var shown = kept[library]?.shown ?? [:]
+    for link in links.values {
+      guard let heads = link.shown[library] else { continue }
+      shown[link.machine, default: ShownHeads()].add(heads, above: installed)
     }
+    for machine in shown.keys {
+      let claimed: HeadOrder = showing[machine] ?? .none
+      shown[machine]?.remove { $0 > claimed }
+      if shown[machine]?.newest == nil { shown[machine] = nil }
+    }
+    kept[library]?.shown = shown
+  }
+
+  /// Nobody has the newest head any more. What comes next is the newest that somebody does have: it is fetched first, for what it
+  /// names would fall out of W there. The head that is signed then stands above both.
+  private mutating func giveUpNewest(of owner: MachineID) {
+    guard let library = libraries[owner], library.fetch == nil, let newest = library.newest?.record,
+      newest.order > library.order, others.allSatisfy((kept[owner]?.heard ?? []).contains),
+      !isAwaited(owner, library), let next = newestShown(of: owner), next.record.order < newest.order
+    else { return }
+    noteOutdated(newest)
+    libraries[owner]?.newest = next
   }
 
   // MARK: Signing
@@ -148,6 +179,7 @@ extension Replicator {
     for former in kept.keys.sorted() where !owners.contains(former) { kept[former] = nil }
     for owner in owners {
       noteHeard(of: owner)
+      giveUpNewest(of: owner)
       kept[owner]?.due = nil
       guard needsHead(owner), maySign(owner) else { continue }
       if kept[owner]?.pending.isUsersWord != true, let signed = kept[owner]?.signed,
