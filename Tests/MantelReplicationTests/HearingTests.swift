@@ -69,6 +69,31 @@ import Testing
     #expect(desk.head?.counts.live == 1)
   }
 
+  enum Lie: CaseIterable { case signer, signature }
+
+  /// What it shows in the end counts for nothing, and will not: it knows no more than it can prove.
+  @Test(arguments: Lie.allCases) func aClaimThatIsDisprovedIsNotWaitedFor(lie: Lie) throws {
+    let desk = try SingleMachine(hasHeard: false)
+    try desk.write("a.jpg", a, desk.stamp(10))
+    let liar = desk.peers[0]
+    func forged(_ sequence: UInt64) throws -> Signed<Head> {
+      let head = Head(
+        library: desk.machine, signer: lie == .signer ? liar.machine : desk.machine,
+        order: HeadOrder(epoch: 1 << 53, sequence: sequence), root: .zero, counts: LibraryCounts(),
+        time: desk.now.wall)
+      let signature = try liar.signature(over: head.signedBytes(in: desk.household))
+      return Signed(record: head, signature: signature)
+    }
+    let claimed = try forged(9)
+    let link = try desk.connect(heads: [desk.machine: claimed.record.order])
+    try desk.send(.headReceived(link, try forged(8)))
+    try desk.pass(.seconds(3))
+    #expect(try desk.head == nil && awaited(desk) == [liar.machine], "what it claims may still come")
+    try desk.send(.headReceived(link, claimed))
+    try desk.pass(.seconds(3))
+    #expect(try desk.head?.counts.live == 1 && awaited(desk).isEmpty)
+  }
+
   /// The image of a home is started twice: what it signs the second time has places of its own.
   @Test func eachRunSignsInAnEpochOfItsOwn() throws {
     let desk = try SingleMachine()

@@ -86,4 +86,18 @@ import Testing
     try desk.send(.jobEnded(link, job, .complete))
     #expect(desk.keptHead == named.record)
   }
+
+  /// It claims a head that is signed by somebody who never kept the library.
+  @Test func whoseClaimIsDisprovedIsNotWaitedFor() throws {
+    let desk = try SingleMachine(peers: 3)
+    let photo = desk.entry("a.jpg", a)
+    try desk.keep([photo])
+    let forged = try desk.head(by: desk.peers[2], HeadOrder(epoch: 1 << 53, sequence: 1), [photo])
+    let link = try desk.connect(1, heads: [desk.owner: forged.record.order])
+    try desk.pass(.seconds(10))
+    #expect(desk.keptHead?.signer == desk.owner, "it may still show it")
+    try desk.send(.headReceived(link, forged))
+    try desk.pass(.seconds(3))
+    #expect(desk.keptHead?.signer == desk.machine && desk.keptHead?.counts.live == 1)
+  }
 }

@@ -106,7 +106,7 @@ extension Replicator {
     guard mayTakeIn(head) else {
       if try received(outdated: head, from: link) { return }
       actions.append(.warn(.rejectedHead(owner, "its signature or signer is not the library's")))
-      return
+      return disproved(head.record, by: link)
     }
     let order = head.record.order
     links[link]?.heads[owner] = max(order, peer.heads[owner] ?? .none)

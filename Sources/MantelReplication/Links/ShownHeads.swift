@@ -1,5 +1,4 @@
 import MantelCore
-import MantelHousehold
 
 /// Heads of one library that a peer has shown, newer than the one that was installed here then; the newest last. Of several
 /// the peer may have only heard of the newest ones.

@@ -66,6 +66,19 @@ extension Replicator {
     publication.hearing.hear(peer.machine)
   }
 
+  /// The head that a peer's hello claimed came, and is none: it has what it has shown else. A lie, or a catalog that is damaged, must
+  /// not leave it unheard for ever. Only of libraries that are signed here: what does not count yet of others may later.
+  mutating func disproved(_ head: Head, by link: LinkID) {
+    let library = head.library
+    guard let peer = links[link], peer.heads[library] == head.order else { return }
+    if library == machine {
+      links[link]?.heads[machine] = publication.recovery?.shown[peer.machine]?.record.order
+      hear(link)
+    } else if keeps(library) {
+      links[link]?.withdraw(head.order, of: library)
+    }
+  }
+
   /// Looks again when somebody was heard, or is not there to be heard any more.
   mutating func endHearingIfDone() {
     guard !publication.hearing.isOver else { return }
