@@ -245,6 +245,10 @@ actor Engine {
       logger.error(
         "a machine has signed two histories of its library: the one that was learned first stays",
         metadata: ["library.id": "\(machine.short)"])
+    case .lastHeadUnseen(let machine):
+      logger.warning(
+        "the library of a removed machine goes on without the last head that its removal names: no member has it",
+        metadata: ["library.id": "\(machine.short)"])
     case .orphansTakenBack(let count):
       logger.notice(
         "photos that this machine had published once are in its library again, as retired",

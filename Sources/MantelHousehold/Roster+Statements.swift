@@ -79,15 +79,19 @@ extension Roster {
   }
 
   /// Removes a machine for ever, or leaves (the key's own machine). `lastHead` and `lastRoot` are of the newest head of
-  /// its library that is known here; `.none` and zero without one.
+  /// its library that is known here; `.none` and zero without one. Of one that no removal may name, the last place that it may:
+  /// what was signed below that counts.
   package func removing(
     _ subject: MachineID, lastHead: HeadOrder, lastRoot: Digest256, by key: DeviceKey, now: WallTime
   ) throws -> SignedStatement {
     try checkSigner(key)
     guard !standing(of: subject).isFinal else { throw RosterError.removedKey }
     guard graph.keys[subject] != nil else { throw RosterError.unknownMachine }
+    let isNameable = lastHead.epoch <= RosterStatement.largestEpoch
+    let lastPlace = HeadOrder(epoch: RosterStatement.largestEpoch, sequence: Head.largestNumber)
     return try signing(
-      .remove(subject, head: lastHead, root: lastRoot), by: key, now: now, naming: subject)
+      .remove(subject, head: isNameable ? lastHead : lastPlace, root: isNameable ? lastRoot : .zero), by: key,
+      now: now, naming: subject)
   }
 
   /// Renames this machine, or the household.

@@ -121,7 +121,7 @@ package struct Roster: Sendable {
 
   /// The same of a head whose signature was verified before: the roster may have changed since.
   package func counts(_ head: Head) -> Bool {
-    guard isListed(head.library) else { return false }
+    guard isListed(head.library), head.order.epoch <= lastEpoch else { return false }
     guard let removed = removedByID[head.library] else {
       return isMember(head.library) && head.signer == head.library
     }
@@ -138,6 +138,12 @@ package struct Roster: Sendable {
     standing.formerKeepers[library] ?? []
   }
 
+  /// Heads in later epochs do not count yet. Nobody else comes to sign a library without another statement, and each that is kept
+  /// gives more room: so whoever signs now can always outrank what others have signed before.
+  package var lastEpoch: UInt64 {
+    RosterStatement.largestEpoch + UInt64(graph.nodes.count) * RosterStatement.epochsPerStatement
+  }
+
   /// Who signs the next heads of a library: its machine while it is a member, its keeper once it was removed.
   package func publisher(of library: MachineID) -> MachineID? {
     isMember(library) ? library : removedByID[library]?.keeper
@@ -145,14 +151,14 @@ package struct Roster: Sendable {
 
   /// Whether a head that does not count was signed all the same by the removed machine, beyond what the removal names, or by
   /// somebody who kept its library before, or kept a member's library while that one's removal seemed to hold: some may have
-  /// installed it, and who signs now has to outrank it. Of a keeper's epochs only the lower half is believed, so that the
-  /// next one always has room.
+  /// installed it, and who signs now has to outrank it. Those that could only be signed since the last statement are not
+  /// believed, so that there is always room (`lastEpoch`).
   package func isOutdated(_ head: Signed<Head>) -> Bool {
     let record = head.record
-    guard isListed(record.library), !counts(record) else { return false }
-    let isKeepers =
-      record.order.epoch <= Head.largestNumber / 2
-      && formerKeepers(of: record.library).contains(record.signer)
+    guard isListed(record.library), !counts(record),
+      record.order.epoch <= lastEpoch - RosterStatement.epochsPerStatement
+    else { return false }
+    let isKeepers = formerKeepers(of: record.library).contains(record.signer)
     return (record.signer == record.library || isKeepers) && verify(head)
   }
 }

@@ -218,8 +218,11 @@ extension RosterGraph {
       guard let removal = index[id], past.contains(removal), nodes[removal].statement.isRemoval else {
         return .none
       }
-    case .remove(let subject, _, _):
-      guard keys[subject] != nil else { return .none }
+    case .remove(let subject, let head, _):
+      // Its keeper could sign nothing above another, and everybody would wait for it.
+      guard keys[subject] != nil, head.epoch <= RosterStatement.largestEpoch,
+        head.sequence <= Head.largestNumber
+      else { return .none }
     case .add, .rename: break
     }
     if statement.by == nodes[0].by { return .founder }

@@ -58,6 +58,12 @@ package struct RosterStatement: Hashable, Sendable {
   /// Far above any chain of statements that is kept, and far below what arithmetic can bear.
   package static let maximumLamport: UInt64 = 1 << 62
 
+  /// The greatest epoch of a head that a removal may name: the keeper signs above it (`Roster.lastEpoch`).
+  package static let largestEpoch: UInt64 = 1 << 61
+  /// How many more epochs heads may be signed in for each statement that is kept. All of them together stay below
+  /// `Head.largestNumber`.
+  static let epochsPerStatement: UInt64 = 1 << 48
+
   /// SHA-256 of the canonical bytes.
   package var id: StatementID { StatementID(Digest256(hashing: canonicalBytes)) }
 

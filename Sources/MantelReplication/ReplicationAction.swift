@@ -116,6 +116,8 @@ package enum ReplicationWarning: Hashable, Sendable {
   case ownHeadAhead(HeadOrder)
   /// The own library has caught up with what it once published, and goes on in this epoch.
   case ownHistoryResumed(epoch: UInt64)
+  /// This machine signs a removed machine's library without the last head that the removal names: no member has it.
+  case lastHeadUnseen(MachineID)
   /// A head of this library left out contents without a word.
   case orphaned(MachineID, Int)
   /// What this machine had published once, and did not know any more, is in its library again.

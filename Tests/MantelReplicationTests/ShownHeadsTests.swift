@@ -87,6 +87,28 @@ import Testing
     #expect(desk.keptHead == named.record)
   }
 
+  /// It names the greatest that it may: the keeper signs above it as soon as it has heard that nobody has it.
+  @Test func whatARemovalNamesInVainIsOutranked() throws {
+    let desk = try SingleMachine(peers: 2)
+    let owners = try desk.connect()
+    try desk.install(0, 1, [desk.entry("a.jpg", a)], over: owners)
+    try desk.send(.linkClosed(owners))
+    let installed = try #require(desk.keptHead)
+    let named = HeadOrder(epoch: RosterStatement.largestEpoch, sequence: Head.largestNumber)
+    let removal = try desk.replicator.roster.removing(
+      desk.owner, lastHead: named, lastRoot: .zero, by: desk.key, now: desk.now.wall)
+    try desk.send(.rosterReceived(nil, [removal.bytes]))
+    _ = desk.take()
+    try desk.connect(1, heads: [desk.owner: installed.order])
+    try desk.pass(.seconds(3))
+    let head = try #require(desk.keptHead)
+    #expect(head.signer == desk.machine && head.order > named)
+    #expect(try Head(canonicalBytes: head.canonicalBytes) == head, "others can read it")
+    #expect(try !desk.report().reasons.contains(.headsArriving(desk.owner)))
+    let told = desk.take().count { if case .warn(.lastHeadUnseen(desk.owner)) = $0 { true } else { false } }
+    #expect(told == 1)
+  }
+
   /// It claims a head that is signed by somebody who never kept the library.
   @Test func whoseClaimIsDisprovedIsNotWaitedFor() throws {
     let desk = try SingleMachine(peers: 3)

@@ -247,6 +247,8 @@ extension Replicator {
       // What is pending stays so, and is tried again: its user was told that it is not done.
       guard let signed = sign(head) else { return }
       try store.publish(change, head: signed, files: [])
+      let named: HeadOrder = roster.removedMember(owner)?.lastHead ?? .none
+      if named > library.order { actions.append(.warn(.lastHeadUnseen(owner))) }
       kept[owner, default: KeptLibrary()].signed = now.instant
       libraries[owner]?.newest = signed
       kept[owner]?.pending = KeptLibrary.Pending()
@@ -280,7 +282,7 @@ extension Replicator {
 
   /// Somebody may have signed the last place there is. Nobody would take in a head beyond it.
   private func hasPlace(_ owner: MachineID, _ library: Library) -> Bool {
-    goesOn(owner, library) || newestKnown(owner, library).epoch < Head.largestNumber
+    goesOn(owner, library) || newestKnown(owner, library).epoch < roster.lastEpoch
   }
 
   /// Precondition: there is a place.
