@@ -162,8 +162,9 @@ extension Replicator {
   /// Nobody has the newest head any more. What comes next is the newest that somebody does have: it is fetched first, for what it
   /// names would fall out of W there. The head that is signed then stands above both.
   private mutating func giveUpNewest(of owner: MachineID) {
+    let heard = kept[owner]?.heard ?? []
     guard let library = libraries[owner], library.fetch == nil, let newest = library.newest?.record,
-      newest.order > library.order, others.allSatisfy((kept[owner]?.heard ?? []).contains),
+      newest.order > library.order, others.allSatisfy(heard.contains),
       !isAwaited(owner, library), let next = newestShown(of: owner), next.record.order < newest.order
     else { return }
     noteOutdated(newest)
