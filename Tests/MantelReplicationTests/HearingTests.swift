@@ -1,4 +1,5 @@
 import MantelCore
+import MantelHousehold
 import Testing
 
 @testable import MantelReplication
