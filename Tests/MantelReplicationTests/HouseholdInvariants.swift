@@ -349,6 +349,35 @@ struct HouseholdInvariants {
     }
   }
 
+  /// What a removed machine's library had, and any member has learned, its keeper names still, or has dropped; and it looks for
+  /// all that a member has of it.
+  func checkKept(_ household: SimulatedHousehold) throws {
+    let present = household.machines.indices.filter { !household.removed.contains($0) }
+    for owner in household.removed.sorted() {
+      let library = household.machines[owner].machine
+      let keeper = present.first { household.machines[$0].replicator.keeps(library) }
+      guard let keeper else { throw SimulationError.broken("nobody keeps the library of m\(owner)") }
+      let entries = try household.machines[keeper].entries(of: library)
+      let there = Set(entries.map(\.content))
+      for other in present {
+        let gone = named[other][library, default: []].subtracting(there)
+        guard gone.isEmpty else {
+          try fail(keeper, "lost \(gone.count) contents of m\(owner) that m\(other) knew it to have")
+        }
+      }
+      let found = entries.filter { entry in
+        guard case .unheld = entry.state, !household.forgotten.contains(entry.content) else { return false }
+        return present.contains { index in
+          let machine = household.machines[index]
+          return machine.ask { $0.contents.isAvailable(entry.content) } && machine.has(entry.content)
+        }
+      }
+      guard found.isEmpty || wentBack.contains(keeper) else {
+        try fail(keeper, "looks no more for \(found.count) contents of m\(owner) that others have")
+      }
+    }
+  }
+
   /// Safe is said of what another machine has in a file, and not of what one has that was removed, for whoever knows that.
   private mutating func checkSafe(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int

@@ -184,7 +184,10 @@ extension HouseholdTrial {
   /// The state directory is lost, or an old backup takes its place.
   private func loseCatalog(_ index: Int) throws {
     guard oneIn(2), household.machines[index].isGuarded else { return }
-    let isLost = oneIn(2)
+    try replaceCatalog(index, isLost: oneIn(2))
+  }
+
+  func replaceCatalog(_ index: Int, isLost: Bool) throws {
     household.note(isLost ? "loses its catalog" : "gets an old catalog", at: index)
     try household.crash(index) { [self] machine in
       invariants.forgive(index)

@@ -3,7 +3,7 @@ import MantelTestSupport
 
 @testable import MantelReplication
 
-/// Machines that come, and one that has to go, while photos travel.
+/// Machines that come, and those that have to go, while photos travel.
 extension HouseholdTrial {
   /// At most two, with photos of their own.
   func join() throws {
@@ -26,21 +26,31 @@ extension HouseholdTrial {
     try household.scan(number)
   }
 
-  /// Two machines at least that keep copies stay. The removed one is silent from now on; who has a connection with it may still
-  /// hear it until told.
   func removeOne() throws {
     guard household.removed.isEmpty,
       let subject = rare.random.element(of: present.filter { !rare.inviters.contains($0) })
     else { return }
+    try remove(subject)
+  }
+
+  /// Two machines at least that keep copies stay. The removed one is silent from now on; who has a connection with it may still
+  /// hear it until told.
+  func remove(_ subject: Int) throws {
     let rest = present.filter { $0 != subject }
     guard rest.count(where: { !isSource($0) }) > 1,
-      let remover = rare.random.element(
-        of: rest.filter { isMember($0, for: $0) && isMember(subject, for: $0) })
+      let remover = rare.random.element(of: rest.filter { mayRemove(subject, by: $0) })
     else { return }
     if rare.random.oneIn(2) {
       for other in rest { household.cut(subject, other) }
     }
     try household.remove(subject, by: remover)
+  }
+
+  /// Who has not heard of a removal by the machine that it removes would undo it.
+  func mayRemove(_ subject: Int, by remover: Int) -> Bool {
+    let roster = household.machines[remover].replicator.roster
+    return isMember(remover, for: remover) && isMember(subject, for: remover)
+      && household.removed.allSatisfy { roster.removedMember(household.machines[$0].machine) != nil }
   }
 
   private func isMember(_ subject: Int, for index: Int) -> Bool {

@@ -19,20 +19,37 @@ struct RareFaults: CustomStringConvertible {
     case removals
     /// Catalogs whose disk is full for a while.
     case outages
+    /// The library of a removed machine in the hands of its keeper, and of the next one.
+    case keepers
+
+    /// Came later, and is drawn from another generator: seeds without it stay as they were.
+    var isLater: Bool {
+      switch self {
+      case .clocks, .oneWay, .slow, .joins, .removals, .outages: false
+      case .keepers: true
+      }
+    }
+
+    /// How rarely something of it happens; what a keeper does needs a removal first.
+    var oneIn: UInt64 { self == .keepers ? 2 : 4 }
   }
 
   let kinds: [Kind]
   var random: SeededGenerator
+  /// For the kinds that came later.
+  var later: SeededGenerator
   /// Who admitted somebody: with whom it is removed by one who has not heard of that, those would have to be invited again.
   var inviters: Set<Int> = []
   var joined = 0
 
   init(seed: UInt64) {
     var random = SeededGenerator(seed: seed ^ 0xA5A5_0F0F_3C3C_9696)
+    var later = SeededGenerator(seed: seed ^ 0x0F0F_C3C3_A5A5_6969)
     var kinds: [Kind] = []
-    for kind in Kind.allCases where random.oneIn(5) { kinds.append(kind) }
+    for kind in Kind.allCases where kind.isLater ? later.oneIn(5) : random.oneIn(5) { kinds.append(kind) }
     self.kinds = kinds
     self.random = random
+    self.later = later
   }
 
   var description: String {
@@ -42,7 +59,8 @@ struct RareFaults: CustomStringConvertible {
 
 extension HouseholdTrial {
   func meddleRarely() throws {
-    for kind in rare.kinds where rare.random.oneIn(4) {
+    for kind in rare.kinds {
+      guard kind.isLater ? rare.later.oneIn(kind.oneIn) : rare.random.oneIn(kind.oneIn) else { continue }
       switch kind {
       case .clocks: jumpClock()
       case .oneWay: try deafen()
@@ -50,6 +68,7 @@ extension HouseholdTrial {
       case .joins: try join()
       case .removals: try removeOne()
       case .outages: household.machines[rare.random.below(count)].eventsUntilFull = rare.random.below(60)
+      case .keepers: try meddleWithKeepers()
       }
     }
   }

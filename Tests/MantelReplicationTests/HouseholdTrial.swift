@@ -150,6 +150,7 @@ final class HouseholdTrial {
     if let unrest = try unrest() { throw SimulationError.broken("did not come to rest: \(unrest)") }
     try invariants.checkRetired(household)
     try invariants.checkNamed(household)
+    try invariants.checkKept(household)
   }
 
   /// Somebody decides on what is held; returns whether anything was. Until then status asks for it.
@@ -172,8 +173,7 @@ final class HouseholdTrial {
   }
 
   /// What is not as it has to be at the end; nil when all is well. A removed machine owes nothing any more. Its library is wanted
-  /// still, by each machine as it knows it: which head was the last one, only a keeper could say. What nobody else has of it
-  /// stays missing.
+  /// still, in the last head of its keeper; what nobody else has of it stays missing.
   private func unrest() throws -> String? {
     let lost = lost
     let present = present.map { ($0, household.machines[$0]) }
@@ -182,12 +182,20 @@ final class HouseholdTrial {
     }
     for (index, machine) in present {
       for (owner, other) in household.machines.enumerated() {
-        let here = machine.replicator.installedHead(of: other.machine)
-        let there = other.replicator.installedHead(of: other.machine)
         let isMember = !household.removed.contains(owner)
-        if isMember, here != there {
-          return
-            "m\(index) has head \(here?.order.sequence ?? 0) of m\(owner), which has \(there?.order.sequence ?? 0)"
+        guard let publisher = isMember ? owner : keepers(of: owner).first else {
+          return "nobody keeps the library of m\(owner)"
+        }
+        let here = machine.replicator.installedHead(of: other.machine)
+        let there = household.machines[publisher].replicator.installedHead(of: other.machine)
+        if here != there {
+          return """
+            m\(index) has head \(here?.order.sequence ?? 0) of m\(owner), of which m\(publisher) has \
+            \(there?.order.sequence ?? 0)
+            """
+        }
+        if let there, there.signer != household.machines[publisher].machine {
+          return "m\(publisher) has not signed what it keeps of m\(owner)"
         }
         let roots = machine.ask { $0.roots(of: other.machine) }
         if owner != index, isSource(index) { continue }
@@ -224,7 +232,7 @@ final class HouseholdTrial {
           }
         }
       if !report.isComplete, !isOnlyLost { return "m\(index) says \(report.reasons); \(badFiles(index))" }
-      guard lost.isEmpty, !isRemovedLibraryForked else { continue }
+      guard lost.isEmpty else { continue }
       if let peer = report.peers.first(where: { !$0.isComplete }) {
         return
           "m\(index) does not know that \(peer.name) is complete; its word: \(word(of: peer.machine, at: index))"
@@ -246,16 +254,6 @@ final class HouseholdTrial {
       !present.contains { index in
         household.machines[index].has(content) || household.machines[index].isSetAside(content)
       }
-    }
-  }
-
-  /// Some have a later head of a removed library than others: they cannot prove to each other that they hold all of it.
-  private var isRemovedLibraryForked: Bool {
-    let present = present
-    return household.removed.contains { owner in
-      let library = household.machines[owner].machine
-      let heads = present.map { household.machines[$0].replicator.installedHead(of: library) }
-      return heads.contains { $0 != heads.first }
     }
   }
 
