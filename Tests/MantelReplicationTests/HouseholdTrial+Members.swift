@@ -7,7 +7,7 @@ import MantelTestSupport
 extension HouseholdTrial {
   /// At most two, with photos of their own.
   func join() throws {
-    guard rare.joined < 2, count < 20, let inviter = rare.random.element(of: present),
+    guard rare.joined < 2, count < 20, !rare.isContested, let inviter = rare.random.element(of: present),
       isMember(inviter, for: inviter)
     else { return }
     rare.joined += 1
@@ -37,7 +37,7 @@ extension HouseholdTrial {
   /// hear it until told.
   func remove(_ subject: Int) throws {
     let rest = present.filter { $0 != subject }
-    guard rest.count(where: { !isSource($0) }) > 1,
+    guard !rare.isContested, rest.count(where: { !isSource($0) }) > 1,
       let remover = rare.random.element(of: rest.filter { mayRemove(subject, by: $0) })
     else { return }
     if rare.random.oneIn(2) {

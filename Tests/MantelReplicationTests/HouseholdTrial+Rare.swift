@@ -21,12 +21,14 @@ struct RareFaults: CustomStringConvertible {
     case outages
     /// The library of a removed machine in the hands of its keeper, and of the next one.
     case keepers
+    /// Removals by machines that do not hear of each other.
+    case contradictions
 
     /// Came later, and is drawn from another generator: seeds without it stay as they were.
     var isLater: Bool {
       switch self {
       case .clocks, .oneWay, .slow, .joins, .removals, .outages: false
-      case .keepers: true
+      case .keepers, .contradictions: true
       }
     }
 
@@ -41,6 +43,9 @@ struct RareFaults: CustomStringConvertible {
   /// Who admitted somebody: with whom it is removed by one who has not heard of that, those would have to be invited again.
   var inviters: Set<Int> = []
   var joined = 0
+  /// Two have stated removals, and nobody knows yet which of them hold; once in a seed.
+  var isContested = false
+  var hasContested = false
 
   init(seed: UInt64) {
     var random = SeededGenerator(seed: seed ^ 0xA5A5_0F0F_3C3C_9696)
@@ -69,6 +74,7 @@ extension HouseholdTrial {
       case .removals: try removeOne()
       case .outages: household.machines[rare.random.below(count)].eventsUntilFull = rare.random.below(60)
       case .keepers: try meddleWithKeepers()
+      case .contradictions: try contradict()
       }
     }
   }
@@ -76,6 +82,7 @@ extension HouseholdTrial {
   /// Clocks stay as they are.
   func endRareFaults() throws {
     deafened = []
+    try endContest()
     household.slowness = [:]
     try household.endOutages()
     try household.endSilence(household.withheld.keys.sorted(), isCut: false)

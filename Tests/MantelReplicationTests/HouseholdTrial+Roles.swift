@@ -11,7 +11,7 @@ extension HouseholdTrial {
   func changeRole(_ index: Int) throws {
     if isSource(index) { return try household.handle(.roleChanged(.full), at: index) }
     let full = present.count { !isSource($0) }
-    guard full > 2 else { return }
+    guard full > 2, !rare.isContested else { return }
     try household.handle(.roleChanged(.source), at: index)
     // Some make room at once.
     guard oneIn(2) else { return }

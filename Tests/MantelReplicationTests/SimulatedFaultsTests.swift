@@ -80,6 +80,30 @@ import Testing
     #expect(hasCopy(household, 1, of: 2))
   }
 
+  /// m1 and m2 remove each other; m0, the founder, has heard of neither, and m1 is the senior of the two.
+  @Test func ofTwoThatRemoveEachOtherOneStays() throws {
+    let household = try settled(4)
+    defer { household.end() }
+    for other in [0, 2, 3] { household.cut(1, other) }
+    for other in [0, 3] { household.cut(2, other) }
+    try household.settle()
+    try household.state(removalOf: 2, by: 1)
+    try household.state(removalOf: 1, by: 2)
+    #expect(household.removed.isEmpty)
+    try household.judgeRemovals()
+    #expect(household.removed == [2])
+    for index in [0, 1, 3] {
+      let roster = household.machines[index].replicator.roster
+      #expect(roster.isMember(household.machines[1].machine))
+      #expect(roster.removedMember(household.machines[2].machine)?.keeper == household.machines[1].machine)
+    }
+    household.connect(0, 1)
+    household.connect(1, 2)
+    try household.settle()
+    #expect(household.machines[1].links.values.map(\.peer) == [0])
+    #expect(hasCopy(household, 1, of: 3))
+  }
+
   @Test func aCommitThatFailsLeavesNothing() throws {
     let household = try settled(2)
     defer { household.end() }

@@ -34,6 +34,12 @@ extension SimulatedHousehold {
 
   /// A member removes another one, by what it knows of it.
   func remove(_ subject: Int, by remover: Int) throws {
+    removed.insert(subject)
+    try state(removalOf: subject, by: remover)
+  }
+
+  /// Others may state the contrary meanwhile: who is removed in the end is told by `judgeRemovals`.
+  func state(removalOf subject: Int, by remover: Int) throws {
     note("removes m\(subject)", at: remover)
     let removal = try machines[remover].ask { replicator in
       let head = replicator.lastHead(of: machines[subject].machine)
@@ -44,8 +50,24 @@ extension SimulatedHousehold {
     var roster = machines[remover].replicator.roster
     _ = roster.merge([removal])
     decided.append(roster.statements)
-    removed.insert(subject)
     try handle(.rosterReceived(nil, [removal.bytes]), at: remover)
+  }
+
+  /// All that anybody has stated is brought to everybody who is a member by that; who is not is left alone from now on.
+  func judgeRemovals() throws {
+    var all = decided
+    for (index, machine) in machines.enumerated() where !removed.contains(index) {
+      all.append(machine.replicator.roster.statements)
+    }
+    guard let first = all.first else { return }
+    var roster = Roster(first)
+    for statements in all.dropFirst() { _ = roster.merge(statements) }
+    decided.append(roster.statements)
+    removed = Set(machines.indices.filter { roster.removedMember(machines[$0].machine) != nil })
+    let statements = roster.statements.map(\.bytes)
+    for index in machines.indices where !removed.contains(index) {
+      try handle(.rosterReceived(nil, statements), at: index)
+    }
   }
 
   /// What was decided may be forgotten with the catalogs of all who knew: somebody does it again.
