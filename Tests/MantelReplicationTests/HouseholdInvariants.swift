@@ -90,11 +90,12 @@ struct HouseholdInvariants {
     throw SimulationError.broken("m\(index): \(message)")
   }
 
-  /// No wall clock makes agent time pass faster than time does: ages that end in a deletion are counted in it.
+  /// Neither a wall clock nor sleep makes agent time pass faster than time does: ages that end in a deletion are counted in it.
   private func checkTime(
     _ household: SimulatedHousehold, _ machine: SimulatedMachine, _ index: Int
   ) throws {
-    let passed = household.now.instant - SimulatedHousehold.start.instant
+    // By its own clocks; what it slept and its boot clock counts as well is taken off.
+    let passed = household.clocks(of: index).instant - SimulatedHousehold.start.instant - machine.slept
     guard machine.replicator.agentTime - .zero <= passed else {
       try fail(index, "counts \(machine.replicator.agentTime - .zero) of agent time within \(passed)")
     }

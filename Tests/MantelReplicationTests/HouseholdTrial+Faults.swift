@@ -9,7 +9,7 @@ extension HouseholdTrial {
 
   func meddle() throws {
     let index = below(count)
-    guard !household.removed.contains(index) else { return }
+    guard !household.removed.contains(index), household.machines[index].suspended == nil else { return }
     switch below(32) {
     case 0, 1: try write(index)
     case 2: try edit(index)
@@ -109,7 +109,7 @@ extension HouseholdTrial {
   private func change(
     _ index: Int, _ paths: [String], _ body: (SimulatedMachine, [String]) -> Void
   ) throws {
-    guard !household.machines[index].isOffline else { return }
+    guard !household.machines[index].isOffline, household.machines[index].suspended == nil else { return }
     household.note("user: \(paths.joined(separator: " "))", at: index)
     body(household.machines[index], paths)
     guard !oneIn(4) else { return }

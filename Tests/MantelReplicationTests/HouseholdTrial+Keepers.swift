@@ -8,7 +8,7 @@ extension HouseholdTrial {
   /// Members that take themselves for the keeper of a machine's library: one at most, once all has been heard.
   func keepers(of owner: Int) -> [Int] {
     let library = household.machines[owner].machine
-    return present.filter { household.machines[$0].replicator.keeps(library) }
+    return awake.filter { household.machines[$0].replicator.keeps(library) }
   }
 
   /// Once a machine was removed its keeper decides about its photos.

@@ -7,7 +7,7 @@ import MantelTestSupport
 extension HouseholdTrial {
   /// At most two, with photos of their own.
   func join() throws {
-    guard rare.joined < 2, count < 20, !rare.isContested, let inviter = rare.random.element(of: present),
+    guard rare.joined < 2, count < 20, !rare.isContested, let inviter = rare.random.element(of: awake),
       isMember(inviter, for: inviter)
     else { return }
     rare.joined += 1
@@ -49,7 +49,7 @@ extension HouseholdTrial {
   /// Who has not heard of a removal by the machine that it removes would undo it.
   func mayRemove(_ subject: Int, by remover: Int) -> Bool {
     let roster = household.machines[remover].replicator.roster
-    return isMember(remover, for: remover) && isMember(subject, for: remover)
+    return awake.contains(remover) && isMember(remover, for: remover) && isMember(subject, for: remover)
       && household.removed.allSatisfy { roster.removedMember(household.machines[$0].machine) != nil }
   }
 

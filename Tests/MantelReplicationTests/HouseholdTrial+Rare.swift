@@ -23,12 +23,14 @@ struct RareFaults: CustomStringConvertible {
     case keepers
     /// Removals by machines that do not hear of each other.
     case contradictions
+    /// Machines that are suspended, for hours to weeks by their own clocks.
+    case suspensions
 
     /// Came later, and is drawn from another generator: seeds without it stay as they were.
     var isLater: Bool {
       switch self {
       case .clocks, .oneWay, .slow, .joins, .removals, .outages: false
-      case .keepers, .contradictions: true
+      case .keepers, .contradictions, .suspensions: true
       }
     }
 
@@ -75,6 +77,7 @@ extension HouseholdTrial {
       case .outages: household.machines[rare.random.below(count)].eventsUntilFull = rare.random.below(60)
       case .keepers: try meddleWithKeepers()
       case .contradictions: try contradict()
+      case .suspensions: suspend()
       }
     }
   }
@@ -82,6 +85,7 @@ extension HouseholdTrial {
   /// Clocks stay as they are.
   func endRareFaults() throws {
     deafened = []
+    for index in 0..<count { try household.wake(index, after: .seconds(3_600)) }
     try endContest()
     household.slowness = [:]
     try household.endOutages()
@@ -96,6 +100,21 @@ extension HouseholdTrial {
     let hours = [0, 1, 24, 1_000, 9_000, 90_000]
     let jump = (rare.random.element(of: hours) ?? 0) * (rare.random.oneIn(2) ? 1 : -1)
     household.setClock(of: index, aheadBy: .seconds(jump * 3_600))
+  }
+
+  /// The others live through up to ten seconds of it.
+  private func suspend() {
+    guard let index = rare.later.element(of: awake) else { return }
+    household.suspend(index)
+    let hours = [1, 9, 30, 100, 1_000]
+    let sleep = Duration.seconds((rare.later.element(of: hours) ?? 1) * 3_600)
+    let time = Duration.milliseconds(100 + rare.later.below(10_000))
+    let life = household.machines[index].life
+    household.schedule(at: household.now.instant + time) { [self] in
+      // Its battery was empty before, and it has slept again since.
+      guard household.machines[index].life == life else { return }
+      try household.wake(index, after: sleep)
+    }
   }
 
   // MARK: Links

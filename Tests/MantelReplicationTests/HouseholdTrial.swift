@@ -65,6 +65,8 @@ final class HouseholdTrial {
   var count: Int { household.machines.count }
   /// Machines that nobody removed.
   var present: [Int] { household.machines.indices.filter { !household.removed.contains($0) } }
+  /// And that are not suspended.
+  var awake: [Int] { present.filter { household.machines[$0].suspended == nil } }
   func below(_ bound: Int) -> Int { household.random.below(bound) }
   func oneIn(_ n: UInt64) -> Bool { household.random.oneIn(n) }
 

@@ -104,6 +104,31 @@ import Testing
     #expect(hasCopy(household, 1, of: 3))
   }
 
+  /// Fails where `clocks` says nothing of what it slept: agent time would have passed.
+  @Test func whoIsSuspendedFallsSilentAndGoesOnLater() throws {
+    let household = try settled(2)
+    defer { household.end() }
+    let sleeper = household.machines[0]
+    household.suspend(0)
+    let before = sleeper.replicator.agentTime
+    household.machines[1].write("b.jpg", Array("b".utf8), mtime: time)
+    try household.scan(1)
+    try household.settle()
+    #expect(household.machines[1].links.isEmpty && !sleeper.links.isEmpty)
+    household.connect(0, 1)
+    #expect(household.machines[1].links.isEmpty, "nobody answers")
+    #expect(heads(household, of: 1)[0] != heads(household, of: 1)[1])
+
+    try household.wake(0, after: .seconds(100 * 3_600))
+    try household.settle()
+    #expect(sleeper.links.isEmpty)
+    // The others' time of its sleep, and what it is awake again.
+    #expect(sleeper.replicator.agentTime - before <= .seconds(60))
+    household.connect(0, 1)
+    try household.settle()
+    #expect(heads(household, of: 1)[0] == heads(household, of: 1)[1])
+  }
+
   @Test func aCommitThatFailsLeavesNothing() throws {
     let household = try settled(2)
     defer { household.end() }

@@ -58,7 +58,9 @@ extension SimulatedHousehold {
   func work(at index: Int, _ run: @escaping () throws -> Void) {
     let life = machines[index].life
     later { [self] in
-      if machines[index].life == life { try run() }
+      guard machines[index].life == life else { return }
+      if isPutOff(at: index, run) { return }
+      try run()
     }
   }
 

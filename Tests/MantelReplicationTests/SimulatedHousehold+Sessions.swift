@@ -49,6 +49,7 @@ extension SimulatedHousehold {
 
   /// This side of a link is over: what was open ends, as a session ends it.
   func end(_ link: LinkID, at index: Int) throws {
+    if isPutOff(at: index, { [self] in try end(link, at: index) }) { return }
     guard let closed = machines[index].links[link] else { return }
     for unit in closed.units.keys.sorted() { try handle(.unitEnded(link, unit, .cancelled), at: index) }
     for job in closed.jobs.sorted(by: { $0.number < $1.number }) {

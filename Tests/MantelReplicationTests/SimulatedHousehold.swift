@@ -144,6 +144,7 @@ final class SimulatedHousehold {
   func end() {
     pending.removeAll()
     withheld.removeAll()
+    for machine in machines { machine.suspended = nil }
     onStep = nil
     network = nil
   }
@@ -164,7 +165,8 @@ final class SimulatedHousehold {
   /// The next thing that falls due by `end`; false when there is none.
   func step(until end: Instant = Instant(nanoseconds: .max)) throws -> Bool {
     let ticks = machines.indices.compactMap { index in
-      machines[index].nextDeadline.map { (due: $0, index: index) }
+      // By its own clock, which went on while it slept.
+      machines[index].nextDeadline.map { (due: $0 + (.zero - machines[index].bootLead), index: index) }
     }.min { ($0.due, $0.index) < ($1.due, $1.index) }
     let due = min(pending.last?.due ?? end + .seconds(1), ticks?.due ?? end + .seconds(1))
     guard due <= end else { return false }
@@ -188,7 +190,9 @@ final class SimulatedHousehold {
   /// What the clocks of a machine say.
   func clocks(of index: Int) -> Now {
     var clocks = now
-    clocks.wall.nanoseconds += machines[index].clockError
+    clocks.wall.nanoseconds += machines[index].clockError + machines[index].wallLead.inNanoseconds
+    clocks.instant = clocks.instant + machines[index].bootLead
+    clocks.slept = machines[index].slept
     return clocks
   }
 
@@ -199,6 +203,7 @@ final class SimulatedHousehold {
   }
 
   func handle(_ event: ReplicationEvent, at index: Int) throws {
+    if isPutOff(at: index, { [self] in try handle(event, at: index) }) { return }
     guard !machines[index].hasOutage else { return }
     if network == nil { trace.add(event, at: index, now.instant) }
     let actions: [ReplicationAction]
@@ -221,6 +226,7 @@ final class SimulatedHousehold {
   /// admitted, is not let in.
   func connect(_ dialer: Int, _ listener: Int) {
     guard mayConnect(dialer, to: listener), mayConnect(listener, to: dialer) else { return }
+    guard machines[dialer].suspended == nil, machines[listener].suspended == nil else { return }
     nextLink += 1
     let link = LinkID(nextLink)
     arrivals[link] = [:]
@@ -253,6 +259,8 @@ final class SimulatedHousehold {
   ) throws {
     let machine = machines[index]
     note(isPowerCut ? "loses power" : "dies", at: index)
+    // What it slept over dies with the process.
+    machine.suspended = nil
     for link in machine.links.keys.sorted() { cut(link) }
     // An agent does not start without its replica.
     machine.replica.isMounted = true

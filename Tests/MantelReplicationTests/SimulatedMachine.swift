@@ -49,6 +49,15 @@ final class SimulatedMachine {
   var lastRecall: UInt64 = 0
   /// How far the wall clock is ahead, in nanoseconds.
   var clockError: Int64 = 0
+  /// How long it was suspended, ever.
+  var slept: Duration = .zero
+  /// What of that the others did not live through: its boot clock is ahead by it for good, its wall clock until it is set right.
+  var bootLead: Duration = .zero
+  var wallLead: Duration = .zero
+  /// Since when it is suspended, by the household's clock.
+  var suspendedSince: Instant?
+  /// What was under way when it was suspended, and what came up since: carried out when it wakes. Nil while it is awake.
+  var suspended: [() throws -> Void]?
   /// After how many events the disk is too full to keep what follows from one; nil: nobody fills it.
   var eventsUntilFull: Int?
   /// The catalog has failed: nothing is handled before it is tried again.
@@ -108,7 +117,7 @@ final class SimulatedMachine {
 
   /// When the decisions have something to do by themselves; asked for at every step of the simulation.
   var nextDeadline: Instant? {
-    if hasOutage { return nil }
+    if hasOutage || suspended != nil { return nil }
     if let deadline { return deadline }
     let next = replicator.nextDeadline
     deadline = .some(next)
