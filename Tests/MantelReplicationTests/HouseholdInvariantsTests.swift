@@ -52,4 +52,26 @@ import Testing
     #expect(heads[0] == heads[1])
     try invariants.checkNamed(household)
   }
+
+  /// m0 removes m2 without having heard of its photo: the keeper lacks what m1 knows, until m1 shows it.
+  @Test func whatAKeeperLacksIsMissed() throws {
+    let household = try SimulatedHousehold(machines: 3, seed: 1)
+    var invariants = HouseholdInvariants(machines: 3)
+    household.onStep = { [unowned household] index in try invariants.check(household, at: index) }
+    defer { household.end() }
+    let owner = household.machines[2]
+    owner.write("a.jpg", Array("a".utf8), mtime: 1_600_000_000_000_000_000)
+    for index in 0...2 { try household.scan(index) }
+    household.connect(1, 2)
+    try household.settle()
+    household.cut(1, 2)
+    try household.settle()
+    try household.remove(2, by: 0)
+    #expect(throws: SimulationError.self) { try invariants.checkKept(household) }
+
+    household.connect(0, 1)
+    try household.settle()
+    #expect(try household.machines[0].entries(of: owner.machine).count == 1)
+    try invariants.checkKept(household)
+  }
 }
