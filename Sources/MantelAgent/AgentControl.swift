@@ -212,8 +212,7 @@ struct AgentControl: ControlService {
     case .diskSpace:
       return ReasonAnswer(
         code: "diskSpace",
-        message:
-          "the replica's disk is full up to its reserve; copies wait, even if they would share their bytes")
+        message: "the replica's disk is full up to its reserve; copies that need room on it wait")
     case .replicaReadOnly: return Self.replicaReadOnly
     case .noPeerConnected:
       return ReasonAnswer(code: "noPeerConnected", message: "no other machine is connected now")

@@ -18,11 +18,11 @@ extension Effects {
   /// nothing of what cannot be found out.
   func measureRoom(engine: Engine) async {
     do {
-      let room = try await walk { [replica, stateDirectory] in
+      let room = try await walk { [self] in
         let catalog = try FilesystemFacts.space(of: stateDirectory)
         return DiskRoom(
           replica: DiskSpace(free: try replica.freeBytes, total: try replica.totalBytes),
-          catalog: DiskSpace(free: catalog.free, total: catalog.total))
+          catalog: DiskSpace(free: catalog.free, total: catalog.total), sharing: sharing())
       }
       isReplicaAway.withLock { $0 = false }
       // What the decisions were told last counts: another look may have failed meanwhile.
@@ -37,6 +37,16 @@ extension Effects {
       await replicaIsAway(engine: engine)
     } catch {
       logger.debug("the state of the disks cannot be told", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// What cannot be told now is asked again when the room is measured next; copies need room until then.
+  private func sharing() -> [UInt8]? {
+    do {
+      return try replica.sharesCopies() ? replica.filesystemIdentity : nil
+    } catch {
+      logger.debug("whether copies share their bytes cannot be told", metadata: ["error": "\(error)"])
+      return nil
     }
   }
 

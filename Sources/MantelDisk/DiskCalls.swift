@@ -22,6 +22,8 @@ package struct DiskCalls: Sendable {
   /// Directory, name, whether it is a directory.
   package var unlink: @Sendable (Int32, [UInt8], Bool) -> Int
   package var mkdir: @Sendable (Int32, [UInt8]) -> Int
+  /// Makes an empty file share the bytes of another one.
+  package var reflink: @Sendable (_ target: Int32, _ source: Int32) -> Int
   /// Renames over whatever is there: for the replica's own marker and guard, and where the filesystem offers nothing
   /// better.
   package var replace: @Sendable (_ from: Int32, [UInt8], _ to: Int32, [UInt8]) -> Int
@@ -53,6 +55,7 @@ package struct DiskCalls: Sendable {
     mkdir: { directory, name in
       result { withName(name) { mkdirat(directory, $0, 0o700) } }
     },
+    reflink: { target, source in Int(mantel_reflink(target, source)) },
     replace: { source, name, target, newName in
       withName(name) { old in withName(newName) { new in result { renameat(source, old, target, new) } } }
     },

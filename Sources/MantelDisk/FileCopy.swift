@@ -12,7 +12,7 @@ enum FileCopy {
   /// the source had: hash it.
   static func copy(_ source: OpenFile, to target: OpenFile, size: UInt64, calls: DiskCalls) throws(DiskError)
   {
-    if size == 0 || mantel_reflink(target.descriptor, source.descriptor) == 0 { return }
+    if size == 0 || calls.reflink(target.descriptor, source.descriptor) == 0 { return }
     lseek(source.descriptor, 0, SEEK_SET)
     var copied: UInt64 = 0
     while copied < size {

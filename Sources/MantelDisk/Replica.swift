@@ -19,8 +19,14 @@ package final class Replica: Sendable {
     /// The descriptor that the bytes were written through: its fsync reports errors that a new one may miss.
     var file: OpenFile?
   }
+  /// Whether copies within the filesystem shared their bytes, when it was tried there.
+  struct Sharing {
+    var place: Place
+    var isShared: Bool
+  }
   struct State {
     var place: Place?
+    var sharing: Sharing?
     var verified: [ContentID: VerifiedStage] = [:]
     /// Contents that are being written into the staging area under their names.
     var reserved: Set<ContentID> = []

@@ -127,10 +127,14 @@ package struct DiskSpace: Hashable, Sendable {
 package struct DiskRoom: Hashable, Sendable {
   package var replica: DiskSpace
   package var catalog: DiskSpace
+  /// Identity of the replica's filesystem, where copies within it share their bytes; nil where they do not, or where that
+  /// cannot be told.
+  package var sharing: [UInt8]?
 
-  package init(replica: DiskSpace, catalog: DiskSpace) {
+  package init(replica: DiskSpace, catalog: DiskSpace, sharing: [UInt8]? = nil) {
     self.replica = replica
     self.catalog = catalog
+    self.sharing = sharing
   }
 
   package var isLow: Bool { replica.isLow || catalog.isLow }

@@ -119,4 +119,57 @@ import Testing
     fixture.faults.fail { _, _ in EIO }
     #expect { try fixture.replica.isReadOnly() } throws: { ($0 as? DiskError)?.code == .io }
   }
+
+  // MARK: Whether copies share their bytes
+
+  /// `FICLONE` of linux/fs.h, which Swift does not import.
+  private static let clone: UInt = 0x4004_9409
+
+  @Test func whetherCopiesShareTheirBytesIsWhatTheFilesystemDoes() throws {
+    let fixture = try ReplicaFixture()
+    try fixture.scratch.write(Array("replica/one".utf8), [UInt8](repeating: 7, count: 4_096))
+    let directory = try Directory(root: fixture.replica.root)
+    let source = try directory.openRegular(Array("one".utf8)).file
+    let made = DiskCalls.system.create(directory.descriptor, Array("two".utf8), O_RDWR | O_CREAT, 0o600)
+    try #require(made >= 0)
+    let target = OpenFile(Int32(made))
+    let isShared = withExtendedLifetime((source, target)) {
+      ioctl(target.descriptor, Self.clone, source.descriptor) == 0
+    }
+    #expect(try fixture.replica.sharesCopies() == isShared)
+    #expect(fixture.faults.state.withLock { $0.reflinks } == 1, "it was tried")
+    let staged = try fixture.replica.entries(in: Array(".mantel/staging".utf8))
+    #expect(staged.isEmpty, "nothing stays of the trial")
+  }
+
+  /// Once a place: a replica that comes back as another directory may lie elsewhere.
+  @Test(arguments: [0, -Int(EOPNOTSUPP), -Int(EXDEV)]) func sharingIsTriedOnceWhereverTheReplicaIs(
+    outcome: Int
+  ) throws {
+    let fixture = try ReplicaFixture()
+    func tries() -> Int { fixture.faults.state.withLock { $0.reflinks } }
+    fixture.faults.state.withLock { $0.reflink = outcome }
+    for _ in 0..<2 { #expect(try fixture.replica.sharesCopies() == (outcome == 0)) }
+    #expect(tries() == 1)
+    try fixture.scratch.call("replica") { old in
+      withName(fixture.scratch.path("aside")) { rename(old, $0) }
+    }
+    try fixture.scratch.makeDirectory(Array("replica/.mantel/staging".utf8))
+    try fixture.scratch.write(Array("replica/.mantel/marker".utf8), fixture.replica.marker.bytes)
+    fixture.faults.state.withLock { $0.reflink = outcome == 0 ? -Int(EOPNOTSUPP) : 0 }
+    #expect(try fixture.replica.sharesCopies() == (outcome != 0))
+    #expect(tries() == 2)
+  }
+
+  /// A full or failing disk has not said that it cannot: it is asked again.
+  @Test func whatCannotBeToldOfSharingIsTriedAgain() throws {
+    let fixture = try ReplicaFixture()
+    fixture.faults.fail { call, _ in call == "create" ? EROFS : nil }
+    #expect { try fixture.replica.sharesCopies() } throws: { ($0 as? DiskError)?.code == .readOnly }
+    fixture.faults.fail { _, _ in nil }
+    fixture.faults.state.withLock { $0.reflink = -Int(ENOSPC) }
+    #expect { try fixture.replica.sharesCopies() } throws: { ($0 as? DiskError)?.code == .noSpace }
+    fixture.faults.state.withLock { $0.reflink = 0 }
+    #expect(try fixture.replica.sharesCopies())
+  }
 }

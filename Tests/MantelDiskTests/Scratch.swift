@@ -72,6 +72,9 @@ final class FaultyCalls: Sendable {
     var refuses: @Sendable (_ name: [UInt8]) -> Int32? = { _ in nil }
     /// All lies on a network filesystem.
     var isRemote = false
+    /// What the filesystem says when a file is to share the bytes of another; nil: what it says by itself.
+    var reflink: Int?
+    var reflinks = 0
   }
   let state = Mutex(State())
 
@@ -111,6 +114,14 @@ final class FaultyCalls: Sendable {
       link: { a, b, c, d in self.run("link", newName: d) { system.link(a, b, c, d) } },
       unlink: { a, b, c in self.run("unlink") { system.unlink(a, b, c) } },
       mkdir: { a, b in self.run("mkdir", newName: b) { system.mkdir(a, b) } },
+      // Not counted either: a refusal is no failure, and disks differ in that.
+      reflink: { a, b in
+        let told = self.state.withLock { state in
+          state.reflinks += 1
+          return state.reflink
+        }
+        return told ?? system.reflink(a, b)
+      },
       replace: { a, b, c, d in self.run("replace", newName: d) { system.replace(a, b, c, d) } },
       // No call that changes anything, so that it is not counted.
       isOnLocalDisk: { a in self.state.withLock { $0.isRemote } ? 0 : system.isOnLocalDisk(a) })

@@ -5,33 +5,33 @@ extension Replicator {
   /// Whether a large content may be begun: its space is reserved as a whole, beside what is still to be reserved for
   /// those under way, and the part that landing leaves alone stays. True while nothing is known of the disk.
   func hasRoom(for size: UInt64) -> Bool {
-    roomLeft.map { size <= $0 } ?? true
+    room.map { size <= roomLeft($0, leaving: $0.replica.reserve) } ?? true
   }
 
-  /// What may still be promised of the replica's filesystem; nil while nothing is known of it.
-  private var roomLeft: UInt64? {
-    guard let room else { return nil }
+  /// What may still be promised of the replica's filesystem, so that so much of it is left alone.
+  private func roomLeft(_ room: DiskRoom, leaving reserve: UInt64) -> UInt64 {
     var left = room.replica.free
     func take(_ bytes: UInt64) { left -= min(bytes, left) }
-    take(room.replica.reserve)
+    take(reserve)
     take(filing.copies.underWay)
     take(filing.copies.made)
     for transfer in transfers.large.values where !transfer.isReserved { take(transfer.missing.size) }
     return left
   }
 
-  /// For how many copies of so many bytes there is room. Some may turn out to share their bytes with the original: that
-  /// is not known before.
-  func copyLimit(of bytes: UInt64) -> Int {
-    guard let room, let left = roomLeft else { return .max }
-    if room.isLow { return 0 }
-    return bytes == 0 ? .max : Int(clamping: left / bytes)
+  /// For how many such copies there is room.
+  func copyLimit(of cost: CopyCost) -> Int {
+    guard let room else { return .max }
+    let reserve = cost.reserve(of: room.replica)
+    if room.catalog.isLow || room.replica.free <= reserve { return 0 }
+    return cost.bytes == 0 ? .max : Int(clamping: roomLeft(room, leaving: reserve) / cost.bytes)
   }
 
-  mutating func noteCopies(of plan: FilingPlan, _ bytes: UInt64) {
+  mutating func noteCopies(of plan: FilingPlan, _ cost: CopyCost) {
     // Within the limit, where there is one: that fits.
-    if room != nil { filing.copies.underWay += bytes * UInt64(plan.copies) }
-    if plan.lacksRoom { filing.copies.smallest = min(filing.copies.smallest ?? .max, bytes) }
+    if room != nil { filing.copies.underWay += cost.bytes * UInt64(plan.copies) }
+    guard plan.lacksRoom else { return }
+    filing.copies.smallest = filing.copies.smallest.map { min($0, cost) } ?? cost
   }
 
   mutating func endCopies(of batch: FilingBatch) {
@@ -41,7 +41,13 @@ extension Replicator {
     // What is outdated is planned anew anyway.
     filing.copies.waiting.formUnion(batch.lackingRoom.subtracting(batch.outdated))
     // The room was measured while the batch ran, before these waited: they are planned when it is measured next.
-    if !filing.copies.waiting.isEmpty, filing.copies.smallest == nil { filing.copies.smallest = 0 }
+    if filing.copies.smallest == nil { planAnyCopy() }
+  }
+
+  /// What waits is planned as soon as there is room for any copy.
+  private mutating func planAnyCopy() {
+    guard !filing.copies.waiting.isEmpty else { return }
+    filing.copies.smallest = CopyCost(of: 0, isShared: room?.sharing != nil)
   }
 
   /// Copies that waited for room are planned again: all of them, once there is some for the smallest.
@@ -59,8 +65,10 @@ extension Replicator {
   }
 
   mutating func measured(_ room: DiskRoom) {
+    let isOtherwise = self.room?.sharing != room.sharing
     self.room = room
     filing.copies.made = 0
+    if isOtherwise { planAnyCopy() }
     for (content, transfer) in transfers.large where transfer.hasBegun {
       transfers.large[content]?.isReserved = true
     }

@@ -81,9 +81,35 @@ struct FilingBatch: Sendable {
 struct CopyRoom: Sendable {
   /// Contents of which a copy waits until there is room for it.
   var waiting: Set<ContentID> = []
-  /// The least bytes that one of them waits for.
-  var smallest: UInt64?
+  /// The least that one of them waits for.
+  var smallest: CopyCost?
   /// Bytes that the running batch copies, and those copied since the room was measured, which does not show them yet.
   var underWay: UInt64 = 0
   var made: UInt64 = 0
+}
+
+/// What one copy within the machine takes of the replica's filesystem.
+struct CopyCost: Hashable, Sendable, Comparable {
+  let bytes: UInt64
+  /// It shares its bytes with the original, as far as is known.
+  let isShared: Bool
+
+  init(of size: UInt64, isShared: Bool) {
+    bytes = isShared ? min(size, Self.inodeBytes + size / Self.bytesPerExtentByte) : size
+    self.isShared = isShared
+  }
+
+  /// An inode, its name, and few extents: a node of Btrfs.
+  private static let inodeBytes: UInt64 = 16 << 10
+  /// What is compressed has an extent for each 128 KiB, and two records of it.
+  private static let bytesPerExtentByte: UInt64 = 1_024
+
+  /// What it leaves alone. A copy that shares its bytes takes next to nothing: it may go below what others leave, but not
+  /// on and on, for single files may refuse to share theirs.
+  func reserve(of space: DiskSpace) -> UInt64 { isShared ? space.reserve / 2 : space.reserve }
+
+  /// For one that shares its bytes there is room first.
+  static func < (left: CopyCost, right: CopyCost) -> Bool {
+    left.isShared == right.isShared ? left.bytes < right.bytes : left.isShared
+  }
 }

@@ -114,13 +114,14 @@ extension Replicator {
     guard !site.places.isEmpty else { return FilingPlan() }
     // What is not held has no replica file: most of what is landed came just now.
     let files = contents.isHeld(content) ? try store.replicaFiles(of: content) : []
-    let (source, size) = try source(of: content)
-    let bytes = files.first?.stamp.size ?? size
+    let (source, size, filesystem) = try source(of: content)
+    let cost = CopyCost(
+      of: files.first?.stamp.size ?? size, isShared: sharesCopies(from: files.isEmpty ? filesystem : nil))
     let plan = FilingPlan(
       content: content, places: site.places, files: files, silent: try silent(files, of: content, at: site),
       source: source, occupied: site.occupied, ended: mayDelete(content, now) ? trashEnd(now) : nil,
-      copyLimit: copyLimit(of: bytes))
-    noteCopies(of: plan, bytes)
+      copyLimit: copyLimit(of: cost))
+    noteCopies(of: plan, cost)
     return plan
   }
 
@@ -191,17 +192,26 @@ extension Replicator {
     return file
   }
 
-  /// What the bytes can be taken from, and how many they are.
+  /// Whether copies share their bytes with an original on this filesystem; nil: on the replica's.
+  private func sharesCopies(from filesystem: [UInt8]?) -> Bool {
+    guard let sharing = room?.sharing else { return false }
+    guard let filesystem else { return true }
+    // Two that have no identity may be two.
+    return !sharing.isEmpty && filesystem == sharing
+  }
+
+  /// What the bytes can be taken from, how many they are, and on which filesystem an own file lies.
   private func source(
     of content: ContentID
-  ) throws(StoreError) -> (source: FilingPlan.Source?, bytes: UInt64) {
+  ) throws(StoreError) -> (source: FilingPlan.Source?, bytes: UInt64, filesystem: [UInt8]?) {
     if transfers.staged.contains(content) {
-      if let size = transfers.stagedSizes[content] { return (.staged, size) }
-      return (.staged, try store.missingContent(content)?.size ?? 0)
+      if let size = transfers.stagedSizes[content] { return (.staged, size, nil) }
+      return (.staged, try store.missingContent(content)?.size ?? 0, nil)
     }
     let own = try store.ownFiles(of: content).first { $0.status == .published }
-    guard let own, let folder = ledger.folders[own.folder] else { return (nil, 0) }
-    return (.own(root: folder.root, path: own.path), own.stamp.size)
+    guard let own, let folder = ledger.folders[own.folder] else { return (nil, 0, nil) }
+    let filesystem = ledger.places[own.folder]?.expected(at: own.path) ?? []
+    return (.own(root: folder.root, path: own.path), own.stamp.size, filesystem)
   }
 
   /// Where the entries that name a content want it, in the libraries of others.

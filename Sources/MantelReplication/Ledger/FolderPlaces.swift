@@ -46,7 +46,8 @@ struct FolderPlaces: Sendable {
 
   var isAway: Bool { away.contains([]) }
 
-  private func expected(at directory: [UInt8]) -> [UInt8] {
+  /// The filesystem of a directory, or a file.
+  func expected(at directory: [UInt8]) -> [UInt8] {
     recorded[directory] ?? Self.ancestors(of: directory).lazy.compactMap { recorded[$0] }.first ?? []
   }
 
