@@ -8,18 +8,17 @@ struct CatalogOutage {
   /// The catalog could be written again.
   var isOver = false
 
-  private static let first: Duration = .seconds(1)
-  private static let longest: Duration = .seconds(60)
+  private let backoff: Backoff
+
   /// A failure this long after the last one has nothing to do with it.
   private static let memory: Duration = .seconds(300)
 
   init(after last: CatalogOutage?, _ error: StoreError, now: Instant) {
     self.error = error
-    if let last, now - last.end < Self.memory {
-      pause = min(last.pause * 2, Self.longest)
-    } else {
-      pause = Self.first
-    }
+    var backoff = Backoff(first: .seconds(1), longest: .seconds(60))
+    if let last, now - last.end < Self.memory { backoff = last.backoff }
+    pause = backoff.next()
+    self.backoff = backoff
     end = now + pause
   }
 }

@@ -65,7 +65,7 @@ struct DiscoveryCore: Sendable {
 
   private let interfaces: InterfaceFilter
   private var connection: Connection
-  private var backoff = Backoff()
+  private var backoff = DiscoveryLimits.backoff
   private var publication: Publication
   private var sightings = Sightings()
   private var hasBrowsed = false
@@ -73,7 +73,7 @@ struct DiscoveryCore: Sendable {
   private var browseAgainAt: Instant?
   /// When a browser that failed is made again.
   private var failedBrowsers: [ServiceKind: Instant] = [:]
-  private var browserBackoff = Backoff()
+  private var browserBackoff = DiscoveryLimits.backoff
   private var unavailable: String?
   private var toldDaemon: DaemonState?
   private var toldServices: [String: DiscoveredService] = [:]

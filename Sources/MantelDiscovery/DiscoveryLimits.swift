@@ -1,3 +1,5 @@
+import MantelCore
+
 /// Every bound and every waiting time of discovery.
 enum DiscoveryLimits {
   // MARK: What the network may make us keep
@@ -28,8 +30,8 @@ enum DiscoveryLimits {
 
   // MARK: Time
 
-  static let shortestBackoff: Duration = .seconds(1)
-  static let longestBackoff: Duration = .seconds(60)
+  /// Of whatever fails at the daemon, each for itself.
+  static let backoff = Backoff(first: .seconds(1), longest: .seconds(60))
   /// A client that does not reach the running daemon within this time is made anew.
   static let connectPatience: Duration = .seconds(60)
   /// A group that is not established this long after its commit is committed again.
@@ -57,16 +59,4 @@ enum DiscoveryLimits {
   static let longestSleep: Duration = .seconds(30)
   /// Boot time running ahead of monotonic time by this much means that the machine was suspended.
   static let suspendNoticed: Duration = .seconds(5)
-}
-
-/// Waiting times that double from `shortestBackoff` to `longestBackoff`.
-struct Backoff: Hashable, Sendable {
-  private var upcoming = DiscoveryLimits.shortestBackoff
-
-  mutating func next() -> Duration {
-    defer { upcoming = min(upcoming * 2, DiscoveryLimits.longestBackoff) }
-    return upcoming
-  }
-
-  mutating func reset() { upcoming = DiscoveryLimits.shortestBackoff }
 }

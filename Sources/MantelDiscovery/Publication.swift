@@ -15,7 +15,7 @@ struct Publication: Sendable {
   private var phase = Phase.idle
   /// The daemon runs and lets services be registered.
   private var canRegister = false
-  private var backoff = Backoff()
+  private var backoff = DiscoveryLimits.backoff
   private var collisions = 0
   private let rename: @Sendable (Advertisement) -> Advertisement
 

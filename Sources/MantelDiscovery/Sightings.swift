@@ -37,7 +37,7 @@ struct Sightings: Sendable {
     var interfaceName: String
     var generation: Int
     var resolution: Resolution
-    var backoff = Backoff()
+    var backoff = DiscoveryLimits.backoff
     var refresh = DiscoveryLimits.firstRefresh
     var answer: ResolvedAnswer?
     var answeredAt = Instant(nanoseconds: 0)

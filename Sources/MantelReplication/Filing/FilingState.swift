@@ -23,7 +23,7 @@ struct FilingState: Sendable {
   /// They are to be repeated now, or at that moment: later each time that fails.
   var isRepeatDue = false
   var repeatAt: Instant?
-  var repeatDelay: Duration = .zero
+  var repeatBackoff: Backoff?
   /// Contents with files here that are not planned before less is unresolved: they might only add to it.
   var blocked: Set<ContentID> = []
   /// Contents that wait until a file in their way, or of their own, that may be another than the catalog says has been read.

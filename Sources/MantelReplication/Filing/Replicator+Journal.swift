@@ -46,11 +46,12 @@ extension Replicator {
     }
     guard !filing.unresolved.isEmpty else {
       filing.repeatAt = nil
-      return filing.repeatDelay = .zero
+      return filing.repeatBackoff = nil
     }
     guard batch.isRepeat || filing.repeatAt == nil else { return }
-    filing.repeatDelay = min(max(filing.repeatDelay * 2, settings.retry), settings.longestRetry)
-    filing.repeatAt = now.instant + filing.repeatDelay
+    var backoff = filing.repeatBackoff ?? Backoff(first: settings.retry, longest: settings.longestRetry)
+    filing.repeatAt = now.instant + backoff.next()
+    filing.repeatBackoff = backoff
   }
 
   /// The steps of a batch whose end is not known, though it was reported: something failed after the name may have
