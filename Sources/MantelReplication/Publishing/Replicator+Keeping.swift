@@ -111,8 +111,9 @@ extension Replicator {
       // Others may have installed it.
       if keeps(owner), roster.isOutdated(newest) { noteOutdated(newest.record) }
       try stageArrived(owner)
+      let shown = newestShown(of: owner) ?? library.installed
       libraries[owner]?.fetch = nil
-      libraries[owner]?.newest = newestShown(of: owner) ?? library.installed
+      libraries[owner]?.newest = shown
       libraries[owner]?.staging = nil
     }
     for link in links.keys.sorted() { try showOrphaned(over: link) }
