@@ -172,14 +172,31 @@ extension EntryState {
 package enum RelativePath {
   /// Whether a path from elsewhere may be used below a directory: not empty or absolute, no NUL, no empty,
   /// `.` or `..` component, no component over 255 bytes, at most `Limits.pathBytes`.
-  package static func isSafe(_ path: some Collection<UInt8>) -> Bool {
-    guard !path.isEmpty, path.count <= Limits.pathBytes, !path.contains(0) else { return false }
-    return path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy {
-      component in
-      !component.isEmpty && component.count <= Limits.pathComponentBytes
-        && !component.elementsEqual([UInt8(ascii: ".")])
-        && !component.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")])
+  package static func isSafe(_ path: [UInt8]) -> Bool {
+    path.count <= Limits.pathBytes && hasSafeComponents(path)
+  }
+
+  /// The same of a path of any length. In one pass that takes nothing apart: it is asked of each file that is looked at.
+  package static func hasSafeComponents(_ path: [UInt8]) -> Bool {
+    // Of the component that the pass is in: its bytes so far, and whether all of them are dots.
+    var count = 0
+    var hasDotsOnly = true
+    for byte in path {
+      if byte == UInt8(ascii: "/") {
+        guard isSafeComponent(count, hasDotsOnly) else { return false }
+        count = 0
+        hasDotsOnly = true
+      } else {
+        guard byte != 0 else { return false }
+        count += 1
+        hasDotsOnly = hasDotsOnly && byte == UInt8(ascii: ".")
+      }
     }
+    return isSafeComponent(count, hasDotsOnly)
+  }
+
+  private static func isSafeComponent(_ count: Int, _ hasDotsOnly: Bool) -> Bool {
+    count > (hasDotsOnly ? 2 : 0) && count <= Limits.pathComponentBytes
   }
 
   /// The path's components; precondition of nothing: an empty path has none.

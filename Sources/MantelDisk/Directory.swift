@@ -27,25 +27,34 @@ struct Directory: Sendable {
 
   /// The directory at `path` below this one (empty: this one, opened anew), never through a symlink.
   func directory(_ path: [UInt8]) throws(DiskError) -> Directory {
-    try directory(RelativePath.components(try Self.checked(path, allowEmpty: true)), path: path)
+    try Self.check(path, allowEmpty: true)
+    return try directory(at: path[...], path: path)
   }
 
   /// The directory of the file at `path`, and the file's name in it.
   func parent(of path: [UInt8]) throws(DiskError) -> (directory: Directory, name: [UInt8]) {
-    var components = RelativePath.components(try Self.checked(path, allowEmpty: false))
-    let name = components.removeLast()
-    return (components.isEmpty ? self : try directory(components, path: path), name)
+    let (above, name) = try Self.split(path)
+    return (above.isEmpty ? self : try directory(at: above, path: path), name)
   }
 
-  private func directory(_ components: [[UInt8]], path: [UInt8]) throws(DiskError) -> Directory {
-    guard let last = components.last else {
-      return Directory(
-        file: try Self.open(descriptor, [UInt8(ascii: ".")], follow: false, isFinal: true, path: path))
-    }
+  /// What stands before the last slash of a path of a file (nothing, if there is none), and the file's name. Throws for a path
+  /// that may lead elsewhere.
+  static func split(_ path: [UInt8]) throws(DiskError) -> (above: ArraySlice<UInt8>, name: [UInt8]) {
+    try check(path, allowEmpty: false)
+    guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else { return ([], path) }
+    return (path[..<slash], Array(path[(slash + 1)...]))
+  }
+
+  /// `steps` were checked; `path` is for the error.
+  private func directory(at steps: ArraySlice<UInt8>, path: [UInt8]) throws(DiskError) -> Directory {
     var current = file
-    for step in components.dropLast() {
+    var rest = steps
+    while let slash = rest.firstIndex(of: UInt8(ascii: "/")) {
+      let step = Array(rest[..<slash])
       current = try Self.open(current.descriptor, step, follow: false, isFinal: false, path: path)
+      rest = rest[(slash + 1)...]
     }
+    let last = rest.isEmpty ? [UInt8(ascii: ".")] : Array(rest)
     return Directory(
       file: try Self.open(current.descriptor, last, follow: false, isFinal: true, path: path))
   }
@@ -125,17 +134,14 @@ struct Directory: Sendable {
     return OpenFile(Int32(opened))
   }
 
-  private static func checked(_ path: [UInt8], allowEmpty: Bool) throws(DiskError) -> [UInt8] {
+  private static func check(_ path: [UInt8], allowEmpty: Bool) throws(DiskError) {
     guard (allowEmpty && path.isEmpty) || isSafe(path) else {
       throw DiskError(.name, path: path, operation: "check path")
     }
-    return path
   }
 
   /// As `RelativePath.isSafe`, with room for the directories that a replica puts above an entry's path.
   static func isSafe(_ path: [UInt8]) -> Bool {
-    path.count <= Limits.pathBytes + 4 * Limits.pathComponentBytes
-      && path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        .allSatisfy { RelativePath.isSafe($0) }
+    path.count <= Limits.pathBytes + 4 * Limits.pathComponentBytes && RelativePath.hasSafeComponents(path)
   }
 }

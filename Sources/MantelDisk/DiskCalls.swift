@@ -73,12 +73,15 @@ func result(_ call: () -> some BinaryInteger) -> Int {
 
 /// Lends a name as a C string. Names come without NUL: `RelativePath.isSafe`, or a directory's own entries.
 func withName<Result>(_ name: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
-  (name + [0]).withUnsafeBytes { bytes in
-    bytes.withMemoryRebound(to: CChar.self) { characters in
+  // On the stack, unless it is very long: each file that is looked at has several names on its way.
+  withUnsafeTemporaryAllocation(byteCount: name.count + 1, alignment: 1) { bytes -> Result in
+    bytes.copyBytes(from: name)
+    bytes[name.count] = 0
+    return bytes.withMemoryRebound(to: CChar.self) { characters -> Result in
       guard let start = characters.baseAddress else {
-        preconditionFailure("an array with a NUL is not empty")
+        preconditionFailure("a name with its NUL is not empty")
       }
-      return body(start)
+      return body(UnsafePointer(start))
     }
   }
 }
