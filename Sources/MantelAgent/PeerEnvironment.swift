@@ -97,16 +97,22 @@ final class PeerEnvironment: SessionEnvironment {
     var maximumBytes: Int
   }
 
-  /// In one piece of work.
+  /// In one piece of work: the catalog is asked once, and files that lie side by side are opened in one directory.
   private func serve(_ reads: [UnitRead]) async -> [StoreAnswer] {
     guard !reads.isEmpty else { return [] }
     do {
       return try await effects.disk.run { [self] in
-        reads.map { read in
-          answer { try serve(read.unit, offset: read.offset, maximumBytes: read.maximumBytes) }
+        let files = try engine.catalog.sources(of: reads.map { $0.unit.content })
+        var reader = SeriesReader(replica: effects.replica)
+        var answers: [StoreAnswer] = []
+        answers.reserveCapacity(reads.count)
+        for (read, files) in zip(reads, files) {
+          answers.append(answer { try serve(read, from: sources(of: read.unit, files), &reader) })
         }
+        return answers
       }
     } catch {
+      effects.logger.debug("reads for a peer failed", metadata: ["error": "\(error)"])
       return reads.map { _ in .refused(.failed) }
     }
   }
@@ -133,7 +139,7 @@ final class PeerEnvironment: SessionEnvironment {
     case .read(let unit, let offset, let maximumBytes):
       // A manifest is a pass over its whole file.
       return await read(on: effects.hashing) { [self] in
-        try serve(unit, offset: offset, maximumBytes: maximumBytes)
+        try serveManifest(of: unit, offset: offset, maximumBytes: maximumBytes)
       }
     }
   }
@@ -164,24 +170,36 @@ final class PeerEnvironment: SessionEnvironment {
 
   /// On the disk pool: bytes of a unit from whatever file here has the content.
   private func serve(
-    _ unit: UnitID, offset: UInt64, maximumBytes: Int
+    _ read: UnitRead, from sources: [ContentSource], _ reader: inout SeriesReader
+  ) throws -> StoreAnswer {
+    var refusal = Outcome.notHeld
+    for source in sources {
+      do {
+        guard let range = UnitLayout(size: source.size).range(of: read.unit.part),
+          read.offset <= UInt64(range.count)
+        else { return .refused(.notHeld) }
+        let count = Int(min(UInt64(read.maximumBytes), UInt64(range.count) - read.offset))
+        let bytes = try self.bytes(of: source, at: range.lowerBound + read.offset, count, &reader)
+        guard bytes.readableBytes == count else { throw DiskError(.changed, path: [], operation: "serve") }
+        return .read(bytes, unitBytes: UInt64(range.count))
+      } catch let error as DiskError {
+        refusal = error.code == .changed ? .changed : .notHeld
+        doubt(source, error)
+      }
+    }
+    return .refused(refusal)
+  }
+
+  private func serveManifest(
+    of unit: UnitID, offset: UInt64, maximumBytes: Int
   ) throws -> StoreAnswer {
     var refusal = Outcome.notHeld
     for source in try sources(of: unit) {
       do {
-        if unit.part == .manifest {
-          return try manifest(of: source, offset: offset, maximumBytes: maximumBytes)
-        }
-        guard let range = UnitLayout(size: source.size).range(of: unit.part),
-          offset <= UInt64(range.count)
-        else { return .refused(.notHeld) }
-        let count = Int(min(UInt64(maximumBytes), UInt64(range.count) - offset))
-        let bytes = try source.read(range.lowerBound + offset, count)
-        guard bytes.count == count else { throw DiskError(.changed, path: [], operation: "serve") }
-        return .read(ByteBuffer(bytes: bytes), unitBytes: UInt64(range.count))
+        return try manifest(of: source, content: unit.content, offset: offset, maximumBytes: maximumBytes)
       } catch let error as DiskError {
         refusal = error.code == .changed ? .changed : .notHeld
-        source.doubt(engine, error)
+        doubt(source, error)
       }
     }
     return .refused(refusal)
@@ -190,18 +208,19 @@ final class PeerEnvironment: SessionEnvironment {
   /// On the disk pool: what a file here answers to a challenge.
   private func prove(_ challenge: Challenge) throws -> StoreAnswer {
     var refusal = Outcome.notHeld
-    for source in try sources(of: challenge.content) {
+    var reader = SeriesReader(replica: effects.replica)
+    for source in try sources(of: UnitID(content: challenge.content, part: .whole)) {
       // Who asks for more than there is, is no reason to doubt the file.
       guard challenge.offset + UInt64(challenge.count) <= source.size else { continue }
       do {
-        let bytes = try source.read(challenge.offset, Int(challenge.count))
-        guard bytes.count == Int(challenge.count) else {
+        let bytes = try self.bytes(of: source, at: challenge.offset, Int(challenge.count), &reader)
+        guard bytes.readableBytes == Int(challenge.count) else {
           throw DiskError(.changed, path: [], operation: "prove")
         }
-        return .proof(challenge.answer(from: bytes))
+        return .proof(challenge.answer(from: Array(bytes.readableBytesView)))
       } catch let error as DiskError {
         if error.code != .notFound { refusal = .failed }
-        source.doubt(engine, error)
+        doubt(source, error)
       }
     }
     return .refused(refusal)
@@ -209,9 +228,9 @@ final class PeerEnvironment: SessionEnvironment {
 
   /// A manifest is not stored beside a file: it is one pass over it, remembered for the pages that follow.
   private func manifest(
-    of source: ContentSource, offset: UInt64, maximumBytes: Int
+    of source: ContentSource, content: ContentID, offset: UInt64, maximumBytes: Int
   ) throws -> StoreAnswer {
-    let bytes = try manifests.bytes(of: source)
+    let bytes = try manifests.bytes(of: content) { try hash(source) }
     guard offset <= UInt64(bytes.count) else { return .refused(.notHeld) }
     let page = bytes.dropFirst(Int(offset)).prefix(maximumBytes)
     return .read(ByteBuffer(bytes: page), unitBytes: UInt64(bytes.count))
@@ -219,82 +238,92 @@ final class PeerEnvironment: SessionEnvironment {
 
   private let manifests = ManifestCache()
 
+  // MARK: Files
+
   private func sources(of unit: UnitID) throws -> [ContentSource] {
-    let whole = try sources(of: unit.content)
-    guard whole.isEmpty, case .block = unit.part, let staged = effects.sink.staged(unit.content) else {
-      return whole
-    }
-    return [
-      ContentSource(content: unit.content, size: staged.size) {
-        try staged.readVerified(at: $0, count: $1)
-      } hash: {
-        throw DiskError(.notFound, path: [], operation: "manifest")
-      } doubt: { _, _ in
-      }
-    ]
+    try engine.catalog.sources(of: [unit.content]).flatMap { sources(of: unit, $0) }
   }
 
-  private func sources(of content: ContentID) throws -> [ContentSource] {
-    let replica = effects.replica
-    let files = try engine.catalog.sources(of: content)
-    var sources = files.replica.map { file in
-      ContentSource(content: content, size: file.stamp.size) {
-        try replica.read(path: file.path, offset: $0, count: $1)
-      } hash: {
-        try replica.hash(path: file.path)
-      } doubt: { [effects] engine, error in
-        effects.doubt(file, because: error, engine: engine)
+  private func sources(of unit: UnitID, _ files: ContentFiles) -> [ContentSource] {
+    let sources = files.replica.map { ContentSource.replica($0) } + files.own.map { ContentSource.own($0) }
+    if !sources.isEmpty { return sources }
+    if let size = effects.replica.stagedSize(unit.content) {
+      return [.staged(unit.content, size: size)]
+    }
+    guard case .block = unit.part, let staged = effects.sink.staged(unit.content) else { return [] }
+    return [.blocks(staged)]
+  }
+
+  /// Fewer at the end of the file. They are read to where they are sent from.
+  private func bytes(
+    of source: ContentSource, at offset: UInt64, _ count: Int, _ reader: inout SeriesReader
+  ) throws -> ByteBuffer {
+    let path: [UInt8]
+    let root: SeriesReader.Root
+    let stamp: FileStamp?
+    switch source {
+    case .replica(let file):
+      path = file.path
+      root = .replica
+      stamp = nil
+    case .own(let own):
+      path = own.file.path
+      root = .folder(own.root)
+      stamp = own.file.stamp
+    case .staged(let content, _):
+      return ByteBuffer(bytes: try effects.replica.readStaged(content, offset: offset, count: count))
+    case .blocks(let staged):
+      return ByteBuffer(bytes: try staged.readVerified(at: offset, count: count))
+    }
+    var bytes = ByteBufferAllocator().buffer(capacity: count)
+    _ = try bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
+      try reader.read(
+        path, below: root, at: offset, into: UnsafeMutableRawBufferPointer(rebasing: room[..<count]),
+        expecting: stamp)
+    }
+    return bytes
+  }
+
+  private func hash(_ source: ContentSource) throws -> HashedFile {
+    switch source {
+    case .replica(let file): try effects.replica.hash(path: file.path)
+    case .own(let own): try FileReader.hash(root: own.root, path: own.file.path, fsync: false)
+    case .staged, .blocks: throw DiskError(.notFound, path: [], operation: "manifest")
+    }
+  }
+
+  /// A read failed: somebody looks at the file.
+  private func doubt(_ source: ContentSource, _ error: DiskError) {
+    switch source {
+    case .replica(let file): effects.doubt(file, because: error, engine: engine)
+    case .own(let own):
+      Task { [effects, engine] in
+        let file = own.file
+        if let sight = await effects.sight(root: own.root, path: file.path, isClosed: false) {
+          await engine.handle(.sighted(file.folder, file.path, sight))
+        }
       }
+    case .staged, .blocks: break
     }
-    for (root, file) in files.own {
-      sources.append(
-        ContentSource(content: content, size: file.stamp.size) {
-          try FileReader.read(
-            root: root, path: file.path, offset: $0, count: $1, expecting: file.stamp)
-        } hash: {
-          try FileReader.hash(root: root, path: file.path, fsync: false)
-        } doubt: { [effects] engine, _ in
-          Task {
-            if let sight = await effects.sight(root: root, path: file.path, isClosed: false) {
-              await engine.handle(.sighted(file.folder, file.path, sight))
-            }
-          }
-        })
-    }
-    // Verified, and not landed yet.
-    if sources.isEmpty, let size = replica.stagedSize(content) {
-      sources.append(
-        ContentSource(content: content, size: size) {
-          try replica.readStaged(content, offset: $0, count: $1)
-        } hash: {
-          throw DiskError(.notFound, path: [], operation: "manifest")
-        } doubt: { _, _ in
-        })
-    }
-    return sources
   }
 }
 
 /// A file here that has a content.
-struct ContentSource: Sendable {
-  let content: ContentID
-  let size: UInt64
-  /// Offset and count to bytes.
-  let read: @Sendable (UInt64, Int) throws -> [UInt8]
-  let hash: @Sendable () throws -> HashedFile
-  /// A read failed: somebody looks at the file.
-  let doubt: @Sendable (Engine, DiskError) -> Void
+private enum ContentSource {
+  case replica(ReplicaFile)
+  case own(OwnSource)
+  /// Verified, and not landed yet.
+  case staged(ContentID, size: UInt64)
+  /// Still being fetched: the blocks that are verified.
+  case blocks(StagedContent)
 
-  init(
-    content: ContentID, size: UInt64, read: @escaping @Sendable (UInt64, Int) throws -> [UInt8],
-    hash: @escaping @Sendable () throws -> HashedFile,
-    doubt: @escaping @Sendable (Engine, DiskError) -> Void
-  ) {
-    self.content = content
-    self.size = size
-    self.read = read
-    self.hash = hash
-    self.doubt = doubt
+  var size: UInt64 {
+    switch self {
+    case .replica(let file): file.stamp.size
+    case .own(let own): own.file.stamp.size
+    case .staged(_, let size): size
+    case .blocks(let staged): staged.size
+    }
   }
 }
 
@@ -303,17 +332,17 @@ final class ManifestCache: Sendable {
   private static let limit = 8
   private let state = Mutex<[(content: ContentID, bytes: [UInt8])]>([])
 
-  func bytes(of source: ContentSource) throws -> [UInt8] {
-    if let known = state.withLock({ $0.first { $0.content == source.content } }) {
+  func bytes(of content: ContentID, hash: () throws -> HashedFile) throws -> [UInt8] {
+    if let known = state.withLock({ $0.first { $0.content == content } }) {
       return known.bytes
     }
-    let file = try source.hash()
-    guard file.content == source.content, let manifest = file.manifest else {
+    let file = try hash()
+    guard file.content == content, let manifest = file.manifest else {
       throw DiskError(.changed, path: [], operation: "manifest")
     }
     let bytes = manifest.bytes
     state.withLock { state in
-      state.append((source.content, bytes))
+      state.append((content, bytes))
       if state.count > Self.limit { state.removeFirst() }
     }
     return bytes

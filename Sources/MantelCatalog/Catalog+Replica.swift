@@ -1,6 +1,29 @@
 internal import GRDB
 package import MantelCore
 
+/// An own file, and the root of its folder.
+package struct OwnSource: Hashable, Sendable {
+  package var root: [UInt8]
+  package var file: LedgerFile
+}
+
+/// Files here that have one content.
+package struct ContentFiles: Hashable, Sendable {
+  package var replica: [ReplicaFile]
+  package var own: [OwnSource]
+
+  init(replica: [ReplicaFile], own: [OwnSource]) {
+    self.replica = replica
+    self.own = own
+    if replica.count > 1 { self.replica.sort { $0.path.lexicographicallyPrecedes($1.path) } }
+    guard own.count > 1 else { return }
+    self.own.sort {
+      $0.file.folder == $1.file.folder
+        ? $0.file.path.lexicographicallyPrecedes($1.file.path) : $0.file.folder < $1.file.folder
+    }
+  }
+}
+
 /// Rows of `replica_file` to values and back.
 enum ReplicaCoding {
   static let columns =
@@ -27,25 +50,28 @@ extension Catalog {
     }
   }
 
-  /// What bytes of a content can be read from here: replica files, and own ones with the root of their folder.
-  package func sources(of content: ContentID) throws(StoreError) -> (
-    replica: [ReplicaFile], own: [(root: [UInt8], file: LedgerFile)]
-  ) {
-    try read { db in
-      (
-        try db.all(
-          "SELECT \(ReplicaCoding.columns) FROM \(ReplicaCoding.tables) WHERE r.content = ? ORDER BY r.path",
-          [.id(content)]
-        ) { try $0.replicaFile() },
-        try db.all(
-          """
-          SELECT \(LedgerCoding.columns), d.root FROM file f CROSS JOIN folder d ON d.id = f.folder
-          WHERE f.content = ? AND f.status IN (0, 1) AND d.is_removed = 0 ORDER BY f.folder, f.path
-          """, [.id(content)]
-        ) { (root: try $0.bytes(LedgerCoding.columnCount), file: try $0.ledgerFile()) }
-      )
+  /// What bytes of contents can be read from here, a value for each, in their order: replica files by path, and own ones by folder
+  /// and path, with the root of their folder. From one snapshot: a transaction costs more than the look at a content.
+  package func sources(of contents: [ContentID]) throws(StoreError) -> [ContentFiles] {
+    guard !contents.isEmpty else { return [] }
+    return try read { db in
+      try contents.map { content in
+        ContentFiles(
+          replica: try db.all(Self.replicaSources, [.id(content)]) { try $0.replicaFile() },
+          own: try db.all(Self.ownSources, [.id(content)]) {
+            OwnSource(root: try $0.bytes(LedgerCoding.columnCount), file: try $0.ledgerFile())
+          })
+      }
     }
   }
+
+  // Without an order: SQLite sets up a sorter even for the one file that a content mostly has.
+  private static let replicaSources =
+    "SELECT \(ReplicaCoding.columns) FROM \(ReplicaCoding.tables) WHERE r.content = ?"
+  private static let ownSources = """
+    SELECT \(LedgerCoding.columns), d.root FROM file f CROSS JOIN folder d ON d.id = f.folder
+    WHERE f.content = ? AND f.status IN (0, 1) AND d.is_removed = 0
+    """
 
   package func replicaFile(at path: [UInt8]) throws(StoreError) -> ReplicaFile? {
     try read { db in

@@ -101,15 +101,40 @@ package enum FileReader {
     in root: Directory, path: [UInt8], offset: UInt64, count: Int, expecting: FileStamp?
   ) throws(DiskError) -> [UInt8] {
     let (file, before) = try root.openRegular(path)
-    let changed = DiskError(.changed, path: path, operation: "read")
-    if let expecting, !before.stamp.isSame(as: expecting) { throw changed }
-    guard offset < before.stamp.size, count > 0 else { return [] }
-    let wanted = Int(min(UInt64(count), before.stamp.size - offset))
-    let bytes = try file.bytes(at: offset, count: wanted, path: path)
-    if let expecting {
-      guard bytes.count == wanted, try file.status(path).stamp.isSame(as: expecting) else { throw changed }
+    let rest = before.stamp.size - min(offset, before.stamp.size)
+    var failure: DiskError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: Int(min(UInt64(max(0, count)), rest))) {
+      buffer, filled in
+      do throws(DiskError) {
+        filled = try read(
+          file, before, path: path, offset: offset, into: UnsafeMutableRawBufferPointer(buffer),
+          expecting: expecting)
+      } catch {
+        failure = error
+      }
     }
+    if let failure { throw failure }
     return bytes
+  }
+
+  /// Fills the buffer from an open file, of which `before` was just said; returns how many bytes there were.
+  static func read(
+    _ file: OpenFile, _ before: FileStatistics, path: [UInt8], offset: UInt64,
+    into buffer: UnsafeMutableRawBufferPointer, expecting: FileStamp?
+  ) throws(DiskError) -> Int {
+    if let expecting, !before.stamp.isSame(as: expecting) {
+      throw DiskError(.changed, path: path, operation: "read")
+    }
+    guard offset < before.stamp.size, !buffer.isEmpty else { return 0 }
+    let wanted = Int(min(UInt64(buffer.count), before.stamp.size - offset))
+    let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted])
+    let filled = try file.read(into: room, at: offset, path: path)
+    if let expecting {
+      guard filled == wanted, try file.status(path).stamp.isSame(as: expecting) else {
+        throw DiskError(.changed, path: path, operation: "read")
+      }
+    }
+    return filled
   }
 }
 

@@ -36,6 +36,28 @@ import Testing
     #expect(try catalog.publishedFileCount(of: [1, 2, 9].map(Fixture.content)) == 2)
   }
 
+  /// What is asked of many contents at once comes back in their order, and each has its own files, by path.
+  @Test func sourcesOfManyContentsKeepTheirOrder() throws {
+    try catalog.putFiles([
+      Fixture.file("z", content: 1), Fixture.file("b", content: 1), Fixture.file("c", content: 2),
+      Fixture.file("d", .pending(.hashing), content: 2), Fixture.file("e", .skipped(.junk)),
+    ])
+    try catalog.commitFiling(
+      put: [
+        Fixture.replicaFile("m/y", 3), Fixture.replicaFile("m/x", 3), Fixture.replicaFile("m/w", 1),
+      ], removed: [], filed: [])
+    let asked: [UInt64] = [3, 1, 9, 2, 1]
+    let sources = try catalog.sources(of: asked.map(Fixture.content))
+    func text(_ path: [UInt8]) -> String { String(decoding: path, as: UTF8.self) }
+    #expect(
+      sources.map { $0.own.map { text($0.file.path) } } == [[], ["b", "z"], [], ["c", "d"], ["b", "z"]])
+    #expect(sources.map { $0.replica.map { text($0.path) } } == [["m/x", "m/y"], ["m/w"], [], [], ["m/w"]])
+    #expect(sources.flatMap { $0.own.map { text($0.root) } }.allSatisfy { $0 == "/home/anna/Photos" })
+    for (content, files) in zip(asked, sources) {
+      #expect(try catalog.sources(of: [Fixture.content(content)]) == [files])
+    }
+  }
+
   /// The counts are kept beside the rows, by every statement that brings, changes or takes one.
   @Test func theCountsAreThoseOfTheRows() throws {
     var random = SplitMix(seed: 11)

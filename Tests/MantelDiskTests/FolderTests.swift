@@ -248,6 +248,12 @@ import Testing
     for body: (() throws -> Void) in [
       { _ = try FileReader.hash(root: root, path: Array(path.utf8), fsync: false) },
       { _ = try FileReader.read(root: root, path: Array(path.utf8), offset: 0, count: 9) },
+      {
+        // Not from a directory that was kept open either.
+        var reader = SeriesReader(replica: try ReplicaFixture().replica)
+        #expect(try reader.text("in/file", below: root) == "x")
+        _ = try reader.text(path, below: root)
+      },
     ] {
       #expect { try body() } throws: { ($0 as? DiskError)?.code == code }
     }
