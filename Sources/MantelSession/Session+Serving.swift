@@ -66,6 +66,8 @@ extension Session {
     default: break
     }
     askForChoices()
+    // The frames that begin a unit make no room, and nothing was left to ask for before.
+    if case .unitBegin = frame { return frame }
     askForReads()
     return frame
   }

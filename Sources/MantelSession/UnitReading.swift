@@ -1,4 +1,3 @@
-import DequeModule
 import MantelCore
 import MantelWire
 import NIOCore
@@ -32,7 +31,8 @@ struct UnitReading {
   }
 
   private let limits: SessionLimits
-  private var gets: Deque<ServedGet> = []
+  /// An array, of a few: a deque hands out a copy of the whole GET for each look at one of its fields.
+  private var gets: [ServedGet] = []
   private var serials: UInt64 = 0
   private(set) var readsInFlight = 0
   /// Bytes asked for or buffered, of all units, and of those that are not next in their GET.
