@@ -5,7 +5,7 @@ extension Catalog {
   /// Throws `constraint` when the order is not above the installed one or two live entries share a path; all stays
   /// staged then.
   package func install(_ library: MachineID, head: Signed<Head>) throws(StoreError) {
-    try write { db in
+    try writeOrRefuse { db in
       var row = try ensureLibrary(library, db)
       try refuseDoublePaths(row, db)
       row.counts = row.stagedCounts

@@ -124,7 +124,7 @@ extension Catalog {
   package func setDirectoryName(_ library: MachineID, _ folder: FolderID?, _ name: String)
     throws(StoreError)
   {
-    try write { db in
+    try writeOrRefuse { db in
       let ref = try Self.ensureRef(of: library, db)
       if let chosen = try Self.directoryName(ref, folder, db) {
         guard chosen == name else { throw StoreError.refused("the directory has another name") }

@@ -112,7 +112,8 @@ package struct LibraryChange: Hashable, Sendable {
 /// One caller at a time. MantelCatalog is the shipped implementation.
 package protocol HouseholdStore: ScrubStore, KeepingStore {
   /// Makes one durable transaction of all calls that `body` makes: it is kept when `body` returns, and nothing of it when
-  /// it throws. Within it reads see what was written.
+  /// it throws. Within it reads see what was written. A call that writes and throws fails all of it, also when `body` catches
+  /// that: only `install` and `setDirectoryName` are taken back alone, so that `body` may go on after a refusal.
   func atomically<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value
 
   // MARK: Values, roster, records

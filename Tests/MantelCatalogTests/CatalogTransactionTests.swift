@@ -64,6 +64,61 @@ import Testing
     #expect(try catalog.directoryName(Fixture.bert, nil) == nil)
   }
 
+  /// A head that its owner signed, and that is no library: the event that brought it goes on.
+  @Test(arguments: Home.allCases)
+  func aRefusedHeadLeavesTheOthersAlone(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let catalog = fixture.catalog
+    let double = [Fixture.entry("a.jpg", 1), Fixture.entry("a.jpg", 2)]
+    try catalog.stage(Fixture.anna, Fixture.order(1), Fixture.identified(double))
+    try catalog.atomically { () throws(StoreError) in
+      try catalog.setValue(.role, [1])
+      do throws(StoreError) {
+        try catalog.install(Fixture.anna, head: Fixture.head(Fixture.anna, Fixture.order(1)))
+        Issue.record("two live entries of one path were installed")
+      } catch {
+        guard error.code == .constraint else { throw error }
+      }
+      try catalog.setValue(.machineName, [2])
+    }
+    try fixture.reopen()
+    #expect(try fixture.catalog.value(.role) == [1])
+    #expect(try fixture.catalog.value(.machineName) == [2])
+    #expect(try fixture.catalog.staged(Fixture.anna).added.count == 2)
+  }
+
+  /// Half of a write cannot be taken back alone: it fails the event, whoever catches that.
+  @Test(arguments: Home.allCases)
+  func nothingIsKeptAfterAWriteThatFailed(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let catalog = fixture.catalog
+    let entry = Fixture.entry("a.jpg", 1)
+    #expect {
+      try catalog.atomically { () throws(StoreError) in
+        try catalog.setValue(.role, [1])
+        do throws(StoreError) {
+          // The first is written when the second is found to be there.
+          try catalog.publish(
+            LibraryChange(added: Fixture.identified([entry, entry])),
+            head: Fixture.head(Fixture.own, Fixture.order(1)), files: [])
+          Issue.record("an entry was published twice")
+        } catch {
+          guard error.code == .constraint else { throw error }
+        }
+        try catalog.setValue(.machineName, [2])
+      }
+    } throws: {
+      ($0 as? StoreError)?.code == .constraint
+    }
+    try fixture.reopen()
+    #expect(try fixture.catalog.value(.role) == nil)
+    #expect(try fixture.catalog.value(.machineName) == nil)
+    #expect(try fixture.catalog.entryIDs(Fixture.own).isEmpty)
+    // And the next one is not hampered.
+    try fixture.catalog.atomically { () throws(StoreError) in try fixture.catalog.setValue(.role, [4]) }
+    #expect(try fixture.catalog.value(.role) == [4])
+  }
+
   /// Peers are served, and status is told, from what was committed.
   @Test func othersSeeWhatWasCommitted() async throws {
     let fixture = try CatalogFixture(.file)
