@@ -148,17 +148,19 @@ extension Catalog {
   private static func wantedEntries(
     of content: ContentID, _ libraries: String, _ values: [SQLValue], _ db: Database
   ) throws -> [InstalledEntry] {
-    try db.all(
+    let entries = try db.all(
       """
       SELECT m.id, \(EntryCoding.columns)
       FROM library l CROSS JOIN machine m ON m.ref = l.machine
         CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
       WHERE \(libraries) AND e.content = ?1 AND e.state <= 1 AND \(EntryCoding.isInstalled)
-      ORDER BY m.id, e.id
       """, [.id(content)] + values
     ) { row in
       let (id, entry) = try row.entry(1)
       return InstalledEntry(library: try row.id(0), id: id, entry: entry)
     }
+    // Mostly there is one, for which SQLite would set up its sorting all the same.
+    guard entries.count > 1 else { return entries }
+    return entries.sorted { ($0.library, $0.id) < ($1.library, $1.id) }
   }
 }

@@ -191,15 +191,23 @@ extension Catalog {
       try db.run("DELETE FROM replica_file WHERE path = ?", [.bytes(path)])
       touched.insert(content)
     }
+    // Their files were put just now, and not replaced since: that needs no look.
+    var came: Set<ContentID> = []
     var libraries: [MachineID: Int64] = [:]
     for file in put {
       let library = try libraries[file.library] ?? Self.ensureRef(of: file.library, db)
       libraries[file.library] = library
-      if let before = try Self.put(file, of: library, db) { touched.insert(before) }
+      if let before = try Self.put(file, of: library, db) {
+        touched.insert(before)
+        came.remove(before)
+      }
       touched.insert(file.content)
+      came.insert(file.content)
     }
     for content in filed {
-      if touched.contains(content), try Self.hasReplicaFile(content, db) {
+      var isThere = came.contains(content)
+      if !isThere, touched.contains(content) { isThere = try Self.hasReplicaFile(content, db) }
+      if isThere {
         touched.remove(content)
         try Self.markFiledAndThere(content, db)
       } else {
@@ -309,15 +317,19 @@ extension Catalog {
   /// What `updateLacking` and `markFiled` do for a content with a replica file, in one pass over its rows: that is what
   /// becomes of most contents.
   private static func markFiledAndThere(_ content: ContentID, _ db: Database) throws {
-    try setEntries(
+    // The query has the library's row at hand: an update that looked for it would do so for each mark.
+    let rows = try db.all(
       """
-      lacking = 0, came = came AND since > (SELECT installed FROM library WHERE machine = entry.library),
-        went = went AND until > (SELECT installed FROM library WHERE machine = entry.library)
-      """,
-      where: """
-        SELECT e.ref FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
-        WHERE e.content = ? AND (e.lacking = 1 OR e.came = 1 OR e.went = 1)
-        """, [.id(content)], db)
+      SELECT e.ref, e.came AND e.since > l.installed, e.went AND e.until > l.installed
+      FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+      WHERE e.content = ? AND (e.lacking = 1 OR e.came = 1 OR e.went = 1)
+      """, [.id(content)]
+    ) { (ref: try $0.integer(0), came: try $0.integer(1), went: try $0.integer(2)) }
+    for row in rows {
+      try db.run(
+        "UPDATE entry SET lacking = 0, came = ?, went = ? WHERE ref = ?",
+        [.int(row.came), .int(row.went), .int(row.ref)])
+    }
   }
 
   /// Rows that are only staged keep their marks: they are filed after they were installed.

@@ -64,6 +64,18 @@ import Testing
       ])
   }
 
+  @Test func filesAreMadeInTheOrderOfTheirPathsBeforeWhatIsMadeFromThem() {
+    let operations: [FilingOperation] = [
+      .link(from: bytes("c"), path: bytes("a"), content: photo, mtime: 5),
+      .land(photo, path: bytes("d"), mtime: 5),
+      .move(from: bytes("x"), path: bytes("e"), content: photo, mtime: 5),
+      .copy(from: bytes("c"), path: bytes("b"), content: photo, mtime: 6),
+      .land(photo, path: bytes("c"), mtime: 5),
+    ]
+    let steps = FilingPlan.sourcesFirst(operations.map { FilingPlan.Step(operation: $0, place: nil) })
+    #expect(steps.map(\.operation.path) == ["e", "c", "d", "a", "b"].map { bytes($0) })
+  }
+
   /// Landing what is staged, links, moves and the trash need no new bytes.
   @Test func withoutRoomOnlyCopiesAreLeftOut() {
     let own = FilingPlan.Source.own(root: bytes("/photos"), path: bytes("mine.jpg"))

@@ -197,6 +197,26 @@ struct FilingPlan {
   }
 }
 
+extension FilingPlan {
+  /// Links and copies after the files that they are made from; else by path.
+  static func sourcesFirst(_ steps: [Step]) -> [Step] {
+    // Their places are sorted: a step itself is large, and comparing it would look for its path each time.
+    let keys = steps.map { (rank: rank($0.operation), path: $0.operation.path) }
+    return keys.indices.sorted { left, right in
+      keys[left].rank != keys[right].rank
+        ? keys[left].rank < keys[right].rank : keys[left].path.lexicographicallyPrecedes(keys[right].path)
+    }.map { steps[$0] }
+  }
+
+  private static func rank(_ operation: FilingOperation) -> Int {
+    switch operation {
+    case .move, .remove: 0
+    case .land, .copyOwn: 1
+    case .link, .copy: 2
+    }
+  }
+}
+
 /// The files of one content that no place has yet, found by what a place asks for.
 private struct UnusedFiles {
   private struct EntryName: Hashable {

@@ -142,10 +142,8 @@ extension Replicator {
     let contents = plans.keys.sorted()
     var steps = contents.flatMap { plans[$0]?.leaving ?? [] }
     steps = steps.filter(\.onlyFrees) + steps.filter { !$0.onlyFrees }
-    var arriving = contents.flatMap { plans[$0]?.arriving ?? [] }
     // Files are made in directory order: kinder to the disk, and to whoever lists the directory.
-    arriving.sort { Self.isSourceFirst($0, $1) }
-    steps += arriving
+    steps += FilingPlan.sourcesFirst(contents.flatMap { plans[$0]?.arriving ?? [] })
     // What is left over is planned again: whatever was done by then has its rows, and lies out of the way of the rest.
     let later = steps[FilingJournal.count(of: steps, within: settings.journalBytes)...]
     let outdated = Set(later.lazy.map(\.operation.content))
@@ -163,21 +161,6 @@ extension Replicator {
       try store.setValue(.filingJournal, FilingJournal.bytes(of: filing.unresolved + steps))
       try unholdDeleted(steps)
       actions.append(.file(batch.id, steps.map(\.operation)))
-    }
-  }
-
-  /// Links and copies come after the files that they are made from; else by path.
-  private static func isSourceFirst(_ left: FilingPlan.Step, _ right: FilingPlan.Step) -> Bool {
-    let ranks = (rank(left.operation), rank(right.operation))
-    if ranks.0 != ranks.1 { return ranks.0 < ranks.1 }
-    return left.operation.path.lexicographicallyPrecedes(right.operation.path)
-  }
-
-  private static func rank(_ operation: FilingOperation) -> Int {
-    switch operation {
-    case .move, .remove: 0
-    case .land, .copyOwn: 1
-    case .link, .copy: 2
     }
   }
 
