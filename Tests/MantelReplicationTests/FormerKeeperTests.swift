@@ -21,16 +21,8 @@ import Testing
     let desk = try SingleMachine(peers: 3)
     let known = desk.entry("a.jpg", a)
     let rival = desk.peers[1]
-    var theirs = desk.replicator.roster
-    let rename = try theirs.renaming(.signer, to: "later", by: rival, now: desk.now.wall)
-    _ = theirs.merge([rename])
-    let named = try desk.head(0, 1, [known]).record
-    let removal = try theirs.removing(
-      desk.owner, lastHead: named.order, lastRoot: named.root, by: rival, now: desk.now.wall)
-    var link = try desk.takeOver([known])
+    var link = try rivalled(desk, [known])
     let mine = try #require(desk.keptHead)
-    try desk.send(.rosterReceived(link, [rename.bytes, removal.bytes]))
-    #expect(desk.replicator.keeps(desk.owner))
 
     let order = HeadOrder(epoch: mine.order.epoch + 1_000_000_000, sequence: 1)
     if restarts {
@@ -41,6 +33,68 @@ import Testing
     try desk.pass(.seconds(10))
     let head = try #require(desk.keptHead)
     #expect(head.signer == desk.machine && head.order > order)
+  }
+
+  /// Peer 1 removes it at once with this machine, which has signed its head and stands first. Returns the link to it.
+  private func rivalled(_ desk: SingleMachine, _ entries: [Entry]) throws -> LinkID {
+    let rival = desk.peers[1]
+    var theirs = desk.replicator.roster
+    let rename = try theirs.renaming(.signer, to: "later", by: rival, now: desk.now.wall)
+    _ = theirs.merge([rename])
+    let named = try desk.head(0, 1, entries).record
+    let removal = try theirs.removing(
+      desk.owner, lastHead: named.order, lastRoot: named.root, by: rival, now: desk.now.wall)
+    let link = try desk.takeOver(entries)
+    try desk.send(.rosterReceived(link, [rename.bytes, removal.bytes]))
+    #expect(desk.replicator.keeps(desk.owner))
+    return link
+  }
+
+  /// Both have signed at one place in the order, for their clocks agree, or both are behind the epoch of the removed machine: who
+  /// has the other's takes in no other of that place. Fails where only what stands above is outranked (`isRivalled`).
+  @Test(arguments: [false, true]) func whatStandsAtThePlaceOfTheKeepersHeadIsOutranked(namesMore: Bool) throws
+  {
+    let desk = try SingleMachine(peers: 3)
+    let known = desk.entry("a.jpg", a)
+    let link = try rivalled(desk, [known])
+    let mine = try #require(desk.keptHead)
+    let theirs = try desk.head(
+      by: desk.peers[1], mine.order, namesMore ? [known, desk.entry("b.jpg", b)] : [known])
+    #expect((theirs.record.root == mine.root) != namesMore)
+
+    try desk.send(.headReceived(link, theirs))
+    try desk.pass(.seconds(10))
+    let head = try #require(desk.keptHead)
+    #expect(head.signer == desk.machine && head.root == mine.root)
+    #expect(head.order.epoch > mine.order.epoch, "the rival may have signed more in that epoch")
+
+    // Once; and what only the other one names is asked for.
+    #expect(try desk.send(.headReceived(link, theirs)).deltas(link).isEmpty != namesMore)
+    try desk.pass(.seconds(60))
+    #expect(desk.keptHead == head)
+  }
+
+  /// It was shown when it counted, and may stand where the other one's head stands. Fails where only orphans are shown again
+  /// (`showWhoSignsNow`).
+  @Test func whoSignsNowIsShownWhatCountsNoMore() throws {
+    let desk = try SingleMachine(peers: 3)
+    let known = desk.entry("a.jpg", a)
+    let named = try desk.head(0, 1, [known]).record
+    let first = try desk.replicator.roster.removing(
+      desk.owner, lastHead: named.order, lastRoot: named.root, by: desk.peers[1], now: desk.now.wall)
+    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
+    let link = try desk.takeOver([known])
+    let other = try desk.connect(2)
+    let mine = try #require(desk.replicator.libraries[desk.owner]?.installed)
+    #expect(mine.record.signer == desk.machine)
+
+    let actions = try desk.send(.rosterReceived(nil, [first.bytes]))
+    #expect(!desk.replicator.keeps(desk.owner))
+    let news = actions.commands(link)
+    let told = try #require(news.firstIndex { if case .announceRoster = $0 { true } else { false } })
+    let shown = try #require(news.firstIndex { if case .announceHead(mine) = $0 { true } else { false } })
+    #expect(told < shown, "else it would not know yet that it signs now")
+    #expect(!actions.commands(other).contains { if case .announceHead = $0 { true } else { false } })
   }
 
   /// The one that does not keep it in the end has installed its own head, which counts nowhere.

@@ -172,6 +172,7 @@ extension Replicator {
     // Told before connections end, so that a removed machine hears of it.
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))
     tellGuests(news.map(\.bytes), except: link)
+    try showWhoSignsNow()
     actions.append(.rosterChanged)
     for id in links.keys.sorted() where links[id].map({ !roster.isMember($0.machine) }) ?? false {
       actions.append(.link(id, .close(.notMember)))

@@ -101,8 +101,7 @@ extension Replicator {
     kept[head.library, default: KeptLibrary()].outdated = max(known, head.order)
   }
 
-  /// The roster changed: heads that count no more are waited for no longer, but older ones that somebody has are; and who signs
-  /// now is shown what fell out.
+  /// The roster changed: heads that count no more are waited for no longer, but older ones that somebody has are.
   mutating func judgeNewest() throws(StoreError) {
     for owner in libraries.keys.sorted() where owner != machine {
       guard let library = libraries[owner], let newest = library.newest,
@@ -116,7 +115,23 @@ extension Replicator {
       libraries[owner]?.newest = shown
       libraries[owner]?.staging = nil
     }
-    for link in links.keys.sorted() { try showOrphaned(over: link) }
+  }
+
+  /// The roster changed, and the peers were told: who signs now is shown what fell out, and what is installed and counts no more.
+  /// When that was shown before, it may have counted, and stood where the peer's own head stands: then it was no news.
+  mutating func showWhoSignsNow() throws(StoreError) {
+    for link in links.keys.sorted() {
+      showOutdated(over: link)
+      try showOrphaned(over: link)
+    }
+  }
+
+  private mutating func showOutdated(over link: LinkID) {
+    guard let peer = links[link]?.machine else { return }
+    for owner in libraries.keys.sorted() where roster.publisher(of: owner) == peer {
+      guard let head = libraries[owner]?.installed, roster.isOutdated(head) else { continue }
+      actions.append(.link(link, .announceHead(head)))
+    }
   }
 
   private mutating func noteHeard(of library: MachineID) {
@@ -200,7 +215,14 @@ extension Replicator {
     let outdated: HeadOrder = kept[owner]?.outdated ?? .none
     // Nobody knows of any photo of it.
     guard order > .none || removed.lastHead > .none || outdated > .none else { return false }
-    return !isTakenOver(owner) || outdated > order || kept[owner]?.pending.isEmpty == false
+    return !isTakenOver(owner) || isRivalled(owner, order) || kept[owner]?.pending.isEmpty == false
+  }
+
+  /// What does not count stands above this place in the order, or at it: of two keepers that do not know of each other, either
+  /// may choose the place that the other has chosen. Who has installed the one takes in none but what is above it.
+  private func isRivalled(_ owner: MachineID, _ order: HeadOrder) -> Bool {
+    let outdated: HeadOrder = kept[owner]?.outdated ?? .none
+    return outdated > .none && outdated >= order
   }
 
   /// The newest head that counts is installed, or no member has it and nobody is left to ask; and there is a place above it.
@@ -239,8 +261,7 @@ extension Replicator {
     if isTakingOver { try takeBack(try store.orphanedEntries(owner), in: owner, now: now) }
     guard let library = libraries[owner] else { return }
     let pending = kept[owner]?.pending ?? KeptLibrary.Pending()
-    let outdated: HeadOrder = kept[owner]?.outdated ?? .none
-    let isOutranked = outdated > library.order
+    let isOutranked = isRivalled(owner, library.order)
     let update = try draft(pending, in: owner, now: now)
     let change = update.libraryChange
     if !change.isEmpty || isTakingOver || isOutranked {
@@ -277,9 +298,10 @@ extension Replicator {
       roster.removedMember(owner)?.lastHead ?? .none)
   }
 
-  /// The next head stays in the epoch of this run.
+  /// The next head stays in the epoch of this run, unless a rival has signed in that too.
   private func goesOn(_ owner: MachineID, _ library: Library) -> Bool {
     kept[owner]?.epoch == library.order.epoch && newestKnown(owner, library) <= library.order
+      && !isRivalled(owner, library.order)
   }
 
   /// Somebody may have signed the last place there is. Nobody would take in a head beyond it.
