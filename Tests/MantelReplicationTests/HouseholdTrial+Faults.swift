@@ -181,6 +181,11 @@ extension HouseholdTrial {
     }
   }
 
+  /// Nothing that was signed is forgotten within its own microsecond.
+  func hasJustSigned(_ index: Int) -> Bool {
+    household.machines[index].hasJustSigned(household.clocks(of: index))
+  }
+
   /// The state directory is lost, or an old backup takes its place.
   private func loseCatalog(_ index: Int) throws {
     guard oneIn(2), household.machines[index].isGuarded else { return }
@@ -188,6 +193,7 @@ extension HouseholdTrial {
   }
 
   func replaceCatalog(_ index: Int, isLost: Bool) throws {
+    guard !hasJustSigned(index) else { return }
     household.note(isLost ? "loses its catalog" : "gets an old catalog", at: index)
     try household.crash(index) { [self] machine in
       invariants.forgive(index)
@@ -201,7 +207,7 @@ extension HouseholdTrial {
 
   /// The whole home, guard file and all, is an old image; nobody can be reached for a while, and life goes on.
   private func restoreHome(_ index: Int) throws {
-    guard household.machines[index].image != nil else { return }
+    guard household.machines[index].image != nil, !hasJustSigned(index) else { return }
     isolated[index] = household.now.instant + .milliseconds(Int64(below(5_000)))
     household.note("gets an old home", at: index)
     try household.crash(index) { [self] machine in

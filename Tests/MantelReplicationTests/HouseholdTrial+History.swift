@@ -21,6 +21,7 @@ extension HouseholdTrial {
     where before[path] == nil {
       household.machines[index].remove(String(decoding: path, as: UTF8.self))
     }
+    guard !hasJustSigned(index) else { return }
     isolate(witness, for: .seconds(8))
     household.note("forks its history, witnessed by m\(witness)", at: index)
     try household.crash(index) { [self] machine in

@@ -37,6 +37,18 @@ import Testing
     #expect(isFound == (canary != nil))
   }
 
+  /// By this no catalog is lost in the microsecond in which its machine signs: the next one would give that number again.
+  @Test func whatWasJustSignedIsNotLost() throws {
+    let household = try settled(2)
+    defer { household.end() }
+    let machine = household.machines[1]
+    #expect(!machine.hasJustSigned(household.clocks(of: 1)))
+    try household.handle(.roleChanged(.source), at: 1)
+    #expect(machine.hasJustSigned(household.clocks(of: 1)))
+    try household.run(until: household.now.instant + .milliseconds(1))
+    #expect(!machine.hasJustSigned(household.clocks(of: 1)))
+  }
+
   @Test(arguments: [false, true]) func whatIsSaidOneWayComesLateOrNever(isCut: Bool) throws {
     let household = try settled(2)
     defer { household.end() }

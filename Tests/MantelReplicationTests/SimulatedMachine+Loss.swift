@@ -14,6 +14,15 @@ extension SimulatedMachine {
   /// Whether all that was ever published is known to the guard file: a catalog is not lost within the same millisecond.
   var isGuarded: Bool { replicator.installedHead(of: machine) == replica.guarded?.record }
 
+  /// Whether it has signed something in this very microsecond. In the world none starts again in the same one with another catalog,
+  /// and what it signs is numbered by them.
+  func hasJustSigned(_ now: Now) -> Bool {
+    let times = [
+      replicator.attesting.newest[machine]?.record.time, replicator.installedHead(of: machine)?.time,
+    ]
+    return times.contains { $0.map { $0.nanoseconds / 1_000 } == now.wall.nanoseconds / 1_000 }
+  }
+
   func keepBackup() throws { backup = try catalog.copied() }
 
   /// The agent is not running; returns whether there was a backup.
