@@ -109,6 +109,37 @@ import Testing
     #expect(told == 1)
   }
 
+  /// The keeper's catalog was lost after it had signed a head. A late machine shows it that, and what fell out with it, which
+  /// counts no more; it shows it once, and nothing is signed that would make it show it again.
+  /// Fails where what is shown before there is a head above it is forgotten (`unread`), or not read once there is (`readUnread`).
+  @Test(arguments: [false, true]) func whatIsShownTooEarlyIsReadOnceTheKeepersOwnHeadIsHere(isAgain: Bool)
+    throws
+  {
+    let desk = try SingleMachine(peers: 2)
+    let (known, more) = (desk.entry("a.jpg", a), desk.entry("b.jpg", b))
+    try desk.send(.recovered)
+    try desk.remove(0)
+    let mine = try desk.head(by: desk.key, HeadOrder(epoch: 9, sequence: 1), [known])
+    let late = try desk.head(0, 7, [known, more])
+    let link = try desk.connect(1, heads: [desk.owner: mine.record.order])
+    let fetch = try #require(try desk.send(.headReceived(link, mine)).deltas(link).first)
+    for _ in 0...(isAgain ? 1 : 0) {
+      #expect(try desk.send(.headReceived(link, late)).deltas(link).isEmpty)
+    }
+    try desk.send(.entriesReceived(link, fetch, added: [known], removed: []))
+    let deltas = try desk.send(.jobEnded(link, fetch, .complete)).deltas(link)
+    #expect(desk.keptHead == mine.record && deltas.count == 1)
+
+    let delta = try #require(deltas.first)
+    try desk.send(.entriesReceived(link, delta, added: [], removed: [EntryID(of: more)]))
+    let job = try #require(try desk.send(.jobEnded(link, delta, .complete)).entryFetches(link).first?.job)
+    try desk.send(.entriesReceived(link, job, added: [more], removed: []))
+    #expect(try desk.send(.jobEnded(link, job, .complete)).deltas(link).isEmpty, "read twice")
+    try desk.pass(.seconds(3))
+    #expect(desk.keptHead?.counts.live == 1 && desk.keptHead?.counts.retired == 1)
+    #expect(try desk.catalog.entries(desk.owner, of: b).map(\.entry.state.isRetired) == [true])
+  }
+
   /// It claims a head that is signed by somebody who never kept the library.
   @Test func whoseClaimIsDisprovedIsNotWaitedFor() throws {
     let desk = try SingleMachine(peers: 3)

@@ -10,6 +10,8 @@ struct Link: Sendable {
   var heads: [MachineID: HeadOrder]
   /// Those of other machines' libraries that it has shown, and that are not installed.
   var shown: [MachineID: ShownHeads] = [:]
+  /// Those of libraries that are kept here that could not be told from a later one yet, whether or not they count.
+  var unread: [MachineID: ShownHeads] = [:]
   /// The newest head of the peer's own library that it was shown, though this machine has not installed it.
   var shownUnserved = HeadOrder.none
   /// What the peer is known to have, over the shared content array.

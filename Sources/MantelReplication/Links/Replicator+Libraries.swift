@@ -259,7 +259,7 @@ extension Replicator {
     case .pull: pullEnded(outcome, link: link, now: now)
     case .challenge(let challenge, let answer):
       try challengeEnded(challenge, answer: answer, outcome, link: link, now: now)
-    case .orphans(let owner): endedFormer(outcome, of: owner, over: link, now: now)
+    case .orphans(let owner): try endedFormer(outcome, of: owner, over: link, now: now)
     case nil: break
     }
   }
@@ -321,7 +321,7 @@ extension Replicator {
     libraries[owner]?.fetch = nil
     try countGrowth(of: head, over: library.installed?.record.counts.entries ?? 0)
     try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
-    guard owner == machine else { return }
+    guard owner == machine else { return try readUnread(of: owner) }
     try lookForGivenUp()
     try noteTakenBack()
   }

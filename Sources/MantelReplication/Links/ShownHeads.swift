@@ -1,7 +1,6 @@
 import MantelCore
 
-/// Heads of one library that a peer has shown, newer than the one that was installed here then; the newest last. Of several
-/// the peer may have only heard of the newest ones.
+/// Heads of one library that a peer has shown; the newest last. Of several the peer may have only heard of the newest ones.
 struct ShownHeads: Sendable {
   private(set) var heads: [Signed<Head>] = []
 
@@ -31,6 +30,7 @@ extension Link {
   /// It cannot serve this head, nor a newer one: what it has shown before is what it has.
   mutating func withdraw(_ order: HeadOrder, of library: MachineID) {
     shown[library]?.remove { $0 >= order }
+    unread[library]?.remove { $0 >= order }
     heads[library] = shown[library]?.newest?.record.order
   }
 }

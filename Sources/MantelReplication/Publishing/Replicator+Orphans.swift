@@ -98,11 +98,32 @@ extension Replicator {
   /// A peer showed a head that is older than the installed one: either this machine knows it, or what it had is to be asked for.
   mutating func readFormer(_ head: Signed<Head>, from link: LinkID) throws(StoreError) {
     let (owner, order) = (head.record.library, head.record.order)
-    guard publication.recovery == nil,
-      orphans.readings[Orphans.Source(link: link, library: owner)] == nil,
-      order < libraries[owner]?.order ?? .none, try !isKnown(head)
+    let installed: HeadOrder = libraries[owner]?.order ?? .none
+    let reading = orphans.readings[Orphans.Source(link: link, library: owner)]
+    links[link]?.unread[owner]?.remove { $0 == order }
+    // The head that ends a recovery of the own library makes the others show again what they lack.
+    guard owner != machine || publication.recovery == nil, order != installed,
+      reading?.head.record.order != order
     else { return }
+    guard order < installed, reading == nil else {
+      // The peer shows it only once, unless another head is signed here: who keeps a library and has lost its catalog takes its
+      // own heads in, and need not sign any.
+      if owner != machine { links[link]?.unread[owner, default: ShownHeads()].add(head, above: .none) }
+      return
+    }
+    guard try !isKnown(head) else { return }
     beginReading(head, over: link)
+  }
+
+  /// What was shown of a kept library before there was a head above it, or while another one was read; one after the other.
+  private mutating func readUnread(of owner: MachineID, over link: LinkID) throws(StoreError) {
+    for head in links[link]?.unread[owner]?.heads ?? [] { try readFormer(head, from: link) }
+  }
+
+  /// A head of a kept library has come: what was shown below it can be told from it now.
+  mutating func readUnread(of owner: MachineID) throws(StoreError) {
+    guard keeps(owner) else { return }
+    for link in links.keys.sorted() { try readUnread(of: owner, over: link) }
   }
 
   /// It was published here, or installed.
@@ -144,7 +165,9 @@ extension Replicator {
   }
 
   /// The delta, or the entries, have come, or do not come.
-  mutating func endedFormer(_ outcome: LinkOutcome, of owner: MachineID, over link: LinkID, now: Now) {
+  mutating func endedFormer(
+    _ outcome: LinkOutcome, of owner: MachineID, over link: LinkID, now: Now
+  ) throws(StoreError) {
     let source = Orphans.Source(link: link, library: owner)
     guard let reading = orphans.readings[source] else { return }
     let isFetching = !reading.asked.isEmpty
@@ -155,7 +178,7 @@ extension Replicator {
     }
     guard !isFetching else {
       orphans.readings[source] = nil
-      return
+      return try readUnread(of: owner, over: link)
     }
     guard reading.isProved else {
       return putOff(reading, of: source, until: now.instant + settings.contradiction)
@@ -163,7 +186,7 @@ extension Replicator {
     let lacking = reading.removed.filter { libraries[owner]?.entries.contains($0.digest) != true }
     guard !lacking.isEmpty else {
       orphans.readings[source] = nil
-      return
+      return try readUnread(of: owner, over: link)
     }
     let job = nextJob()
     orphans.readings[source]?.asked = Set(lacking)
