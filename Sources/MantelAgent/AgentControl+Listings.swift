@@ -273,7 +273,7 @@ extension AgentControl {
 
 /// Names of machines and folders, as they are now.
 struct Names: Sendable {
-  private var machines: [MachineID: String] = [:]
+  private(set) var machines: [MachineID: String] = [:]
   private var folders: [MachineID: [FolderID: String]] = [:]
   private var predecessors: [MachineID: MachineID] = [:]
   /// Members of the household.

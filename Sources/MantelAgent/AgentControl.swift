@@ -57,7 +57,8 @@ struct AgentControl: ControlService {
     try await answering {
       let (report, household, role, notices) = try await snapshot()
       let peers = try await peerAnswers(report)
-      let names = Dictionary(report.peers.map { ($0.machine, $0.name) }) { first, _ in first }
+      // Removed machines have names too: what they left is still here.
+      let names = try await Names(engine).machines
       let folders = await engine.ask { $0.folders }
       let folderNames = Dictionary(folders.map { ($0.id, $0.name) }) { first, _ in first }
       var reasons = report.reasons.map { Self.answer($0, names, folders: folderNames) }
