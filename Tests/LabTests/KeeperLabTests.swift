@@ -9,14 +9,6 @@ extension LabTests {
       let live: Int
       let asksOthers: Bool
     }
-    private struct Trash: Decodable {
-      struct Part: Decodable, Equatable {
-        let machine: String
-        let files: Int
-      }
-      let trash: [Part]
-    }
-
     private static let photo = "carl/Photos/trip/IMG_0002.JPG"
 
     @Test func theKeeperForgetsAPhotoOfARemovedMachineAndTakesThatBack() async throws {
@@ -56,7 +48,7 @@ extension LabTests {
         #expect(answer.live == 1 && !answer.asksOthers)
         for holder in [anna, ben] {
           try await eventually(within: .seconds(30), "\(holder.name) has put the photo into its trash") {
-            try await trash(of: holder) == [Trash.Part(machine: "carl", files: 1)]
+            try trash(of: holder).count == 1
               && !FileManager.default.fileExists(atPath: "\(holder.replica)/\(Self.photo)")
           }
           #expect(try copies.differences(from: FolderImage(holder.copies(of: carl))).count == 1)
@@ -66,7 +58,7 @@ extension LabTests {
         try await anna.mantel("forget", "--undo", Self.photo).succeeded("forget --undo on the keeper")
         for holder in [anna, ben] {
           try await eventually(within: .seconds(30), "\(holder.name) has the photo at its place again") {
-            try await trash(of: holder).isEmpty
+            try trash(of: holder).isEmpty
               && copies.differences(from: FolderImage(holder.copies(of: carl))).isEmpty
           }
         }
@@ -79,9 +71,11 @@ extension LabTests {
       }
     }
 
-    private func trash(of machine: LabMachine) async throws -> [Trash.Part] {
-      let status: Trash = try await machine.mantel("status", "--json").json()
-      return status.trash
+    /// `status` lists the trash of members alone: what a removed machine left has no end that all know of.
+    private func trash(of machine: LabMachine) throws -> [String] {
+      let directory = "\(machine.replica)/.mantel/trash"
+      guard FileManager.default.fileExists(atPath: directory) else { return [] }
+      return try FileManager.default.contentsOfDirectory(atPath: directory)
     }
   }
 }
