@@ -62,7 +62,7 @@ extension Replicator {
     else { return false }
     guard !links.keys.contains(where: { isFetchable(content, from: $0) }) else { return true }
     if try doubt(claim, of: content) {
-      for id in links.keys { links[id]?.fetching.putOff.forget(content) }
+      for id in links.keys.sorted() { links[id]?.fetching.putOff.forget(content) }
       reconsider(content)
     }
     return true

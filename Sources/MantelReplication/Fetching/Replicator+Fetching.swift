@@ -45,12 +45,13 @@ extension Replicator {
       transfers.pausedUntil = nil
       transfers.isWorthLooking = true
     }
-    for (id, link) in links {
-      if let paused = link.fetching.pausedUntil, paused <= now.instant {
+    // Not over `links` itself: a copy that is held meanwhile has all that waits copied with the first that waits no more.
+    for id in links.keys.sorted() {
+      if let paused = links[id]?.fetching.pausedUntil, paused <= now.instant {
         links[id]?.fetching.pausedUntil = nil
         transfers.isWorthLooking = true
       }
-      if let paused = link.fetching.pullsPausedUntil, paused <= now.instant {
+      if let paused = links[id]?.fetching.pullsPausedUntil, paused <= now.instant {
         links[id]?.fetching.pullsPausedUntil = nil
         transfers.isWorthLooking = true
       }
@@ -71,7 +72,7 @@ extension Replicator {
 
   /// The contents that are missing changed: all links begin their walks anew.
   mutating func lookAgain() {
-    for id in links.keys { links[id]?.fetching.walk.restart() }
+    for id in links.keys.sorted() { links[id]?.fetching.walk.restart() }
     transfers.isWorthLooking = true
   }
 
@@ -127,7 +128,7 @@ extension Replicator {
   }
 
   mutating func beginMoreLarge() {
-    for id in links.keys where links[id]?.fetching.hasLeftLarge == true {
+    for id in links.keys.sorted() where links[id]?.fetching.hasLeftLarge == true {
       links[id]?.fetching.hasLeftLarge = false
       links[id]?.fetching.walk.restart()
     }
