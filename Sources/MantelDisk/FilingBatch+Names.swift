@@ -269,18 +269,6 @@ extension FilingBatch {
     return found
   }
 
-  /// The same; nil when the disk does not give the bytes back, though the replica is there. One bad sector neither stops
-  /// what belongs under the file's name, nor is a reason to repeat for ever: it is judged by whoever reads the file again.
-  private func isOnDiskNow(_ content: ContentID, _ file: OpenFile, size: UInt64) throws(Stop) -> Bool? {
-    do throws(Stop) {
-      return try isOnDisk(content, file, size: size)
-    } catch {
-      guard case .disk(let failure) = error, failure.code == .io else { throw error }
-      try disk { () throws(DiskError) in try replica.checkMounted() }
-      return nil
-    }
-  }
-
   private func openIfThere(_ path: [UInt8]) throws(Stop) -> (file: OpenFile, status: FileStatistics)? {
     do throws(DiskError) {
       return try root.openRegular(path)

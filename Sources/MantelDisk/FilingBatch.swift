@@ -214,7 +214,9 @@ struct FilingBatch {
     }
     let stage = replica.verified(content)
     let file = stage?.file ?? opened.file
-    if stage == nil {
+    if let stage {
+      if replica.isDoubted(stage) { try expectOnDisk(content, file, size: opened.status.stamp.size) }
+    } else {
       // Being written by another thread, it is not the whole of anything: a batch that is repeated finds what is fetched
       // since. What was verified of it would be lost with its name, and whoever writes would not know.
       guard !replica.isBeingWritten(content) else { throw .sourceChanged }
@@ -231,11 +233,12 @@ struct FilingBatch {
       name: name, file: keepsFile ? file : nil, stamp: opened.status.stamp, content: content, isCopy: false)
   }
 
-  /// The same without opening a file that this process has verified: nil when that cannot be had.
+  /// The same without opening a file that this process has verified: nil when that cannot be had, or does not do.
   private func dressByName(
     _ name: [UInt8], _ content: ContentID, mtime: Int64
   ) throws(Stop) -> Prepared? {
-    guard replica.verified(content) != nil, let status = try? staging.entryStatus(name, path: name),
+    guard let stage = replica.verified(content), !replica.isDoubted(stage),
+      let status = try? staging.entryStatus(name, path: name),
       status.isRegular, status.linkCount == 1, status.mode & 0o7777 == Self.fileMode
     else { return nil }
     let times = Self.times(mtime)
@@ -304,13 +307,6 @@ struct FilingBatch {
   /// UTIME_OMIT: the access time stays.
   private static func times(_ mtime: Int64) -> [timespec] {
     [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(nanoseconds: mtime)]
-  }
-
-  /// Whether the disk, not the cache, has the content's bytes in a file whose history is not known. Syncs it.
-  func isOnDisk(_ content: ContentID, _ file: OpenFile, size: UInt64) throws(Stop) -> Bool {
-    try sync(file)
-    file.dropCache()
-    return try disk { () throws(DiskError) in try replica.isContent(content, file, size: size, path: []) }
   }
 
   func sync(_ file: OpenFile) throws(Stop) {

@@ -18,6 +18,8 @@ package final class Replica: Sendable {
     var size: UInt64
     /// The descriptor that the bytes were written through: its fsync reports errors that a new one may miss.
     var file: OpenFile?
+    /// How often a syncfs had failed (`Syncer.failedSyncfs`) before the bytes were written.
+    var failedSyncfs: UInt64
   }
   /// Whether copies within the filesystem shared their bytes, when it was tried there.
   struct Sharing {
@@ -216,14 +218,12 @@ extension Replica {
 
   func staging(_ root: Directory) throws(DiskError) -> Directory { try root.directory(Self.stagingPath) }
 
-  func keep(_ content: ContentID, size: UInt64, file: OpenFile) {
+  /// `failedSyncfs` is that of the syncer before the first byte was written.
+  func keep(_ content: ContentID, size: UInt64, file: OpenFile, failedSyncfs: UInt64) {
     state.withLock {
       let isKept = $0.keptFiles < Self.keptFilesLimit
-      if $0.verified.updateValue(VerifiedStage(size: size, file: isKept ? file : nil), forKey: content)?.file
-        != nil
-      {
-        $0.keptFiles -= 1
-      }
+      let stage = VerifiedStage(size: size, file: isKept ? file : nil, failedSyncfs: failedSyncfs)
+      if $0.verified.updateValue(stage, forKey: content)?.file != nil { $0.keptFiles -= 1 }
       if isKept { $0.keptFiles += 1 }
     }
   }
@@ -235,6 +235,9 @@ extension Replica {
   }
 
   func verified(_ content: ContentID) -> VerifiedStage? { state.withLock { $0.verified[content] } }
+
+  /// A syncfs has failed since, perhaps because of these bytes: they are right, and may be in memory only.
+  func isDoubted(_ stage: VerifiedStage) -> Bool { stage.failedSyncfs != syncer.failedSyncfs }
 
   /// A name in the staging area that no content has.
   func nextTemporaryName() -> [UInt8] {

@@ -64,6 +64,7 @@ package final class StagedContent: Sendable {
   private let replica: Replica
   /// The file's name in the staging area as long as it does not have the content's.
   private let temporaryName: [UInt8]?
+  private let failedSyncfs: UInt64
   private let state: Mutex<State>
   /// Whose turn it is to write and verify: a block is one piece, and the last check comes after all of them.
   private let turn = Mutex(())
@@ -81,6 +82,7 @@ package final class StagedContent: Sendable {
     self.replica = replica
     layout = UnitLayout(size: size)
     self.temporaryName = temporaryName
+    failedSyncfs = replica.syncer.failedSyncfs
     state = Mutex(
       State(
         verified: [UInt8](repeating: 0, count: (layout.blockCount + 7) / 8), hasName: temporaryName == nil))
@@ -251,7 +253,7 @@ package final class StagedContent: Sendable {
 
   private func finish() {
     state.withLock { $0.isFinished = true }
-    replica.keep(content, size: size, file: file)
+    replica.keep(content, size: size, file: file, failedSyncfs: failedSyncfs)
   }
 
   /// Adds verified blocks that follow the hashed prefix to the whole hash, up to `limit` of them.

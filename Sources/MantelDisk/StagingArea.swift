@@ -39,6 +39,7 @@ package struct StagingArea {
     defer { replica.release(content) }
     // A batch that ended since the area was opened may have let it go.
     replica.syncer.watch(root)
+    let failedSyncfs = replica.syncer.failedSyncfs
     let file = try create(name, path: path)
     do throws(DiskError) {
       try file.write(bytes, at: 0, path: path, calls: replica.calls)
@@ -46,7 +47,7 @@ package struct StagingArea {
       _ = replica.calls.unlink(directory.descriptor, name, false)
       throw error
     }
-    replica.keep(content, size: UInt64(bytes.count), file: file)
+    replica.keep(content, size: UInt64(bytes.count), file: file, failedSyncfs: failedSyncfs)
     return true
   }
 

@@ -8,6 +8,7 @@ final class Syncer: Sendable {
     /// Opened before the bytes of a batch are written, so that syncfs reports every error since.
     var watched: OpenFile?
     var restsUntil: Int64 = 0
+    var failedSyncfs: UInt64 = 0
   }
 
   /// From this many files on, one syncfs takes the place of their fsyncs.
@@ -32,6 +33,10 @@ final class Syncer: Sendable {
     state.withLock { if $0.watched == nil { $0.watched = directory.file } }
   }
 
+  /// How often a syncfs has failed. It tells an error once, of whatever was written since the watch began, for whichever batch:
+  /// bytes that were written before this number changed may be lost, and no later syncfs says so.
+  var failedSyncfs: UInt64 { state.withLock { $0.failedSyncfs } }
+
   /// Lets the filesystem go, so that it can be unmounted.
   func unwatch() { state.withLock { $0.watched = nil } }
 
@@ -52,8 +57,9 @@ final class Syncer: Sendable {
     guard canSyncfs, let file, start >= restsUntil else { return nil }
     let outcome = calls.syncfs(file.descriptor)
     let end = Self.bootNanoseconds()
-    if end - start > Self.slow.inNanoseconds {
-      state.withLock { $0.restsUntil = end + Self.rest.inNanoseconds }
+    state.withLock {
+      if outcome < 0 { $0.failedSyncfs += 1 }
+      if end - start > Self.slow.inNanoseconds { $0.restsUntil = end + Self.rest.inNanoseconds }
     }
     return min(0, outcome)
   }
