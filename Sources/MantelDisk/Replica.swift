@@ -53,6 +53,8 @@ package final class Replica: Sendable {
   package static let trashPath = Array(".mantel/trash".utf8)
   private static let parked = trashPath + Array("/parked/".utf8)
   private static let markerName = Array("marker".utf8)
+  /// Of names in the staging area that no content has.
+  private static let temporaryPrefix = Array("part-".utf8)
   /// Descriptors of verified contents that are kept for their fsync; more are synced by syncfs anyway.
   private static let keptFilesLimit = 256
 
@@ -66,8 +68,8 @@ package final class Replica: Sendable {
   /// Opens the replica at `root`. Without a marker there: with `create` an empty or missing directory becomes a
   /// replica of `machine` (root 0700), one that holds something throws `.exists`; without `create` throws
   /// `.notMounted`. Throws `.foreign` for another machine's replica and `.notMounted` when the marker lies on another
-  /// filesystem than it says, `.remote` where no disk of this machine is. Leftovers of copies in the staging area go;
-  /// staged contents stay.
+  /// filesystem than it says, `.remote` where no disk of this machine is. Leftovers of copies in the staging area go
+  /// where they can be removed; staged contents stay.
   package static func open(
     root: [UInt8], machine: MachineID, create: Bool, calls: DiskCalls = .system
   ) throws(DiskError) -> Replica {
@@ -245,23 +247,31 @@ extension Replica {
       $0.lastTemporary += 1
       return $0.lastTemporary
     }
-    return Array("part-\(number)".utf8)
+    return Self.temporaryPrefix + Array("\(number)".utf8)
   }
 
   private func tidyStaging() throws(DiskError) {
     let root = try mounted()
     let control = try root.directory(Self.directoryName)
     try Self.makeStaging(control, calls: calls)
-    let staging = try staging(root)
+    dropOrphans(in: try staging(root))
+  }
+
+  /// Best effort, for the copies are there to be served whatever lies here: a disk that takes no writes, a directory that
+  /// somebody else has made, or one bad name. What stays is tried again at the next start; its name is not given again.
+  private func dropOrphans(in staging: Directory) {
     var orphans: [[UInt8]] = []
-    try staging.forEachEntry { name, _ in
+    // What was listed before a failure goes all the same.
+    try? staging.forEachEntry { name, _ in
       if ContentID(hex: String(decoding: name, as: UTF8.self)) == nil { orphans.append(name) }
     }
     for name in orphans {
-      let outcome = calls.unlink(staging.descriptor, name, false)
-      guard outcome >= 0 || outcome == -Int(ENOENT) else {
-        throw DiskError(call: outcome, path: Self.stagingPath, operation: "tidy staging")
-      }
+      let isGone = calls.unlink(staging.descriptor, name, false) >= 0
+      // 32 bits: a name that somebody else made must not bring the count to its end.
+      guard !isGone, name.starts(with: Self.temporaryPrefix),
+        let number = UInt32(String(decoding: name.dropFirst(Self.temporaryPrefix.count), as: UTF8.self))
+      else { continue }
+      state.withLock { $0.lastTemporary = max($0.lastTemporary, UInt64(number)) }
     }
   }
 }
