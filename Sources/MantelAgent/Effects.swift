@@ -217,8 +217,7 @@ final class Effects: Sendable {
 
   /// What an earlier run left in the staging area, re-hashed.
   func findStaged(engine: Engine) async {
-    let found = (try? await disk.run { [replica] in try replica.stagedContents() }) ?? []
-    for (content, size) in found {
+    for (content, size) in await stagedContents() {
       let partial = await engine.ask { _ in try? engine.catalog.partial(content) } ?? nil
       do {
         let state = try await hashing.run { [sink] in
@@ -233,5 +232,23 @@ final class Effects: Sendable {
       }
     }
     await engine.handle(.recovered)
+  }
+
+  /// What cannot be looked at is fetched anew.
+  private func stagedContents() async -> [(ContentID, UInt64)] {
+    do {
+      return try await disk.run { [replica, logger] in
+        try replica.stagedContents { error in
+          logger.warning("staged bytes cannot be looked at", metadata: ["error": "\(error)"])
+        }
+      }
+    } catch let error as DiskError {
+      logger.warning("the staging area cannot be listed", metadata: ["error": "\(error)"])
+      return []
+    } catch {
+      // The agent ends.
+      logger.debug("the staging area was not listed", metadata: ["error": "\(error)"])
+      return []
+    }
   }
 }

@@ -349,22 +349,6 @@ extension Replica {
   /// Bytes of a content that this process has verified, and that is not landed yet; nil for any other.
   package func stagedSize(_ content: ContentID) -> UInt64? { verified(content)?.size }
 
-  /// Contents that lie in the staging area, with the length of their files, ascending.
-  package func stagedContents() throws(DiskError) -> [(ContentID, UInt64)] {
-    let staging = try staging(mounted())
-    var contents: [ContentID] = []
-    try staging.forEachEntry { name, _ in
-      if let content = ContentID(hex: String(decoding: name, as: UTF8.self)) { contents.append(content) }
-    }
-    contents.sort()
-    var found: [(ContentID, UInt64)] = []
-    for content in contents {
-      let name = Array(content.hex.utf8)
-      found.append((content, try staging.entryStatus(name, path: Self.stagingPath).stamp.size))
-    }
-    return found
-  }
-
   /// Bytes of a staged content, for serving what is verified and not landed yet.
   package func readStaged(_ content: ContentID, offset: UInt64, count: Int) throws(DiskError) -> [UInt8] {
     try FileReader.read(

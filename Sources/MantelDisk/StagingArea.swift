@@ -67,6 +67,37 @@ package struct StagingArea {
 extension Replica {
   package func openStaging() throws(DiskError) -> StagingArea { try StagingArea(self) }
 
+  /// Contents that lie in the staging area, with the length of their files, ascending. One that cannot be looked at is told and
+  /// left out; one that a batch has landed meanwhile is just not there.
+  package func stagedContents(
+    onFailure: (DiskError) -> Void = { _ in }
+  ) throws(DiskError) -> [(ContentID, UInt64)] {
+    let staging = try staging(mounted())
+    var contents: [ContentID] = []
+    try staging.forEachEntry { name, _ in
+      if let content = ContentID(hex: String(decoding: name, as: UTF8.self)) { contents.append(content) }
+    }
+    contents.sort()
+    return Self.lengths(of: contents, onFailure: onFailure) { content throws(DiskError) in
+      try staging.entryStatus(Array(content.hex.utf8), path: Self.stagingPath).stamp.size
+    }
+  }
+
+  static func lengths(
+    of contents: [ContentID], onFailure: (DiskError) -> Void,
+    length: (ContentID) throws(DiskError) -> UInt64
+  ) -> [(ContentID, UInt64)] {
+    var found: [(ContentID, UInt64)] = []
+    for content in contents {
+      do throws(DiskError) {
+        found.append((content, try length(content)))
+      } catch {
+        if error.code != .notFound { onFailure(error) }
+      }
+    }
+    return found
+  }
+
   enum Reservation {
     /// The content's name in the staging area is the caller's to write.
     case reserved

@@ -47,4 +47,18 @@ import Testing
     #expect(try replica.stagedContents().isEmpty)
     #expect(try land([4], replica).isDone)
   }
+
+  /// The list is older than the look: a batch goes on landing meanwhile, and a disk may be bad in one place.
+  @Test func oneThatCannotBeLookedAtHidesNoOther() {
+    let (first, landed, bad, last) = (content([1]), content([2]), content([3]), content([4]))
+    var told: [DiskError] = []
+    let found = Replica.lengths(of: [first, landed, bad, last], onFailure: { told.append($0) }) {
+      content throws(DiskError) in
+      if content == landed { throw DiskError(call: -Int(ENOENT), path: [], operation: "stat") }
+      if content == bad { throw DiskError(call: -Int(EIO), path: [], operation: "stat") }
+      return 7
+    }
+    #expect(found.map(\.0) == [first, last] && found.map(\.1) == [7, 7])
+    #expect(told.map(\.code) == [.io])
+  }
 }
