@@ -5,7 +5,8 @@ import Synchronization
 /// The one place where a connection's inputs meet: bytes of the peer, commands, answers of the store, finished writes,
 /// timers, and the end. One task takes them out in batches; event loops and other tasks put them in.
 ///
-/// Bounded: bytes by holding reads back, commands by refusing them, answers by the number of queries in progress.
+/// Bounded: bytes by holding reads back, commands by refusing them, answers by the number of queries in progress. The bytes'
+/// memory is at most about twice what they are (`Batch.add`).
 final class Mailbox: Sendable {
   struct Batch: Sendable {
     var inbound: [ByteBuffer] = []
@@ -19,6 +20,30 @@ final class Mailbox: Sendable {
     var isTimerDue = false
     /// Reads were held back and may go on.
     var resumesReading = false
+    /// The last buffer of `inbound` was made here: nobody else has it, so it may be written to.
+    fileprivate var gathersInLast = false
+    /// So that bytes that come one by one share a buffer.
+    private static let gatheredBytes = 1 << 10
+
+    /// TLS hands up its whole buffer (32 KiB, or as much as one turn ever read) with however few bytes are in it, and
+    /// copies all of it at its next read if somebody still has it. So a buffer that is less than half full is copied here,
+    /// which costs less than that copy, and keeps alive no more than its bytes; a fuller one is taken as it is.
+    fileprivate mutating func add(_ buffer: ByteBuffer) {
+      let count = buffer.readableBytes
+      guard count > 0 else { return }
+      inboundBytes += count
+      guard count < buffer.storageCapacity / 2 else {
+        inbound.append(buffer)
+        gathersInLast = false
+        return
+      }
+      if !gathersInLast || inbound[inbound.count - 1].writableBytes < count {
+        // A new one instead of a larger one: growing would copy what is there.
+        inbound.append(ByteBufferAllocator().buffer(capacity: max(count, Self.gatheredBytes)))
+        gathersInLast = true
+      }
+      inbound[inbound.count - 1].writeImmutableBuffer(buffer)
+    }
   }
 
   private struct State {
@@ -70,10 +95,7 @@ final class Mailbox: Sendable {
   func received(_ buffers: [ByteBuffer]) {
     update { state in
       guard !state.discardsInbound else { return }
-      for buffer in buffers {
-        state.next.inboundBytes += buffer.readableBytes
-        state.next.inbound.append(buffer)
-      }
+      for buffer in buffers { state.next.add(buffer) }
     }
   }
 
@@ -146,6 +168,7 @@ final class Mailbox: Sendable {
       } else {
         swap(&batch.inbound, &state.next.inbound)
         swap(&batch.inboundBytes, &state.next.inboundBytes)
+        swap(&batch.gathersInLast, &state.next.gathersInLast)
       }
       return batch
     }
@@ -157,6 +180,7 @@ final class Mailbox: Sendable {
       state.discardsInbound = true
       state.next.inbound = []
       state.next.inboundBytes = 0
+      state.next.gathersInLast = false
       defer { state.readsHeld = false }
       return state.readsHeld
     }

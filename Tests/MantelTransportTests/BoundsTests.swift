@@ -52,6 +52,56 @@ import Testing
     #expect(mailbox.queuedInboundBytes == 0)
   }
 
+  /// As TLS hands it up: few bytes, or many, in a buffer of 32 KiB.
+  private func read(_ byte: UInt8, count: Int = 1) -> ByteBuffer {
+    var buffer = ByteBufferAllocator().buffer(capacity: 32 << 10)
+    buffer.writeRepeatingByte(byte, count: count)
+    return buffer
+  }
+
+  @Test func aByteAtATimeKeepsNoWholeBuffersAlive() {
+    let mailbox = Mailbox(inboundLimit: 10_000, commandLimit: 2)
+    for number in 0..<5_000 {
+      mailbox.received([read(UInt8(truncatingIfNeeded: number))])
+      // A command that is taken meanwhile leaves the bytes where they are, and what comes next still goes beside them.
+      if number % 10 == 0 { #expect(mailbox.take(inbound: false).inbound.isEmpty) }
+    }
+    #expect(mailbox.queuedInboundBytes == 5_000)
+    let batch = mailbox.take(inbound: true)
+    #expect(batch.inboundBytes == 5_000)
+    let memory = batch.inbound.reduce(0) { $0 + $1.storageCapacity }
+    #expect(memory <= 2 * 5_000 + 1_024)
+    #expect(batch.inbound.count <= 6)
+    let bytes = batch.inbound.flatMap { Array($0.readableBytesView) }
+    #expect(bytes == (0..<5_000).map { UInt8(truncatingIfNeeded: $0) })
+  }
+
+  @Test func wellFilledBuffersAreTakenAsTheyAreAndInOrder() {
+    func place(_ buffer: ByteBuffer) -> UInt {
+      buffer.withUnsafeReadableBytes { UInt(bitPattern: $0.baseAddress) }
+    }
+    let mailbox = Mailbox(inboundLimit: 100_000, commandLimit: 2)
+    let full = read(2, count: 16 << 10)
+    mailbox.received([read(1), full, read(3)])
+    mailbox.received([read(4, count: 2_000)])
+    let inbound = mailbox.take(inbound: true).inbound
+    var expected: [UInt8] = [1]
+    expected += [UInt8](repeating: 2, count: 16 << 10)
+    expected.append(3)
+    expected += [UInt8](repeating: 4, count: 2_000)
+    let bytes = inbound.flatMap { Array($0.readableBytesView) }
+    #expect(bytes == expected)
+    // Where it was, not copied; what came after it was not written into it.
+    let isInPlace = inbound.contains { place($0) == place(full) }
+    #expect(isInPlace)
+    #expect(full.readableBytes == 16 << 10)
+    let memory = inbound.reduce(0) { $0 + $1.storageCapacity }
+    #expect(memory < 2 * (32 << 10))
+    // A batch that was taken is left alone.
+    mailbox.received([read(5)])
+    #expect(mailbox.take(inbound: true).inbound.count == 1)
+  }
+
   private func data(_ bytes: Int) -> SessionEvent {
     .unitData(UnitID(content: content(1, bytes: 0).0, part: .whole), ByteBuffer(repeating: 1, count: bytes))
   }
