@@ -33,29 +33,8 @@ import Testing
       in: household)
   }
 
-  /// An engine with its effects, without transport; ends with all that `body` has begun done.
   private func withEngine(_ body: (Engine, Effects) async throws -> Void) async throws {
-    let effects = Effects(
-      replica: replica, stateDirectory: Array(ben.home.state.utf8), cores: 1, logger: InstalledHome.logger)
-    let catalog = try Catalog(path: ben.home.catalogPath, machine: ben.key.machine)
-    let key = ben.key
-    let engine = try Engine(
-      catalog: catalog, members: MemberList(), effects: effects, logger: InstalledHome.logger
-    ) { now in
-      try Setup.replicator(
-        catalog: catalog, key: key, filesystem: FolderID(high: 1, low: 1), guarded: effects.guardedHead(),
-        now: now)
-    }
-    let running = Task { await effects.run() }
-    do { try await body(engine, effects) } catch {
-      effects.stop()
-      await running.value
-      throw error
-    }
-    effects.stop()
-    await running.value
-    await effects.close()
-    try catalog.close()
+    try await ben.withEngine(over: replica, body)
   }
 
   private func kept() throws -> Signed<Head>? { try replica.kept(.guard).map { try Signed<Head>(bytes: $0) } }

@@ -4,6 +4,7 @@ import MantelCatalog
 import MantelCore
 import MantelDisk
 import MantelHousehold
+import MantelReplication
 import Testing
 
 @testable import MantelAgent
@@ -74,6 +75,32 @@ final class InstalledHome: Sendable {
     let value = try body(catalog)
     try catalog.close()
     return value
+  }
+
+  /// An engine with its effects, without transport; ends with all that `body` has begun done.
+  func withEngine(
+    over replica: Replica, _ body: (Engine, Effects) async throws -> Void
+  ) async throws {
+    let effects = Effects(
+      replica: replica, stateDirectory: Array(home.state.utf8), cores: 1, logger: Self.logger)
+    let catalog = try Catalog(path: home.catalogPath, machine: key.machine)
+    let engine = try Engine(
+      catalog: catalog, members: MemberList(), effects: effects, logger: Self.logger
+    ) { [key] now in
+      try Setup.replicator(
+        catalog: catalog, key: key, filesystem: FolderID(high: 1, low: 1), guarded: effects.guardedHead(),
+        now: now)
+    }
+    let running = Task { await effects.run() }
+    do { try await body(engine, effects) } catch {
+      effects.stop()
+      await running.value
+      throw error
+    }
+    effects.stop()
+    await running.value
+    await effects.close()
+    try catalog.close()
   }
 
   func text(_ key: StoreKey) throws -> String? {
