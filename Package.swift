@@ -150,7 +150,7 @@ let package = Package(
       name: "MantelAgentTests",
       dependencies: [
         "MantelAgent", "MantelCatalog", "MantelControl", "MantelDisk", "MantelHousehold", "MantelReplication",
-        "MantelSession", "MantelTransport", "MantelCore", "MantelTestSupport", logging, nioCore,
+        "MantelSession", "MantelTransport", "MantelWire", "MantelCore", "MantelTestSupport", logging, nioCore,
       ]),
     .testTarget(
       name: "MantelCommandsTests",

@@ -137,18 +137,13 @@ final class PeerEnvironment: SessionEnvironment {
     case .prove(let challenge):
       return await read { [self] in try prove(challenge) }
     case .read(let unit, let offset, let maximumBytes):
-      // A manifest is a pass over its whole file.
-      return await read(on: effects.hashing) { [self] in
-        try serveManifest(of: unit, offset: offset, maximumBytes: maximumBytes)
-      }
+      return await serveManifest(of: unit, offset: offset, maximumBytes: maximumBytes)
     }
   }
 
-  private func read(
-    on pool: BlockingPool? = nil, _ body: @escaping @Sendable () throws -> StoreAnswer
-  ) async -> StoreAnswer {
+  private func read(_ body: @escaping @Sendable () throws -> StoreAnswer) async -> StoreAnswer {
     do {
-      return try await (pool ?? effects.disk).run { [self] in answer(body) }
+      return try await effects.disk.run { [self] in answer(body) }
     } catch {
       return .refused(.failed)
     }
@@ -190,14 +185,42 @@ final class PeerEnvironment: SessionEnvironment {
     return .refused(refusal)
   }
 
-  private func serveManifest(
-    of unit: UnitID, offset: UInt64, maximumBytes: Int
-  ) throws -> StoreAnswer {
+  /// A manifest is not stored beside a file: it is one pass over it, remembered for the pages that follow.
+  private func serveManifest(of unit: UnitID, offset: UInt64, maximumBytes: Int) async -> StoreAnswer {
+    do {
+      guard try await effects.disk.run({ [self] in try !sources(of: unit).isEmpty }) else {
+        return .refused(.notHeld)
+      }
+      let finding = manifests.find(unit.content) { [self] in
+        // Files are looked for when the turn comes: until then they may have moved.
+        try await effects.hashing.run { [self] in try makeManifest(of: unit) }
+      }
+      switch try await finding.value {
+      case .refused(let outcome): return .refused(outcome)
+      case .bytes(let bytes):
+        guard offset <= UInt64(bytes.count) else { return .refused(.notHeld) }
+        let page = bytes.dropFirst(Int(offset)).prefix(maximumBytes)
+        return .read(ByteBuffer(bytes: page), unitBytes: UInt64(bytes.count))
+      }
+    } catch {
+      effects.logger.debug("a manifest for a peer failed", metadata: ["error": "\(error)"])
+      return .refused(.failed)
+    }
+  }
+
+  /// On the hashing pool: a pass over whatever file here has the content; it ends early when the agent does.
+  private func makeManifest(of unit: UnitID) throws -> FoundManifest {
     var refusal = Outcome.notHeld
     for source in try sources(of: unit) {
       do {
-        return try manifest(of: source, content: unit.content, offset: offset, maximumBytes: maximumBytes)
+        let file = try hash(source)
+        guard file.content == unit.content, let manifest = file.manifest else {
+          throw DiskError(.changed, path: [], operation: "manifest")
+        }
+        return .bytes(manifest.bytes)
       } catch let error as DiskError {
+        // The agent ends: nothing was found out about the file.
+        guard error.code != .cancelled else { return .refused(.cancelled) }
         refusal = error.code == .changed ? .changed : .notHeld
         doubt(source, error)
       }
@@ -224,16 +247,6 @@ final class PeerEnvironment: SessionEnvironment {
       }
     }
     return .refused(refusal)
-  }
-
-  /// A manifest is not stored beside a file: it is one pass over it, remembered for the pages that follow.
-  private func manifest(
-    of source: ContentSource, content: ContentID, offset: UInt64, maximumBytes: Int
-  ) throws -> StoreAnswer {
-    let bytes = try manifests.bytes(of: content) { try hash(source) }
-    guard offset <= UInt64(bytes.count) else { return .refused(.notHeld) }
-    let page = bytes.dropFirst(Int(offset)).prefix(maximumBytes)
-    return .read(ByteBuffer(bytes: page), unitBytes: UInt64(bytes.count))
   }
 
   private let manifests = ManifestCache()
@@ -286,8 +299,9 @@ final class PeerEnvironment: SessionEnvironment {
 
   private func hash(_ source: ContentSource) throws -> HashedFile {
     switch source {
-    case .replica(let file): try effects.replica.hash(path: file.path)
-    case .own(let own): try FileReader.hash(root: own.root, path: own.file.path, fsync: false)
+    case .replica(let file): try effects.replica.hash(path: file.path) { effects.isRunning }
+    case .own(let own):
+      try FileReader.hash(root: own.root, path: own.file.path, fsync: false) { effects.isRunning }
     case .staged, .blocks: throw DiskError(.notFound, path: [], operation: "manifest")
     }
   }
@@ -324,27 +338,5 @@ private enum ContentSource {
     case .staged(_, let size): size
     case .blocks(let staged): staged.size
     }
-  }
-}
-
-/// Manifests of large contents that were asked for lately: a few, because each costs a pass over its file.
-final class ManifestCache: Sendable {
-  private static let limit = 8
-  private let state = Mutex<[(content: ContentID, bytes: [UInt8])]>([])
-
-  func bytes(of content: ContentID, hash: () throws -> HashedFile) throws -> [UInt8] {
-    if let known = state.withLock({ $0.first { $0.content == content } }) {
-      return known.bytes
-    }
-    let file = try hash()
-    guard file.content == content, let manifest = file.manifest else {
-      throw DiskError(.changed, path: [], operation: "manifest")
-    }
-    let bytes = manifest.bytes
-    state.withLock { state in
-      state.append((content, bytes))
-      if state.count > Self.limit { state.removeFirst() }
-    }
-    return bytes
   }
 }
