@@ -7,7 +7,8 @@ import MantelHousehold
 /// One attempt to found or join: the lock of the state directory, and a key and a catalog that are made for it.
 ///
 /// What others have made there is never removed; what an attempt made goes when it fails. The key and the catalog of a
-/// household that this machine is no member of any more get other names, and their own again when the attempt fails.
+/// household that this machine is no member of any more get other names, and their own again when the attempt fails; so
+/// does a key without a catalog.
 struct SetupAttempt: Sendable {
   let key: DeviceKey
   private let home: Home
@@ -36,6 +37,7 @@ struct SetupAttempt: Sendable {
       former.catalog = try CatalogDraft.setAside(home, "left")
       // A key alone is mostly the rest of an attempt that ended early; but it may be all that is left of a member.
       former.key = try Self.setAside(home.keyPath)
+      if former.key != nil { try CatalogDraft.sync(home.state) }
       key = try DeviceKey.create(at: home.keyPath)
     } catch {
       Self.bringBack(former, home)
@@ -97,9 +99,10 @@ struct SetupAttempt: Sendable {
 
   /// What cannot be brought back lies under the name that it has: nothing of it is lost.
   private static func bringBack(_ former: Former, _ home: Home) {
-    guard let catalog = former.catalog else { return }
+    // Also a key that had no catalog: with it, what lies in a replica makes the machine again what it was.
     if let key = former.key { try? FileManager.default.moveItem(atPath: key, toPath: home.keyPath) }
-    try? CatalogDraft.bringBack(catalog, home)
+    if let catalog = former.catalog { try? CatalogDraft.bringBack(catalog, home) }
+    try? CatalogDraft.sync(home.state)
   }
 }
 

@@ -77,7 +77,13 @@ enum KeyFile {
       throw error
     }
     unlink(temporary)
-    try syncDirectory(of: path)
+    do throws(KeyFileError) {
+      try syncDirectory(of: path)
+    } catch {
+      // Not made, then: whoever had a key here before gives it its name again.
+      unlink(path)
+      throw error
+    }
   }
 
   private static func write(

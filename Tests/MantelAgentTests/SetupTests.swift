@@ -96,13 +96,34 @@ import Testing
     #expect(try ben.owner(of: ben.replica) == household.key.machine)
   }
 
-  @Test func aKeyWithoutACatalogIsKept() throws {
+  private func loseCatalog() throws {
     for file in try files where file.hasPrefix("catalog.sqlite") {
       try FileManager.default.removeItem(atPath: "\(ben.home.state)/\(file)")
     }
+  }
+
+  @Test func aKeyWithoutACatalogIsKept() throws {
+    try loseCatalog()
     try FileManager.default.removeItem(atPath: ben.replica)
     _ = try Setup.initialise(request)
     #expect(try ben.machine != ben.key.machine && ben.home.formerMachines == [ben.key.machine])
+  }
+
+  /// With its key `replica adopt` makes it again what it was, whatever was tried before.
+  @Test func whatFailsLeavesAKeyWithoutACatalogInItsPlace() throws {
+    try loseCatalog()
+    let before = try files
+    // The replica is the one of that key.
+    #expect(throws: (any Error).self) { try Setup.initialise(request) }
+    #expect(try ben.machine == ben.key.machine)
+    #expect(try files == before)
+    // No key can be made while this is where it is written.
+    let obstacle = ben.home.keyPath + ".new"
+    try FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: false)
+    #expect(throws: KeyFileError.self) { try Setup.initialise(request) }
+    #expect(try ben.machine == ben.key.machine)
+    try FileManager.default.removeItem(atPath: obstacle)
+    #expect(try files == before)
   }
 
   @Test func aCatalogWithoutItsKeyIsNotTouched() throws {
