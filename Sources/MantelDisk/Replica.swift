@@ -172,11 +172,8 @@ package final class Replica: Sendable {
   /// Only on its way from one name to another.
   package static func isParked(_ path: [UInt8]) -> Bool { path.starts(with: parked) }
 
-  package func hasTrash() throws(DiskError) -> Bool {
-    try entries(in: Self.directoryName).contains { $0.path == Self.trashPath && $0.type == .directory }
-  }
-
-  /// What lies in a directory of the replica (empty path: the root, without Mantel's own): for adopting and checking.
+  /// What lies in a directory of the replica (empty path: the root, without Mantel's own): for adopting and checking. An entry
+  /// that cannot be looked at is among it, as unreadable and without a stamp.
   package func entries(in path: [UInt8]) throws(DiskError) -> [FileObservation] {
     let directory = try mounted().directory(path)
     var names: [[UInt8]] = []
@@ -187,7 +184,17 @@ package final class Replica: Sendable {
     var observations: [FileObservation] = []
     for name in names {
       let below = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
-      observations.append(FileObservation(path: below, status: try directory.entryStatus(name, path: below)))
+      do throws(DiskError) {
+        let status = try directory.entryStatus(name, path: below)
+        observations.append(FileObservation(path: below, status: status))
+      } catch {
+        // The disk is gone, not the entry; or the entry is, since it was listed.
+        if error.code == .notMounted { throw error }
+        if error.errno == ENOENT { continue }
+        let stamp = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
+        observations.append(
+          FileObservation(path: below, stamp: stamp, type: .unreadable(errno: error.errno)))
+      }
     }
     return observations
   }

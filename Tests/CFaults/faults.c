@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -68,6 +69,14 @@ DEFINE_OPEN(open)
 DEFINE_OPEN(open64)
 DEFINE_OPENAT(openat)
 DEFINE_OPENAT(openat64)
+
+#define DEFINE_FSTATAT(name, type)                                        \
+  int name(int directory, const char *path, struct type *to, int flags) { \
+    if (fails(MANTEL_FAULT_STAT)) return -1;                              \
+    return (int)syscall(SYS_newfstatat, directory, path, to, flags);      \
+  }
+DEFINE_FSTATAT(fstatat, stat)
+DEFINE_FSTATAT(fstatat64, stat64)
 
 #define DEFINE_PREAD(name)                                             \
   ssize_t name(int file, void *bytes, size_t count, off_t offset) {    \

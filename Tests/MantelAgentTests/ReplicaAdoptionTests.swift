@@ -58,6 +58,24 @@ import Testing
     #expect(try rows() == ["anna/Photos/b.jpg": content([6, 7, 8])])
   }
 
+  /// As one with a bad block; here it goes after it was listed, and before it is opened.
+  @Test func aDirectoryThatCannotBeReadIsToldAndStopsNothing() throws {
+    try ben.write("\(ben.replica)/zoe/c.jpg", [9])
+    #expect(try adopt().unreadable.isEmpty)
+    #expect(try rows().count == 3)
+    let directory = "\(ben.replica)/zoe"
+    let summary = try adopt { [ben] _, _ in
+      if ben.exists(directory) {
+        #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: directory) }
+      }
+      return true
+    }
+    #expect(summary.unreadable.map { String(decoding: $0.path, as: UTF8.self) } == ["zoe"])
+    #expect(summary.files == 2)
+    #expect(try rows().keys.sorted() == ["anna/Photos/a.jpg", "anna/Photos/b.jpg"])
+    #expect(try ben.text(.replicaRoot) == ben.replica)
+  }
+
   @Test func whoStopsItGoesOnLater() throws {
     #expect(throws: CancellationError.self) { try adopt { files, _ in files < 1 } }
     #expect(try rows().count == 1)

@@ -52,6 +52,29 @@ import Testing
     #expect(call > 10, "\(call) calls were made to fail")
   }
 
+  /// One entry with a bad inode hides none of the others; a disk that went is no bad inode.
+  @Test(arguments: [EIO, EACCES, EUCLEAN]) func aListingTellsWhatCannotBeLookedAt(errno: Int32) throws {
+    let fixture = try ReplicaFixture()
+    let paths = ["m/a", "m/b", "m/c"].map { Array($0.utf8) }
+    for path in paths { try fixture.scratch.write(Array("replica/".utf8) + path, [1]) }
+    func list(failing number: Int, _ errno: Int32) throws -> [FileObservation] {
+      mantel_faults_arm(UInt32(MANTEL_FAULT_STAT), number, errno, 0)
+      defer { mantel_faults_disarm() }
+      return try fixture.replica.entries(in: Array("m".utf8))
+    }
+    // The first look is at the replica's marker.
+    for (index, path) in paths.enumerated() {
+      let listed = try list(failing: index + 2, errno)
+      #expect(listed.map(\.path) == paths)
+      for entry in listed {
+        let expected: FileObservation.FileType = entry.path == path ? .unreadable(errno: errno) : .regular
+        #expect(entry.type == expected)
+      }
+      #expect(try list(failing: index + 2, ENOENT).map(\.path) == paths.filter { $0 != path })
+      #expect { try list(failing: index + 2, ESTALE) } throws: { ($0 as? DiskError)?.code == .notMounted }
+    }
+  }
+
   @Test func restoringEndsWellWhateverCannotBeRead() throws {
     let photo = content(Self.photo)
     var (call, made) = (0, 0)

@@ -14,13 +14,17 @@ package struct ReplicaAdoption: Sendable {
     package var root: String
     package var files = 0
     package var bytes: UInt64 = 0
-    /// Files that cannot be read: they stay, and count for nothing.
+    /// Files and directories that cannot be read: they stay, and count for nothing.
     package var unreadable: [(path: [UInt8], why: String)] = []
     /// The former catalog, when it was damaged.
     package var setAside: String?
     package var isRebuilt = false
     package var household: String
     package var folders: [(name: String, directory: [UInt8])] = []
+
+    fileprivate mutating func tell(unreadable path: [UInt8], _ why: String) {
+      if unreadable.count < ReplicaAdoption.toldErrors { unreadable.append((path, why)) }
+    }
   }
 
   private let home: Home
@@ -160,10 +164,9 @@ package struct ReplicaAdoption: Sendable {
       try catalog.commitFiling(put: rows, removed: [], filed: [])
       rows.removeAll(keepingCapacity: true)
     }
-    var open: [[UInt8]] = [[]]
-    if try replica.hasTrash() { open.append(Replica.trashPath) }
+    var open: [[UInt8]] = [[], Replica.trashPath]
     while let directory = open.popLast() {
-      for seen in try replica.entries(in: directory) {
+      for seen in try entries(of: directory, in: replica, &summary) {
         switch seen.type {
         case .directory: open.append(seen.path)
         case .regular:
@@ -173,11 +176,10 @@ package struct ReplicaAdoption: Sendable {
             summary.files += 1
             summary.bytes += seen.stamp.size
           } catch let error as DiskError where error.code != .notMounted && error.code != .cancelled {
-            if summary.unreadable.count < Self.toldErrors {
-              summary.unreadable.append((seen.path, "\(error)"))
-            }
+            summary.tell(unreadable: seen.path, "\(error)")
           }
-        default: continue
+        case .unreadable(let errno): summary.tell(unreadable: seen.path, String(cString: strerror(errno)))
+        case .symlink, .special: continue
         }
         if rows.count >= Self.page { try flush() }
         guard progress(summary.files, summary.bytes) else {
@@ -187,6 +189,23 @@ package struct ReplicaAdoption: Sendable {
       }
     }
     try flush()
+  }
+
+  /// What lies in a directory; of one that cannot be read nothing, and that is told: the rest of the replica does not wait for
+  /// it. Without the root there is nothing to adopt.
+  private func entries(
+    of directory: [UInt8], in replica: Replica, _ summary: inout Summary
+  ) throws -> [FileObservation] {
+    do {
+      return try replica.entries(in: directory)
+    } catch {
+      guard !directory.isEmpty, error.code != .notMounted, error.code != .cancelled else { throw error }
+      // Of a disk that went meanwhile nothing is concluded.
+      try replica.checkMounted()
+      let hasNoTrash = directory == Replica.trashPath && error.code == .notFound
+      if !hasNoTrash { summary.tell(unreadable: directory, "\(error)") }
+      return []
+    }
   }
 
   /// Takes the rows out of files that are not there: nothing is held that nobody has seen. What cannot be read is not there.

@@ -8,6 +8,8 @@ enum {
   MANTEL_FAULT_SYNC = 8,
   MANTEL_FAULT_COPY = 16,
   MANTEL_FAULT_TRUNCATE = 32,
+  /// `stat` of a name in a directory.
+  MANTEL_FAULT_STAT = 64,
 };
 
 /// From now on, on this thread, the `number`-th call (from 1) of these kinds fails with `error`; with `and_after` all that
