@@ -20,6 +20,19 @@ package struct RestoreFile: Hashable, Sendable {
   }
 }
 
+/// What became of a file that was to be written, and the path below the root that it has.
+package enum RestoredFile: Hashable, Sendable {
+  case written([UInt8])
+  /// The same bytes have come there meanwhile: another item has the same place.
+  case present([UInt8])
+
+  package var path: [UInt8] {
+    switch self {
+    case .written(let path), .present(let path): path
+    }
+  }
+}
+
 /// Where the bytes of a restored file may be taken from; they are hashed again whatever the source.
 package enum RestoreSource: Sendable {
   /// Below an absolute path: a user's own file, read-only.
@@ -40,8 +53,8 @@ package enum RestoreSource: Sendable {
 /// The directory of the user's that files are restored to.
 ///
 /// Nothing that is there is ever replaced, changed or removed; what is written appears under its name whole, hashed,
-/// synced and with its time. Nothing below the root is reached through a symlink. Calls block; files of one path must
-/// not be written by two callers at once.
+/// synced and with its time. Nothing below the root is reached through a symlink. Calls block; files of one path may be
+/// written by several callers at once.
 package final class RestoreTarget: Sendable {
   /// Absolute path, bytes.
   package let root: [UInt8]
@@ -50,6 +63,8 @@ package final class RestoreTarget: Sendable {
   private let directoryMode: UInt32
   private let calls: DiskCalls
   private let syncer: Syncer
+  /// Temporary names that this process writes under, whatever the directory: no two files share one.
+  fileprivate static let namesUnderWay = Mutex<Set<[UInt8]>>([])
 
   /// Opens the directory, and makes it and those above it if they are missing.
   package init(root: [UInt8], calls: DiskCalls = .system) throws(DiskError) {
@@ -80,15 +95,9 @@ package final class RestoreTarget: Sendable {
     }
     for attempt in 0..<SuffixedName.attempts {
       let candidate = SuffixedName.candidate(file.path, file.content, attempt: attempt)
-      let leaf = FilingBatch.leaf(candidate)
       do throws(DiskError) {
-        let status = try parent.entryStatus(leaf, path: candidate)
-        guard status.isRegular, status.stamp.size == file.size else { continue }
-        let opened = try parent.openRegular(leaf)
-        let digests = try ContentDigests(
-          of: opened.file, size: file.size, path: candidate, withBlocks: false,
-          shouldContinue: shouldContinue)
-        if digests.content == file.content { return candidate }
+        let equal = try Self.equal(to: file, at: candidate, in: parent, shouldContinue: shouldContinue)
+        if equal != nil { return candidate }
       } catch {
         if error.code == .notFound { return nil }
         if error.code == .cancelled { throw error }
@@ -102,12 +111,25 @@ package final class RestoreTarget: Sendable {
   /// Returns the paths that they got: another than the one asked for, where something else lies there. Fails with
   /// `.changed` when no source has the bytes.
   package func write(_ files: [(file: RestoreFile, sources: [RestoreSource])]) -> [Result<
-    [UInt8], DiskError
+    RestoredFile, DiskError
   >] {
     var batch = RestoreBatch(directory: directory, mode: directoryMode, calls: calls, syncer: syncer)
     syncer.watch(directory)
     defer { syncer.unwatch() }
     return batch.run(files)
+  }
+
+  /// The file at a path whose directory is `parent`, if it has the bytes.
+  fileprivate static func equal(
+    to file: RestoreFile, at candidate: [UInt8], in parent: Directory, shouldContinue: () -> Bool
+  ) throws(DiskError) -> OpenFile? {
+    let leaf = FilingBatch.leaf(candidate)
+    let status = try parent.entryStatus(leaf, path: candidate)
+    guard status.isRegular, status.stamp.size == file.size else { return nil }
+    let opened = try parent.openRegular(leaf)
+    let digests = try ContentDigests(
+      of: opened.file, size: file.size, path: candidate, withBlocks: false, shouldContinue: shouldContinue)
+    return digests.content == file.content ? opened.file : nil
   }
 
   /// Refuses a path that leads out of the directory.
@@ -153,6 +175,8 @@ private struct RestoreBatch {
   /// Directories whose entries changed, by their path below the root.
   private var touched: [[UInt8]: Directory] = [:]
   private var lastParent: (path: [UInt8], directory: Directory)?
+  /// Temporary names that are this batch's until it ends.
+  private var names: [[UInt8]] = []
 
   init(directory: Directory, mode: UInt32, calls: DiskCalls, syncer: Syncer) {
     self.directory = directory
@@ -161,12 +185,14 @@ private struct RestoreBatch {
     self.syncer = syncer
   }
 
-  mutating func run(_ files: [(file: RestoreFile, sources: [RestoreSource])]) -> [Result<[UInt8], DiskError>]
-  {
+  mutating func run(
+    _ files: [(file: RestoreFile, sources: [RestoreSource])]
+  ) -> [Result<RestoredFile, DiskError>] {
+    defer { releaseNames() }
     var prepared: [Result<Prepared, DiskError>] = []
-    for (number, item) in files.enumerated() {
+    for item in files {
       do throws(DiskError) {
-        prepared.append(.success(try prepare(item.file, item.sources, number: number)))
+        prepared.append(.success(try prepare(item.file, item.sources)))
       } catch {
         prepared.append(.failure(error))
       }
@@ -175,7 +201,7 @@ private struct RestoreBatch {
       for case .success(let bytes) in prepared { drop(bytes) }
       return prepared.map { $0.flatMap { _ in .failure(failure) } }
     }
-    var results: [Result<[UInt8], DiskError>] = []
+    var results: [Result<RestoredFile, DiskError>] = []
     for (item, bytes) in zip(files, prepared) {
       do throws(DiskError) {
         results.append(.success(try name(bytes.get(), item.file)))
@@ -199,14 +225,11 @@ private struct RestoreBatch {
   // MARK: Bytes
 
   private mutating func prepare(
-    _ file: RestoreFile, _ sources: [RestoreSource], number: Int
+    _ file: RestoreFile, _ sources: [RestoreSource]
   ) throws(DiskError) -> Prepared {
     try RestoreTarget.check(file.path)
     let parent = try makeParent(FilingBatch.parentPath(file.path))
-    // On the junk list, so that a watched folder never takes it for a photo; the same in the next run, which takes the
-    // place of what a crash has left of it. Of this path alone: equal files are written side by side.
-    let path = Digest256(hashing: file.path).hex.prefix(16)
-    let name = Array(".mantel-restore-\(file.content.hex)-\(path)-\(number).part".utf8)
+    let name = takeName(file)
     var failure = DiskError(.changed, path: file.path, operation: "restore")
     for source in sources {
       do throws(DiskError) {
@@ -219,6 +242,30 @@ private struct RestoreBatch {
       }
     }
     throw failure
+  }
+
+  /// On the junk list, so that a watched folder never takes it for a photo. Of this path alone, for equal files are written
+  /// side by side; and with the lowest number that nobody here has, for the same place may be written twice at once. So it is
+  /// mostly the same in the next run, which takes the place of what a crash has left of it.
+  private mutating func takeName(_ file: RestoreFile) -> [UInt8] {
+    let path = Digest256(hashing: file.path).hex.prefix(16)
+    let stem = ".mantel-restore-\(file.content.hex)-\(path)"
+    let name = RestoreTarget.namesUnderWay.withLock { taken -> [UInt8] in
+      var number = 0
+      while true {
+        let candidate = Array("\(stem)-\(number).part".utf8)
+        if taken.insert(candidate).inserted { return candidate }
+        number += 1
+      }
+    }
+    names.append(name)
+    return name
+  }
+
+  private mutating func releaseNames() {
+    let released = names
+    RestoreTarget.namesUnderWay.withLock { $0.subtract(released) }
+    names.removeAll()
   }
 
   private func copy(
@@ -258,19 +305,35 @@ private struct RestoreBatch {
 
   // MARK: Names
 
-  private mutating func name(_ bytes: Prepared, _ file: RestoreFile) throws(DiskError) -> [UInt8] {
+  private mutating func name(_ bytes: Prepared, _ file: RestoreFile) throws(DiskError) -> RestoredFile {
     for attempt in 0..<SuffixedName.attempts {
       let candidate = SuffixedName.candidate(file.path, file.content, attempt: attempt)
       let outcome = rename(bytes, FilingBatch.leaf(candidate))
       if outcome >= 0 {
         touched[FilingBatch.parentPath(file.path)] = bytes.parent
-        return candidate
+        return .written(candidate)
       }
       guard outcome == -Int(EEXIST) else {
         throw DiskError(call: outcome, path: file.path, operation: "restore")
       }
+      guard try isPresent(file, at: candidate, in: bytes.parent) else { continue }
+      touched[FilingBatch.parentPath(file.path)] = bytes.parent
+      drop(bytes)
+      return .present(candidate)
     }
     throw DiskError(.exists, errno: EEXIST, path: file.path, operation: "restore")
+  }
+
+  /// Whether the same bytes have the name already, and durably: of two items with one place one is enough.
+  private func isPresent(
+    _ file: RestoreFile, at candidate: [UInt8], in parent: Directory
+  ) throws(DiskError) -> Bool {
+    // What cannot be read is somebody else's: it keeps its name.
+    let equal = try? RestoreTarget.equal(to: file, at: candidate, in: parent, shouldContinue: { true })
+    guard let equal else { return false }
+    let outcome = withExtendedLifetime(equal) { calls.fsync(equal.descriptor) }
+    guard outcome >= 0 else { throw DiskError(call: outcome, path: candidate, operation: "fsync") }
+    return true
   }
 
   /// Never replaces: where the filesystem cannot promise that for a rename, a second name takes its place; where there

@@ -86,10 +86,10 @@ import Testing
       let file = RestoreFile(
         content: photo, size: UInt64(Self.photo.count), mtime: 5, path: Array("a/photo.jpg".utf8))
       let source = RestoreSource.replica(fixture.replica, path: Array("m/photo".utf8))
-      var result: Result<[UInt8], DiskError>?
+      var result: Result<RestoredFile, DiskError>?
       made = failing(call) { result = target.write([(file, [source])]).first }
-      if case .success(let path) = result {
-        #expect(try target.existing(file) == path, "call \(call)")
+      if case .success(let restored) = result {
+        #expect(try target.existing(file) == restored.path, "call \(call)")
       } else if fixture.scratch.exists("restored/a/photo.jpg") {
         #expect(try target.existing(file) == file.path, "call \(call): a wrong file has the name")
       }

@@ -1,5 +1,6 @@
 import Glibc
 import MantelCore
+import Synchronization
 import Testing
 
 @testable import MantelDisk
@@ -34,7 +35,11 @@ private struct RestoreFixture {
   }
 
   func write(_ files: (file: RestoreFile, sources: [RestoreSource])...) throws -> [String] {
-    try target.write(files).map { String(decoding: try $0.get(), as: UTF8.self) }
+    try target.write(files).map { String(decoding: try $0.get().path, as: UTF8.self) }
+  }
+
+  func results(_ files: (file: RestoreFile, sources: [RestoreSource])...) throws -> [RestoredFile] {
+    try target.write(files).map { try $0.get() }
   }
 
   func read(_ path: [UInt8]) throws -> (bytes: [UInt8], mtime: Int64) {
@@ -66,6 +71,17 @@ private struct RestoreFixture {
   }
 }
 
+/// What another call has done while one was under way.
+private final class Meanwhile: Sendable {
+  private let state = Mutex<[Result<RestoredFile, DiskError>]>([])
+
+  var results: [Result<RestoredFile, DiskError>] { state.withLock { $0 } }
+
+  func once(_ work: () -> [Result<RestoredFile, DiskError>]) {
+    state.withLock { if $0.isEmpty { $0 = work() } }
+  }
+}
+
 @Suite struct RestoreTargetTests {
   @Test(arguments: [-1, 0, 1, 1_049_078_828_123_456_789, 4_000_000_000_999_999_999] as [Int64])
   func bytesNamesAndTimesAreWhatTheyWere(mtime: Int64) throws {
@@ -89,14 +105,14 @@ private struct RestoreFixture {
     let fixture = try RestoreFixture()
     let photo = try fixture.file(Array("a/".utf8) + name, Array("odd".utf8))
     let results = fixture.target.write([photo])
-    #expect(try results.map { try $0.get() } == [photo.file.path])
+    #expect(try results.map { try $0.get().path } == [photo.file.path])
     #expect(try fixture.read(photo.file.path).bytes == Array("odd".utf8))
   }
 
   @Test func aPathLongerThanTheSystemsLimitIsReached() throws {
     let fixture = try RestoreFixture()
     let photo = try fixture.file(deepPath + Array("a.jpg".utf8), Array("deep".utf8))
-    #expect(try fixture.target.write([photo])[0].get() == photo.file.path)
+    #expect(try fixture.target.write([photo])[0].get().path == photo.file.path)
     #expect(try fixture.target.existing(photo.file) == photo.file.path)
   }
 
@@ -122,12 +138,43 @@ private struct RestoreFixture {
   @Test func versionsOfOnePlaceGetNamesInTheirOrder() throws {
     let fixture = try RestoreFixture()
     let versions = try ["third", "second", "first"].map { try fixture.file("a.jpg", $0) }
-    let names = try fixture.target.write(versions).map { String(decoding: try $0.get(), as: UTF8.self) }
+    let names = try fixture.target.write(versions).map { String(decoding: try $0.get().path, as: UTF8.self) }
     #expect(names[0] == "a.jpg" && Set(names).count == 3)
     #expect(try names.map(fixture.text) == ["third", "second", "first"])
     for (version, name) in zip(versions, names) {
       #expect(try fixture.target.existing(version.file) == Array(name.utf8))
     }
+  }
+
+  /// As of a lineage and of what it restored: the same place twice, with the same bytes.
+  @Test func aPlaceThatIsNamedTwiceGetsOneFile() throws {
+    let fixture = try RestoreFixture()
+    let photo = try fixture.file("a.jpg", "a")
+    #expect(try fixture.results(photo, photo) == [.written(photo.file.path), .present(photo.file.path)])
+    #expect(try fixture.names() == ["a.jpg"])
+
+    try fixture.scratch.write("restored/here/b.jpg", "b!")
+    let taken = try fixture.file("b.jpg", "bb")
+    let suffixed = Array("b (\(taken.file.content.short)).jpg".utf8)
+    #expect(try fixture.results(taken, taken) == [.written(suffixed), .present(suffixed)])
+    #expect(try fixture.text("b.jpg") == "b!")
+    #expect(try fixture.names().count == 3)
+  }
+
+  /// The second call begins when the first has its bytes and no name for them yet.
+  @Test func aPlaceThatIsWrittenTwiceAtOnceGetsOneWholeFile() throws {
+    let fixture = try RestoreFixture()
+    let photo = try fixture.file("x/a.jpg", "whole")
+    let other = try RestoreTarget(root: fixture.target.root)
+    let meanwhile = Meanwhile()
+    fixture.faults.fail { call, _ in
+      if call == "rename" { meanwhile.once { other.write([photo]) } }
+      return nil
+    }
+    #expect(try fixture.results(photo) == [.present(photo.file.path)])
+    #expect(try meanwhile.results.map { try $0.get() } == [.written(photo.file.path)])
+    #expect(try fixture.text("x/a.jpg") == "whole")
+    #expect(try fixture.names() == ["x/a.jpg"])
   }
 
   @Test func anEqualFileIsThereWhateverItsTimeAndIsNotTouched() throws {
@@ -237,7 +284,7 @@ private struct RestoreFixture {
       try fixture.scratch.write("restored/here/b.jpg", "the user's")
       let files = [try fixture.file("a.jpg", "a"), try fixture.file("b.jpg", "b")]
       fixture.faults.fail { call, _ in refused.contains(call) ? errno : nil }
-      let names = try fixture.target.write(files).map { String(decoding: try $0.get(), as: UTF8.self) }
+      let names = try fixture.target.write(files).map { String(decoding: try $0.get().path, as: UTF8.self) }
       #expect(names == ["a.jpg", "b (\(files[1].file.content.short)).jpg"])
       #expect(try fixture.text("b.jpg") == "the user's" && fixture.text("a.jpg") == "a")
       #expect(try fixture.names().count == 3)

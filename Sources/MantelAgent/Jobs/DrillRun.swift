@@ -182,7 +182,7 @@ struct DrillRun: Sendable {
     return try await effects.readThrough {
       let target = try RestoreTarget(root: root)
       do {
-        guard let path = try target.write([(file, sources)]).first?.get(), path == file.path else {
+        guard let path = try target.write([(file, sources)]).first?.get().path, path == file.path else {
           return "it did not get its name"
         }
         let read = try FileReader.hash(root: root, path: path, fsync: false)

@@ -190,8 +190,10 @@ struct RestoreRun: Sendable {
     var refused: [Item] = []
     for (item, result) in zip(items.map(\.item), results) {
       switch result {
-      case .success(let path) where path == item.file.path: progress.count("restored", bytes: item.file.size)
-      case .success(let path):
+      case .success(.present): progress.count("present", bytes: item.file.size)
+      case .success(.written(let path)) where path == item.file.path:
+        progress.count("restored", bytes: item.file.size)
+      case .success(.written(let path)):
         progress.count("suffixed", bytes: item.file.size)
         let words = "another file lies at its place, which was left alone"
         try await progress.say(describe(item, "suffixed", at: path, words))
