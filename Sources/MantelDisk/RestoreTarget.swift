@@ -81,7 +81,7 @@ package final class RestoreTarget: Sendable {
   }
 
   /// The file that has the bytes already: at the path, or under a suffixed name of an earlier restore. Its time is its
-  /// owner's. Nil if the file is to be written.
+  /// owner's. Nil if the file is to be written. It may not be durable yet: `settle`.
   package func existing(
     _ file: RestoreFile, shouldContinue: () -> Bool = { true }
   ) throws(DiskError) -> [UInt8]? {
@@ -105,6 +105,34 @@ package final class RestoreTarget: Sendable {
       }
     }
     return nil
+  }
+
+  /// Makes files that are there durable, and the names that lead to them: an earlier run may have ended, or failed, before that.
+  package func settle(_ paths: [[UInt8]]) throws(DiskError) {
+    syncer.watch(directory)
+    defer { syncer.unwatch() }
+    let root = directory
+    let files = syncer.sync(paths.count) { index throws(DiskError) in
+      try root.openRegular(paths[index]).file
+    }
+    try Self.check(synced: files, operation: "fsync")
+    var above: Set<[UInt8]> = [[]]
+    for path in paths {
+      var parent = FilingBatch.parentPath(path)
+      while above.insert(parent).inserted { parent = FilingBatch.parentPath(parent) }
+    }
+    let directories = Array(above)
+    let names = syncer.sync(directories.count) { index throws(DiskError) in
+      try root.directory(directories[index]).file
+    }
+    try Self.check(synced: names, operation: "fsync directory")
+  }
+
+  private static func check(synced outcome: Int, operation: String) throws(DiskError) {
+    // A filesystem that is only read (ISO 9660) knows no sync, and needs none.
+    guard outcome >= 0 || outcome == -Int(EINVAL) else {
+      throw DiskError(call: outcome, path: [], operation: operation)
+    }
   }
 
   /// Writes files, each from the first of its sources that really has its bytes, and makes all of them durable together.
@@ -172,7 +200,7 @@ private struct RestoreBatch {
   let mode: UInt32
   let calls: DiskCalls
   let syncer: Syncer
-  /// Directories whose entries changed, by their path below the root.
+  /// Directories whose entries changed, and those above them, by their path below the root.
   private var touched: [[UInt8]: Directory] = [:]
   private var lastParent: (path: [UInt8], directory: Directory)?
   /// Temporary names that are this batch's until it ends.
@@ -368,11 +396,12 @@ private struct RestoreBatch {
         guard made >= 0 || made == -Int(EEXIST) else {
           throw DiskError(call: made, path: path, operation: "create directory")
         }
-        touched[above] = parent
         current = try parent.directory(name)
         // Filesystems without modes refuse; there the mount options decide.
         if made >= 0 { fchmod(current.descriptor, mode) }
       }
+      // One that was there too: an earlier run, or another call, may not have synced its name.
+      touched[above] = parent
       above = above.isEmpty ? name : above + [UInt8(ascii: "/")] + name
     }
     lastParent = (path, current)

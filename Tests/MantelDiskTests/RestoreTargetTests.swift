@@ -186,6 +186,35 @@ private final class Meanwhile: Sendable {
     #expect(try fixture.read(photo.file.path).mtime == before)
   }
 
+  /// Names of a run that failed between a file's rename and the sync of its directory.
+  @Test func whatIsThereIsSyncedBeforeItCounts() throws {
+    let fixture = try RestoreFixture()
+    let photos = [try fixture.file("x/y/a.jpg", "a"), try fixture.file("x/b.jpg", "b")]
+    _ = try fixture.write(photos[0], photos[1])
+    let paths = photos.map { $0.file.path }
+    fixture.faults.fail { _, _ in nil }
+    try fixture.target.settle(paths)
+    let log = fixture.faults.log
+    #expect(log == [String](repeating: "fsync", count: 5), "two files, x/y, x, and the root")
+    for failing in 1...5 {
+      fixture.faults.fail { _, number in number == failing ? EIO : nil }
+      #expect { try fixture.target.settle(paths) } throws: { ($0 as? DiskError)?.code == .io }
+    }
+    // A disc that is only read.
+    fixture.faults.fail { _, _ in EINVAL }
+    try fixture.target.settle(paths)
+  }
+
+  @Test func theNamesOfDirectoriesThatAreThereAreSyncedToo() throws {
+    let fixture = try RestoreFixture()
+    _ = try fixture.write(try fixture.file("x/y/a.jpg", "a"))
+    let photo = try fixture.file("x/y/b.jpg", "b")
+    fixture.faults.fail { _, _ in nil }
+    _ = try fixture.write(photo)
+    let syncs = fixture.faults.log.filter { $0 == "fsync" }
+    #expect(syncs.count == 4, "the file, x/y, x, and the root")
+  }
+
   @Test func symlinksBelowTheDirectoryLeadNowhere() throws {
     let fixture = try RestoreFixture()
     try fixture.scratch.makeDirectory(Array("elsewhere".utf8))

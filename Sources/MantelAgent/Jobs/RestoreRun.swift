@@ -124,6 +124,7 @@ struct RestoreRun: Sendable {
   private func restore(_ chunk: [Item], to target: RestoreTarget, _ progress: JobProgress) async throws {
     try Task.checkCancellation()
     var absent: [Item] = []
+    var present: [(item: Item, path: [UInt8])] = []
     for item in chunk {
       let place = ResolvedPath(plan.directory).appending(item.file.path)
       if plan.ownPaths.contains(where: place.lies) {
@@ -134,21 +135,33 @@ struct RestoreRun: Sendable {
         let found = try await effects.readThrough { [effects] in
           try target.existing(item.file) { effects.isRunning }
         }
-        if found == nil {
-          absent.append(item)
-        } else {
-          progress.count("present", bytes: item.file.size)
-        }
+        if let found { present.append((item, found)) } else { absent.append(item) }
       } catch let error as DiskError {
         try await fail(item, Self.words(error), progress)
       }
     }
+    try await settle(present, on: target, progress)
     guard !absent.isEmpty else { return }
     try checkRoom(for: absent, on: target)
     // What the files here do not give after all is asked of the others, once.
     let refused = try await write(absent, isAfresh: false, to: target, progress)
     guard !refused.isEmpty else { return }
     _ = try await write(refused, isAfresh: true, to: target, progress)
+  }
+
+  /// What is there counts once it is durable: the run that wrote it may have failed in between.
+  private func settle(
+    _ present: [(item: Item, path: [UInt8])], on target: RestoreTarget, _ progress: JobProgress
+  ) async throws {
+    guard !present.isEmpty else { return }
+    let paths = present.map { $0.path }
+    do {
+      try await effects.readThrough { try target.settle(paths) }
+    } catch let error as DiskError {
+      for (item, _) in present { try await fail(item, Self.words(error), progress) }
+      return
+    }
+    for (item, _) in present { progress.count("present", bytes: item.file.size) }
   }
 
   /// Writes what can be had of the items. Returns those whose files here turned out to have other bytes.
