@@ -285,6 +285,10 @@ extension Catalog {
     try dropped("r.mark = 2")
   }
 
+  package func confirmedTrash() throws(StoreError) -> [MachineID: DroppedFiles] {
+    try dropped("r.mark = 3")
+  }
+
   private func dropped(_ condition: String) throws(StoreError) -> [MachineID: DroppedFiles] {
     try read { db in
       var dropped: [MachineID: DroppedFiles] = [:]

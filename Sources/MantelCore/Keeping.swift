@@ -229,6 +229,8 @@ package protocol KeepingStore: AnyObject {
   func oldestTrashed(after: AgentTime?) throws(StoreError) -> AgentTime?
   /// What lies in the trash and nobody confirmed, by the library that dropped it.
   func unconfirmedTrash() throws(StoreError) -> [MachineID: DroppedFiles]
+  /// All else that lies there, by library: what was confirmed, what a keeper dropped, and second copies.
+  func confirmedTrash() throws(StoreError) -> [MachineID: DroppedFiles]
   /// Contents of its held files, and `withTrash` of those too in the trash that nobody confirmed; ascending.
   func undecidedContents(of library: MachineID, withTrash: Bool) throws(StoreError) -> [ContentID]
   /// Held files of a library become confirmed, and their contents unfiled; what is in the trash is confirmed too. Returns how

@@ -9,6 +9,13 @@ extension LabTests {
       let live: Int
       let asksOthers: Bool
     }
+    private struct Status: Decodable {
+      struct Trash: Decodable, Equatable {
+        let machine: String
+        let files: Int
+      }
+      let trash: [Trash]
+    }
     private static let photo = "carl/Photos/trip/IMG_0002.JPG"
 
     @Test func theKeeperForgetsAPhotoOfARemovedMachineAndTakesThatBack() async throws {
@@ -48,7 +55,8 @@ extension LabTests {
         #expect(answer.live == 1 && !answer.asksOthers)
         for holder in [anna, ben] {
           try await eventually(within: .seconds(30), "\(holder.name) has put the photo into its trash") {
-            try trash(of: holder).count == 1
+            try await listedTrash(of: holder) == [Status.Trash(machine: "carl", files: 1)]
+              && trash(of: holder).count == 1
               && !FileManager.default.fileExists(atPath: "\(holder.replica)/\(Self.photo)")
           }
           #expect(try copies.differences(from: FolderImage(holder.copies(of: carl))).count == 1)
@@ -58,7 +66,7 @@ extension LabTests {
         try await anna.mantel("forget", "--undo", Self.photo).succeeded("forget --undo on the keeper")
         for holder in [anna, ben] {
           try await eventually(within: .seconds(30), "\(holder.name) has the photo at its place again") {
-            try trash(of: holder).isEmpty
+            try await listedTrash(of: holder).isEmpty && trash(of: holder).isEmpty
               && copies.differences(from: FolderImage(holder.copies(of: carl))).isEmpty
           }
         }
@@ -71,7 +79,11 @@ extension LabTests {
       }
     }
 
-    /// `status` lists the trash of members alone: what a removed machine left has no end that all know of.
+    private func listedTrash(of machine: LabMachine) async throws -> [Status.Trash] {
+      let status: Status = try await machine.mantel("status", "--json").json()
+      return status.trash
+    }
+
     private func trash(of machine: LabMachine) throws -> [String] {
       let directory = "\(machine.replica)/.mantel/trash"
       guard FileManager.default.fileExists(atPath: directory) else { return [] }

@@ -152,6 +152,10 @@ import Testing
       try fixture.catalog.trash() == [
         Fixture.anna: DroppedFiles(files: 3, bytes: 104 + 105 + 106, oldest: time(30))
       ])
+    #expect(
+      try fixture.catalog.confirmedTrash() == [
+        Fixture.anna: DroppedFiles(files: 1, bytes: 105, oldest: time(30))
+      ])
     #expect(try fixture.catalog.heldDrops() == [Fixture.anna: DroppedFiles(files: 1, bytes: 102)])
     #expect(try fixture.catalog.oldestTrashed(after: nil) == time(30))
     #expect(try fixture.catalog.oldestTrashed(after: time(30)) == time(40))

@@ -50,6 +50,30 @@ import Testing
     #expect(try desk.fileAll().map(\.content) == [all[0]])
   }
 
+  /// What the removed machine itself dropped waits. Fails where its trash is left out of what has an end, or is in it as a whole
+  /// (`trashReports`).
+  @Test func whatTheKeeperForgetsHasAnEnd() throws {
+    let all = SingleMachine.photos(3)
+    let (desk, owners) = try SingleMachine.holding(all, peers: 2)
+    try desk.drop([all[0]], of: all, 2, over: owners)
+    try desk.send(.linkClosed(owners))
+    try desk.remove(0, by: desk.peers[1], last: desk.keptHead)
+    try desk.pass(.agentDay)
+    #expect(try desk.report().trash.isEmpty)
+
+    let link = try desk.connect(1, has: all)
+    try drop([all[1]], after: [all[0]], of: all, 1, on: desk, link)
+    #expect(try all.prefix(2).allSatisfy { try desk.isInTrash($0) })
+    let listed = try desk.report().trash
+    #expect(listed.map(\.library) == [desk.owner])
+    #expect(listed.map(\.files) == [1] && listed.map(\.bytes) == [10] && listed.map(\.left) == [month])
+    #expect(try desk.report().reasons.contains(.heldDrops(desk.owner, files: 1, bytes: 10)))
+
+    try desk.send(.dropsConfirmed(desk.owner))
+    let decided = try #require(try desk.report().trash.first)
+    #expect(decided.files == 2 && decided.left < month)
+  }
+
   /// This machine never saw it wanted when somebody else than the removed machine could sign.
   @Test func whatTheRemovedMachineMayHaveDroppedWaitsAllTheSame() throws {
     let all = SingleMachine.photos(3)
@@ -151,6 +175,7 @@ import Testing
     try desk.pass(.seconds(3))
     try desk.fileAll()
     #expect(try gone.allSatisfy { try desk.isInTrash($0) } && desk.replicator.undecidedDrops().isEmpty)
+    #expect(try desk.report().trash.map(\.files) == [gone.count])
     // Counted in the library that it was, not in the own one.
     #expect(try desk.replicator.asksOthers(dropping: [all[12]], in: desk.owner))
     #expect(try !desk.replicator.asksOthers(dropping: [all[12]], in: desk.machine))

@@ -275,6 +275,7 @@ import Testing
     #expect(try machine.report().reasons.contains(.heldDrops(library, files: 1, bytes: 10)))
     #expect(try machine.report().trash.isEmpty)
     try machine.send(.dropsConfirmed(library))
+    #expect(try machine.report().trash.map(\.left) == [.zero])
     try machine.pass(.agentDay)
     #expect(try machine.fileAll().map(\.content) == [a])
     #expect(try machine.replicator.undecidedDrops().isEmpty)

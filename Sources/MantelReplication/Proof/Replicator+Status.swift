@@ -80,8 +80,11 @@ extension Replicator {
   }
 
   private func trashReports() throws(StoreError) -> [TrashReport] {
-    // What nobody has decided on has no end.
-    try store.trash().filter { roster.isMember($0.key) }.sorted { $0.key < $1.key }.map { library, files in
+    // What a machine had dropped that is no member any more has no end until somebody has decided on it; what its keeper
+    // dropped has one.
+    let members = try store.trash().filter { roster.isMember($0.key) }
+    let removed = try store.confirmedTrash().filter { !roster.isMember($0.key) }
+    return (Array(members) + Array(removed)).sorted { $0.key < $1.key }.map { library, files in
       TrashReport(
         library: library, files: files.files, bytes: files.bytes,
         left: max(.zero, (files.oldest ?? agentTime) + settings.trashLife - agentTime))
