@@ -171,6 +171,30 @@ import Testing
     #expect(try #require(told) < #require(closed))
   }
 
+  /// Else it hears of the vote with the next change, or connection. Fails where nothing goes back to who has brought something
+  /// (`tell(_:ofVotes:)`).
+  @Test func whoBringsARemovalIsToldOfTheVoteOnIt() throws {
+    let machine = try SingleMachine(peers: 4)
+    let link = try machine.connect(1)
+    let other = try machine.connect(2)
+    let removal = try machine.replicator.roster.removing(
+      machine.peers[0].machine, lastHead: .none, lastRoot: .zero, by: machine.peers[1],
+      now: machine.now.wall)
+    let actions = try machine.send(.rosterReceived(link, [removal.bytes]))
+    let vote = try #require(
+      machine.replicator.roster.statements.first { $0.statement.body == .countersign(removal.id) })
+    #expect(vote.statement.by == machine.machine)
+    #expect(actions.statements(link) == [[vote.bytes]], "nothing that it brought itself")
+    #expect(actions.statements(other).map { Set($0) } == [[removal.bytes, vote.bytes]])
+
+    // What comes back is no news, and another one's vote needs no answer.
+    #expect(try machine.send(.rosterReceived(link, [removal.bytes, vote.bytes])).statements(link).isEmpty)
+    let theirs = try #require(
+      try machine.replicator.roster.countersigning(by: machine.peers[2], now: machine.now.wall).first)
+    let answers = try machine.send(.rosterReceived(other, [theirs.bytes]))
+    #expect(answers.statements(other).isEmpty && answers.statements(link) == [[theirs.bytes]])
+  }
+
   @Test func aRemovedMachineSaysSo() throws {
     let machine = try SingleMachine(peers: 2)
     let link = try machine.connect(0)
@@ -181,5 +205,12 @@ import Testing
     #expect(report.state == .attention)
     #expect(report.reasons.contains(.removed))
     #expect(!report.isComplete)
+  }
+}
+
+extension [ReplicationAction] {
+  /// What one link is told of the roster.
+  fileprivate func statements(_ link: LinkID) -> [[[UInt8]]] {
+    commands(link).compactMap { if case .announceRoster(let statements) = $0 { statements } else { nil } }
   }
 }

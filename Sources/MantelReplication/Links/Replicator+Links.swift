@@ -157,8 +157,8 @@ extension Replicator {
     var news = roster.merge(decoded)
     guard !news.isEmpty else { return }
     // A vote that cannot be signed is cast when the next statement comes.
-    let votes = (try? roster.countersigning(by: key, now: now.wall)) ?? []
-    news += roster.merge(votes)
+    let votes = roster.merge((try? roster.countersigning(by: key, now: now.wall)) ?? [])
+    news += votes
     try store.addStatements(news.map { ($0.id, $0.bytes) })
     for member in roster.members where libraries[member.machine] == nil {
       libraries[member.machine] = emptyLibrary(member.machine)
@@ -171,12 +171,20 @@ extension Replicator {
     attesting.isChanged = true
     // Told before connections end, so that a removed machine hears of it.
     sendToAll(except: link, .announceRoster(news.map(\.bytes)))
+    if let link { tell(link, ofVotes: votes) }
     tellGuests(news.map(\.bytes), except: link)
     try showWhoSignsNow()
     actions.append(.rosterChanged)
     for id in links.keys.sorted() where links[id].map({ !roster.isMember($0.machine) }) ?? false {
       actions.append(.link(id, .close(.notMember)))
     }
+  }
+
+  /// Whoever brought a removal has what it brought, and cannot have the votes that this machine has cast on it just now. That
+  /// ends: a machine votes once about each other one, and a vote that comes back is no news.
+  private mutating func tell(_ link: LinkID, ofVotes votes: [SignedStatement]) {
+    guard links[link] != nil || guests[link]?.isOpen == true, !votes.isEmpty else { return }
+    actions.append(.link(link, .announceRoster(votes.map(\.bytes))))
   }
 
   mutating func received(
