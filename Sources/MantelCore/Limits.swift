@@ -41,6 +41,8 @@ package enum Limits {
   /// Roster statements kept; removals are exempt from the bound per signer.
   package static let statements = 4_096
   package static let statementsPerSigner = 64
+  /// Requests of one machine to forget, and withdrawals, that are kept: the newest. One command makes up to 245.
+  package static let requestsKept = 256
 
   // MARK: Frames
 

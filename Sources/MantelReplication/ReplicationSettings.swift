@@ -85,8 +85,7 @@ package struct ReplicationSettings: Sendable {
   package var absenceMemory: Duration = .seconds(30 * 86_400)
   /// Contents that were given up and are looked for among what others have.
   package var lostContents = 65_536
-  /// Requests of one machine to forget, and withdrawals, that are kept: the newest. One command makes up to 245.
-  package var requestsKept = 256
+  package var requestsKept = Limits.requestsKept
   /// Forgotten contents of which `status` tells where they still are.
   package var forgottenSample = 10_000
   /// Rows of contents of which nothing is here that are filed in one event.

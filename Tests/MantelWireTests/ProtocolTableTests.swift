@@ -32,6 +32,7 @@ import Testing
     "addresses": grouped(Limits.addresses), "entriesPerLibrary": grouped(Limits.entriesPerLibrary),
     "attestedMissing": grouped(Limits.attestedMissing), "statementBytes": grouped(Limits.statementBytes),
     "statements": grouped(Limits.statements), "statementsPerSigner": grouped(Limits.statementsPerSigner),
+    "requestsKept": grouped(Limits.requestsKept),
     "frameBytes": grouped(Limits.frameBytes), "dataBytes": grouped(Limits.dataBytes),
     "unitsPerGet": grouped(Limits.unitsPerGet), "bytesPerGet": grouped(Limits.bytesPerGet),
     "openRequests": grouped(Limits.openRequests), "idsPerFrame": grouped(Limits.idsPerFrame),
