@@ -50,6 +50,17 @@ import Testing
     return link
   }
 
+  /// This machine removes it and signs its head, and has not heard that peer 1 has removed it before, naming that head. Returns the
+  /// link to peer 1, and its removal, which stands first.
+  private func takeOver(
+    _ desk: SingleMachine, _ entries: [Entry], unaware named: Head
+  ) throws -> (LinkID, SignedStatement) {
+    let first = try desk.replicator.roster.removing(
+      desk.owner, lastHead: named.order, lastRoot: named.root, by: desk.peers[1], now: desk.now.wall)
+    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
+    return (try desk.takeOver(entries), first)
+  }
+
   /// Both have signed at one place in the order, for their clocks agree, or both are behind the epoch of the removed machine: who
   /// has the other's takes in no other of that place. Fails where only what stands above is outranked (`isRivalled`).
   @Test(arguments: [false, true]) func whatStandsAtThePlaceOfTheKeepersHeadIsOutranked(namesMore: Bool) throws
@@ -79,11 +90,7 @@ import Testing
   @Test func whoSignsNowIsShownWhatCountsNoMore() throws {
     let desk = try SingleMachine(peers: 3)
     let known = desk.entry("a.jpg", a)
-    let named = try desk.head(0, 1, [known]).record
-    let first = try desk.replicator.roster.removing(
-      desk.owner, lastHead: named.order, lastRoot: named.root, by: desk.peers[1], now: desk.now.wall)
-    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
-    let link = try desk.takeOver([known])
+    let (link, first) = try takeOver(desk, [known], unaware: try desk.head(0, 1, [known]).record)
     let other = try desk.connect(2)
     let mine = try #require(desk.replicator.libraries[desk.owner]?.installed)
     #expect(mine.record.signer == desk.machine)
@@ -101,11 +108,7 @@ import Testing
   @Test func theOtherKeeperWaitsForTheHeadThatCounts() throws {
     let desk = try SingleMachine(peers: 3)
     let known = desk.entry("a.jpg", a)
-    let named = try desk.head(0, 1, [known]).record
-    let first = try desk.replicator.roster.removing(
-      desk.owner, lastHead: named.order, lastRoot: named.root, by: desk.peers[1], now: desk.now.wall)
-    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
-    let link = try desk.takeOver([known])
+    let (link, first) = try takeOver(desk, [known], unaware: try desk.head(0, 1, [known]).record)
     let mine = try #require(desk.keptHead)
     try desk.send(.rosterReceived(link, [first.bytes]))
     #expect(!desk.replicator.keeps(desk.owner))
@@ -123,10 +126,8 @@ import Testing
     let desk = try SingleMachine(peers: 3)
     let known = desk.entry("a.jpg", a)
     let named = HeadOrder(epoch: 1 << 61, sequence: 1)
-    let first = try desk.replicator.roster.removing(
-      desk.owner, lastHead: named, lastRoot: .zero, by: desk.peers[1], now: desk.now.wall)
-    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
-    let link = try desk.takeOver([known])
+    let (link, first) = try takeOver(
+      desk, [known], unaware: try desk.head(by: desk.peers[0], named, [known]).record)
     try desk.send(.rosterReceived(link, [first.bytes]))
     try desk.remove(1)
     try desk.send(.linkClosed(link))
