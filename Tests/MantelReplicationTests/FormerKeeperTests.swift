@@ -154,6 +154,24 @@ import Testing
     #expect(desk.keptHead.map { $0.signer == desk.machine && $0.order > beyond } == true)
   }
 
+  /// Whoever has this machine's key has signed in the last epoch, and that counts. Fails where there is always taken to be a place
+  /// (`hasPlace`): what is forgotten then seems to be done, by a head that nobody takes in.
+  @Test func aboveTheLastEpochNothingIsSignedBeforeAnotherStatement() throws {
+    let desk = try SingleMachine(peers: 2)
+    let known = desk.entry("a.jpg", a)
+    let link = try desk.takeOver([known])
+    let last = HeadOrder(epoch: desk.replicator.roster.lastEpoch, sequence: 1)
+    try desk.bring(try desk.head(by: desk.key, last, [known]), over: link)
+    #expect(desk.keptHead?.order == last && desk.replicator.isPublishingStopped(of: desk.owner))
+    try desk.send(.forgetKept([EntryID(of: known)], in: desk.owner))
+    #expect(desk.keptHead?.order == last && !desk.replicator.isWordPending(of: desk.owner))
+
+    try desk.send(.rosterReceived(nil, [try desk.rename("later").bytes]))
+    try desk.send(.forgetKept([EntryID(of: known)], in: desk.owner))
+    let head = try #require(desk.keptHead)
+    #expect(head.counts.dropped == 1 && head.order > last && desk.replicator.roster.counts(head))
+  }
+
   // MARK: A machine that is a member after all
 
   @Test func whoIsAMemberAfterAllOutranksItsKeeper() throws {

@@ -304,7 +304,9 @@ extension Replicator {
       && !isRivalled(owner, library.order)
   }
 
-  /// Somebody may have signed the last place there is. Nobody would take in a head beyond it.
+  /// False only above a head of this machine's own key in the last epoch: one that another run signed, or whoever has that key.
+  /// It counts, and nobody would take in a head beyond it until another statement is kept. What others signed, and what the
+  /// removal names, always leaves room (`Roster.lastEpoch`), and a run takes one epoch.
   private func hasPlace(_ owner: MachineID, _ library: Library) -> Bool {
     goesOn(owner, library) || newestKnown(owner, library).epoch < roster.lastEpoch
   }
