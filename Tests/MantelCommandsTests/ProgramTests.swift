@@ -187,7 +187,7 @@ import Testing
   @Test func foldersAndAddressesChangeWithoutAnAgent() async throws {
     try await withTemporaryDirectory { directory in
       let (home, photos, more) = (directory + "/h", directory + "/photos", directory + "/more/photos")
-      for path in [photos, more] {
+      for path in [photos, more + "/below"] {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
       }
       let founded = await mantel("init", photos, "--name", "attic", "--home", home, "--json")
@@ -202,8 +202,11 @@ import Testing
 
       let added = await mantel("folder", "add", more, "--exclude", "*.tmp", "--home", home)
       #expect(added.code == 0 && added.text.hasPrefix("added photos-2 "))
-      #expect(await mantel("folder", "add", more + "/below", "--home", home).code == 64)
-      #expect(await mantel("folder", "add", directory, "--home", home).code == 64)
+      for (path, other) in [(more + "/below", "photos-2"), (directory, "photos")] {
+        let refused = await mantel("folder", "add", path, "--home", home)
+        #expect(
+          refused.code == 64 && refused.messages.contains("overlaps the folder \(other) ("), "\(refused)")
+      }
       #expect(
         await mantel("folder", "accept", "photos", "--home", home).text == "accepted 0 files of photos\n")
       #expect(await mantel("folder", "accept", "nothing", "--home", home).code == 64)
