@@ -14,7 +14,6 @@ extension Effects {
     start { [self] in
       var look = StrayLook()
       do {
-        look.sizes = try missingSizes(engine)
         try await walk(&look, engine)
       } catch let error as DiskError where error.code == .notMounted {
         await replicaIsAway(engine: engine)
@@ -27,8 +26,8 @@ extension Effects {
 
   /// What a look knows and has found.
   private struct StrayLook {
-    /// Of missing contents.
-    var sizes: Set<UInt64> = []
+    /// Of missing contents; nil before a file was seen: an empty replica, of which all is missing, has no use for them.
+    var sizes: Set<UInt64>?
     var found: [StrayFile] = []
     /// One copy of each is enough.
     var contents: Set<ContentID> = []
@@ -49,7 +48,6 @@ extension Effects {
   /// All directories of the replica, one at a time, and what was set aside: a disk that gave wrong bytes once may give the
   /// right ones again.
   private func walk(_ look: inout StrayLook, _ engine: Engine) async throws {
-    guard !look.sizes.isEmpty else { return }
     var open: [[UInt8]] = [Replica.quarantinePath, []]
     while let directory = open.popLast() {
       guard isRunning else { return }
@@ -61,9 +59,14 @@ extension Effects {
         continue
       }
       open += entries.lazy.filter { $0.type == .directory }.map(\.path)
+      let files = entries.filter { $0.type == .regular }
+      guard !files.isEmpty else { continue }
+      let sizes = try look.sizes ?? missingSizes(engine)
+      look.sizes = sizes
+      guard !sizes.isEmpty else { return }
       // Those that are as long as something missing, and have no row in the catalog.
-      let likely = try entries.filter { entry in
-        try entry.type == .regular && look.sizes.contains(entry.stamp.size)
+      let likely = try files.filter { entry in
+        try sizes.contains(entry.stamp.size)
           && engine.catalog.replicaFile(at: entry.path) == nil
       }
       guard !likely.isEmpty else { continue }
