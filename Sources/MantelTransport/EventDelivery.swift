@@ -8,7 +8,8 @@ import Synchronization
 /// shows the session.
 ///
 /// The session's task adds and looks for room before it takes more from the peer; a task of its own hands over. So a
-/// slow environment stops reading from its peer, while serving that peer goes on.
+/// slow environment stops reading from its peer, while serving that peer goes on. That task is woken for all that one batch
+/// of inputs brought: a small file is three events, and waking a thread takes longer than to hand them over.
 final class EventDelivery: Sendable {
   private struct State {
     var events: [SessionEvent] = []
@@ -41,13 +42,17 @@ final class EventDelivery: Sendable {
     waiter?.resume()
   }
 
+  /// The event waits until `wake()`, or until the one before it was handed over.
   func add(_ event: SessionEvent) {
-    update { state in
+    state.withLock { state in
       state.events.append(event)
       state.count += 1
       state.bytes += event.weight
     }
   }
+
+  /// Has what was added handed over. Whoever added must call it before waiting for anything, for room too.
+  func wake() { update { _ in } }
 
   /// Whether more may be taken from the peer. When not, `run` calls back once half is free.
   func hasRoom() -> Bool {

@@ -54,12 +54,14 @@ struct SessionLoop: ~Copyable {
     drain()
     askWaiting()
     submit()
+    link.delivery.wake()
     while !isClosing {
       let takesInbound = link.delivery.hasRoom() && !isUnreadable
       // Without room nothing of the peer is heard, so its silence is not judged either; but it must hear of us.
       armTimer(takesInbound ? session.nextDeadline : session.nextHeldUpDeadline)
       if !(isHeldUp && takesInbound) { await mailbox.wait(inbound: takesInbound) }
       take(mailbox.take(inbound: takesInbound), takesInbound: takesInbound)
+      link.delivery.wake()
       submit()
       show()
     }
