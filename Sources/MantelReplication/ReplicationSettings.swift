@@ -90,6 +90,8 @@ package struct ReplicationSettings: Sendable {
   package var forgottenSample = 10_000
   /// Rows of contents of which nothing is here that are filed in one event.
   package var absentRows = 10_000
+  /// In the first event after an install, which also asks for what is missing: eight times as many in each further one.
+  package var firstAbsentRows = 512
   package var batchBytes: UInt64 = 256 << 20
   /// Entries of one library's next head, and bytes of their paths, that may be in memory before they are staged.
   package var stagedAtOnce = 16_384

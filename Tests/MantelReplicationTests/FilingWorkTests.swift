@@ -43,6 +43,20 @@ import Testing
     return (machine, link, names)
   }
 
+  /// The event that installs a library also asks for what is missing of it: that is not to wait until all of it was filed.
+  @Test func littleOfAFirstInstallIsFiledBeforeWhatIsMissingIsAskedFor() throws {
+    var settings = ReplicationSettings()
+    settings.firstAbsentRows = 2
+    let machine = try SingleMachine(settings: settings)
+    let link = try machine.connect()
+    let photos = (0..<40).map { content("photo \($0)") }
+    try machine.install(0, 1, machine.entries(photos), over: link)
+    #expect(try machine.catalog.unfiled(limit: 99).count == 38)
+    let ticks = try machine.pass(.zero)
+    #expect(ticks <= 4, "more in each further event")
+    #expect(try machine.catalog.unfiled(limit: 99).isEmpty)
+  }
+
   /// Photos that are all renamed to one another are one batch, whose journal the catalog has to take. Long names, so that a
   /// few of them are many bytes.
   @Test func aBatchIsNoLargerThanItsJournalMayBe() throws {

@@ -8,6 +8,8 @@ struct FilingState: Sendable {
   var hasUnfiled = false
   /// Many of them may be contents of which nothing is here.
   var hasAbsent = false
+  /// How many rows of these the next event files; nil: as many as the first.
+  var absentRows: Int?
   /// More is to be planned: in an event of its own, so that others are not kept waiting.
   var turn: Instant?
   /// Steps of which it is not known what they did to the replica; they are in the catalog's journal too.

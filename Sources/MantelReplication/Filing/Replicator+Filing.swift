@@ -66,6 +66,7 @@ extension Replicator {
   mutating func lookForUnfiled() {
     filing.hasUnfiled = true
     filing.hasAbsent = true
+    filing.absentRows = nil
     filing.ready.formUnion(transfers.staged)
     filing.ready.formUnion(transfers.large.keys)
     // Nor what is bad here: then it is healed, and no plan is made of what is absent.
@@ -94,7 +95,10 @@ extension Replicator {
     if filing.isRepeatDue { return try repeatUnresolved(now: now) }
     if filing.hasAbsent {
       // A first install names a library of which nothing is here: no plan is needed to find that out.
-      filing.hasAbsent = try store.fileAbsent(limit: settings.absentRows) == settings.absentRows
+      let limit = min(filing.absentRows ?? settings.firstAbsentRows, settings.absentRows)
+      filing.hasAbsent = try store.fileAbsent(limit: limit) == limit
+      // Few at first: the same event asks for what is missing, and that is on its way while the rest is done.
+      filing.absentRows = filing.hasAbsent ? 8 * limit : nil
       if filing.hasAbsent { return filing.turn = now.instant }
     }
     try collectTrash(now: now)
