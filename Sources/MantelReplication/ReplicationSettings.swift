@@ -50,6 +50,10 @@ package struct ReplicationSettings: Sendable {
   /// Files that wait to settle or to be hashed before scans pause.
   package var filesWaiting = 16_384
   package var batchFiles = 4_096
+  /// While so many units are on their way, the next batch waits for more of them, this long after the one before has ended, or
+  /// until half of a batch has come.
+  package var gatherUnits = 256
+  package var gatherFor: Duration = .milliseconds(200)
   /// Bytes of one batch's steps in the catalog's journal, and a quarter of what nobody knows the end of. A step has up to
   /// five paths, a content any number of steps, and SQLite takes no value of a billion bytes.
   package var journalBytes = 8 << 20

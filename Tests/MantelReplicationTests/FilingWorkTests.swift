@@ -57,6 +57,30 @@ import Testing
     #expect(try machine.catalog.unfiled(limit: 99).isEmpty)
   }
 
+  /// A batch costs syncs, however small it is: under load it is to have many files. But nothing waits for what does not come.
+  @Test func aBatchWaitsForMoreWhileMuchIsOnItsWay() throws {
+    var settings = ReplicationSettings()
+    settings.gatherUnits = 2
+    let machine = try SingleMachine(settings: settings)
+    try machine.send(.recovered)
+    let photos = (0..<5).map { content("photo \($0)") }
+    let link = try machine.connect(has: photos)
+    try machine.install(0, 1, machine.entries(photos), over: link)
+    func verify(_ index: Int) throws -> [ContentID] {
+      let actions = try machine.send(.unitVerified(link, UnitID(content: photos[index], part: .whole)))
+      return actions.batches.flatMap { $0.operations.map(\.content) }
+    }
+    #expect(try verify(0) == [photos[0]], "the first waits for nothing")
+    try machine.fileAll()
+    #expect(try verify(1).isEmpty)
+    try machine.pass(.milliseconds(199))
+    #expect(machine.take().batches.isEmpty)
+    #expect(try verify(2).isEmpty)
+    try machine.pass(.milliseconds(1))
+    #expect(try Set(machine.fileAll().map(\.content)) == [photos[1], photos[2]])
+    #expect(try verify(3) == [photos[3]], "one unit is not much")
+  }
+
   /// Photos that are all renamed to one another are one batch, whose journal the catalog has to take. Long names, so that a
   /// few of them are many bytes.
   @Test func aBatchIsNoLargerThanItsJournalMayBe() throws {

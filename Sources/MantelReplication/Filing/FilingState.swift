@@ -31,6 +31,8 @@ struct FilingState: Sendable {
   /// Contents that wait until a file in their way, or of their own, that may be another than the catalog says has been read.
   var doubted: Set<ContentID> = []
   var running: FilingBatch?
+  /// When the last batch that had something to do ended.
+  var endedAt: Instant?
   var copies = CopyRoom()
   /// Contents that libraries of others want, and that only an own file has here. Its user may delete that: others are not
   /// told that they are kept for them.

@@ -103,12 +103,23 @@ extension Replicator {
     }
     try collectTrash(now: now)
     if let released = try releasePlans() { return try run(released, now: now) }
+    if let gathering = endOfGathering(now: now) { return filing.turn = gathering }
     guard let batch = try nextBatch(now: now) else { return }
     try start(batch, now: now)
     // A batch without an operation has ended at once; the next one gets its turn after whoever waits.
     if filing.running == nil, filing.hasUnfiled && mayRename || !filing.ready.isEmpty {
       filing.turn = now.instant
     }
+  }
+
+  /// Until when the next batch waits for more of what is on its way; nil: it does not. However small it is, a batch costs two
+  /// syncs of the filesystem and two of the catalog, which writes each page that it touched.
+  private func endOfGathering(now: Now) -> Instant? {
+    guard let ended = filing.endedAt, transfers.inFlight.count >= settings.gatherUnits, !filing.hasUnfiled,
+      !filing.ready.isEmpty, filing.ready.count < settings.batchFiles / 2
+    else { return nil }
+    let end = ended + settings.gatherFor
+    return end > now.instant ? end : nil
   }
 
   private mutating func nextBatch(now: Now) throws(StoreError) -> Set<ContentID>? {
@@ -204,6 +215,7 @@ extension Replicator {
     // not to be lost with the process.
     try store.markUnfiled(batch.contents.filter(isLeft))
     filing.running = nil
+    if !batch.steps.isEmpty { filing.endedAt = now.instant }
     endCopies(of: batch)
     for content in outcome.unstaged.sorted() {
       // While a batch is repeated its contents are fetched too: what came is not needed where the file was found.
