@@ -221,18 +221,19 @@ extension Catalog {
     try write { db in
       var found = 0
       for (mark, generation) in [("came", "since"), ("went", "until")] where found < limit {
-        let rows = try db.all(
+        // In one statement, which takes half the time. OR FAIL: what it has done is not taken back alone, so that SQLite keeps
+        // no page of before; an error fails the transaction all the same.
+        try db.run(
           """
-          SELECT e.ref
-          FROM library l CROSS JOIN entry e INDEXED BY entry_\(mark) ON e.library = l.machine
-          WHERE e.\(mark) = 1 AND e.\(generation) > 0 AND e.\(generation) <= l.installed
-            AND NOT EXISTS (SELECT 1 FROM replica_file r WHERE r.content = e.content)
-            AND NOT EXISTS (SELECT 1 FROM file f WHERE f.content = e.content AND f.status = 1)
-          LIMIT ?
-          """, [.int(Int64(limit - found))]
-        ) { try $0.integer(0) }
-        for row in rows { try db.run("UPDATE entry SET \(mark) = 0 WHERE ref = ?", [.int(row)]) }
-        found += rows.count
+          UPDATE OR FAIL entry SET \(mark) = 0 WHERE ref IN (
+            SELECT e.ref
+            FROM library l CROSS JOIN entry e INDEXED BY entry_\(mark) ON e.library = l.machine
+            WHERE e.\(mark) = 1 AND e.\(generation) > 0 AND e.\(generation) <= l.installed
+              AND NOT EXISTS (SELECT 1 FROM replica_file r WHERE r.content = e.content)
+              AND NOT EXISTS (SELECT 1 FROM file f WHERE f.content = e.content AND f.status = 1)
+            LIMIT ?)
+          """, [.int(limit - found)])
+        found += db.changesCount
       }
       return found
     }
