@@ -54,6 +54,8 @@ extension FilingBatch {
   /// Below the root and not among Mantel's own files, but for the trash.
   static func isAllowed(_ path: [UInt8]) -> Bool {
     guard Directory.isSafe(path) else { return false }
+    // Nearly every path: it need not be taken apart.
+    guard path.starts(with: Replica.directoryName) else { return true }
     let components = RelativePath.components(path)
     guard components.first == Replica.directoryName else { return true }
     return components.count > 2 && path.starts(with: Replica.trashPath + [UInt8(ascii: "/")])
