@@ -29,6 +29,7 @@ final class TransferSink: Sendable {
     var collecting: [LinkID: [UnitID: CollectedUnit]] = [:]
     /// Whole, and waiting for a thread; the budget bounds their bytes.
     var waiting: [ArrivedUnit] = []
+    var waitingBytes = 0
     /// Threads that store.
     var storing = 0
     /// Large contents under way: blocks of several connections go to one staging file.
@@ -78,7 +79,11 @@ final class TransferSink: Sendable {
     await budget.take(buffer.readableBytes)
     let needsThread = state.withLock { state in
       state.waiting.append(ArrivedUnit(order: order, bytes: buffer, link: link))
-      guard state.storing < Self.threads else { return false }
+      state.waitingBytes += buffer.readableBytes
+      // Two threads that make files wait for each other at the directory, and kernels spin there: another one only helps where
+      // there is a piece of work for it.
+      guard state.storing == 0 || state.storing < Self.threads && state.waitingBytes > Self.bytesAtOnce
+      else { return false }
       state.storing += 1
       return true
     }
@@ -113,8 +118,10 @@ final class TransferSink: Sendable {
         state.storing -= 1
         return nil
       }
-      defer { state.waiting.removeFirst(count) }
-      return Array(state.waiting.prefix(count))
+      let units = Array(state.waiting.prefix(count))
+      state.waiting.removeFirst(count)
+      state.waitingBytes -= units.reduce(0) { $0 + $1.bytes.readableBytes }
+      return units
     }
   }
 
