@@ -210,8 +210,8 @@ package protocol KeepingStore: AnyObject {
   // MARK: The replica
 
   /// Other libraries that dropped a content which none of them names any more, closed ones and unheld entries included;
-  /// empty while one does, while the own library keeps it as deleted or replaced (what it has live lies in its folders),
-  /// and when the user of this machine refused to let it go.
+  /// empty while one does, while the own library keeps it as deleted or replaced, and when the user of this machine refused to
+  /// let it go. What the own library has live counts for nothing: whether it lies in its folders the ledger tells.
   func droppers(of content: ContentID) throws(StoreError) -> [MachineID]
   /// Contents of replica files that were taken over from a directory: nobody knows yet whose they are.
   func takenOverContents() throws(StoreError) -> [ContentID]

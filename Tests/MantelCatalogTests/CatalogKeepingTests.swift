@@ -82,7 +82,7 @@ import Testing
       try catalog.setClosed(bert, true)
       #expect(try catalog.droppers(of: content).isEmpty)
     }
-    // What is only staged is not known yet, and what the own library has live lies in its folders.
+    // What is only staged is not known yet, and what the own library has live is the ledger's to judge.
     try fixture.catalog.stage(bert, Fixture.order(1), Fixture.identified([Fixture.entry("b", 1)]))
     #expect(try fixture.catalog.droppers(of: content) == [anna])
     try fixture.catalog.publish(

@@ -64,9 +64,10 @@ extension Replicator {
         case .counted: files.first.map { asks.contains($0.library) } ?? true
         case .certain, nil: true
         }
+      var mayGo = mayDelete(content, now)
+      if mayGo, try isOnlyCopyOfOwn(content) { mayGo = false }
       plans[content] = FilingPlan(
-        content: content, dropped: files,
-        fate: fate(of: files, mayGo: mayDelete(content, now), mustAsk: mustAsk))
+        content: content, dropped: files, fate: fate(of: files, mayGo: mayGo, mustAsk: mustAsk))
     }
     return plans
   }
@@ -118,6 +119,17 @@ extension Replicator {
         file.library = first
       }
       return droppers.contains(file.library) ? file : nil
+    }
+  }
+
+  /// The own library has it live, and no own file is known to be there: it rotted, its folder or disk is away or was not looked at
+  /// yet, or its deletion waits for somebody. Others may have let go of their copies because of the one in the trash here.
+  private func isOnlyCopyOfOwn(_ content: ContentID) throws(StoreError) -> Bool {
+    guard contents.isLive(content, in: machine) else { return false }
+    return try !publishedFiles(of: content).contains { file in
+      let key = FileKey(folder: file.folder, path: file.path)
+      return ledger.folders[key.folder] != nil && ledger.scanned.contains(key.folder) && !isAway(key)
+        && publication.deletions[key] == nil
     }
   }
 
