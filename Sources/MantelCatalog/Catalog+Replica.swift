@@ -206,6 +206,21 @@ extension Catalog {
   }
 }
 
+// MARK: - The trash
+
+extension Catalog {
+  package func restartTrash(of contents: [ContentID], at time: AgentTime) throws(StoreError) {
+    guard !contents.isEmpty else { return }
+    try write { db in
+      for content in contents {
+        try db.run(
+          "UPDATE replica_file SET trashed = ?1 WHERE content = ?2 AND trashed IS NOT NULL AND trashed < ?1",
+          [.int(time.nanoseconds), .id(content)])
+      }
+    }
+  }
+}
+
 extension ResultRow {
   fileprivate func partialContent() throws -> PartialContent {
     PartialContent(

@@ -204,6 +204,8 @@ package protocol KeepingStore: AnyObject {
   /// Those of some contents that have a replica file, and an entry of another open library, are looked at by filing again:
   /// also after a restart. What has no file here is missing instead.
   func markUnfiled(_ contents: [ContentID]) throws(StoreError)
+  /// What of some contents lies in the trash came there at that moment, unless it came later.
+  func restartTrash(of contents: [ContentID], at time: AgentTime) throws(StoreError)
   /// Contents with replica files that no drop has marked, ascending, above `after` (nil: from the start).
   func replicaContents(after: ContentID?, limit: Int) throws(StoreError) -> [ReplicaContent]
 

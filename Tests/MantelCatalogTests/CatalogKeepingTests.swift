@@ -172,6 +172,24 @@ import Testing
     #expect(try fixture.catalog.countedDrops(of: Fixture.bert, since: time(0), withConfirmed: false) == 0)
   }
 
+  @Test(arguments: Home.allCases) func theTimeInTheTrashBeginsAnew(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    func trashed(_ since: Int64, isConfirmed: Bool = false) -> DropMark {
+      .trashed(since: time(since), isConfirmed: isConfirmed)
+    }
+    let before: [DropMark?] = [nil, .held, trashed(4), trashed(40, isConfirmed: true), trashed(4)]
+    let files = zip(["a", "b", "c", "d", "e"], before).map { path, mark in
+      marked(path, path == "e" ? 2 : 1, mark)
+    }
+    try fixture.catalog.commitFiling(put: files, removed: [], filed: [])
+    try fixture.catalog.restartTrash(of: [Fixture.content(1)], at: time(20))
+    try fixture.reopen()
+    let after: [DropMark?] = [nil, .held, trashed(20), trashed(40, isConfirmed: true), trashed(4)]
+    for (file, mark) in zip(files, after) {
+      #expect(try fixture.catalog.replicaFile(at: file.path)?.mark == mark)
+    }
+  }
+
   @Test(arguments: Home.allCases) func aConfirmationPutsWhatWasHeldIntoTheQueue(home: Home) throws {
     let fixture = try CatalogFixture(home)
     try fixture.catalog.follow(Fixture.anna, 1, add: [dropped(1), dropped(2)])

@@ -50,6 +50,38 @@ import Testing
     #expect(try desk.fileAll().map(\.content) == [all[0]])
   }
 
+  /// A source files nothing under the names of others: what a peer dropped stays in its trash as long as the kept library names it.
+  /// Fails where its time counts since that drop (`judgeForgotten`).
+  @Test func whatIsForgottenOfAKeptLibraryHasItsMonthWhoeverDroppedItFirst() throws {
+    let desk = try SingleMachine(peers: 2)
+    let a = content("a")
+    try desk.send(.recovered)
+    let link = try desk.connect(1, has: [a])
+    let theirs = desk.entry("theirs.jpg", a)
+    try desk.install(1, 1, [theirs], over: link)
+    try desk.send(.unitVerified(link, UnitID(content: a, part: .whole)))
+    try desk.fileAll()
+    try desk.install(1, 2, [desk.dropped(a)], removed: [theirs], added: [desk.dropped(a)], over: link)
+    try desk.fileAll()
+    #expect(try desk.isInTrash(a))
+    try desk.become(.source)
+
+    let photo = desk.entry("a.jpg", a)
+    let owners = try desk.connect()
+    try desk.install(0, 1, [photo], over: owners)
+    try desk.remove(0, last: desk.keptHead)
+    try desk.send(.linkClosed(owners))
+    #expect(desk.keptHead?.signer == desk.machine)
+    try desk.pass(month * 2)
+    #expect(try desk.fileAll().isEmpty && desk.isInTrash(a))
+
+    try desk.send(.forgetKept([EntryID(of: photo)], in: desk.owner))
+    try desk.pass(.agentDay * 2)
+    #expect(try desk.fileAll().isEmpty && desk.isInTrash(a))
+    try desk.pass(month)
+    #expect(try desk.fileAll().map(\.content) == [a])
+  }
+
   /// What the removed machine itself dropped waits. Fails where its trash is left out of what has an end, or is in it as a whole
   /// (`trashReports`).
   @Test func whatTheKeeperForgetsHasAnEnd() throws {

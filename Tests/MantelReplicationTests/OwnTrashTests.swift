@@ -47,6 +47,33 @@ import Testing
     #expect(machine.isHeld(a))
   }
 
+  /// It stays for the deleted photo alone, until its user forgets that too. Fails where the time counts since the peer's drop
+  /// (`judgeForgotten`).
+  @Test(arguments: [true, false]) func whatIsForgottenHereHasItsMonthWhoeverDroppedItFirst(isUndone: Bool)
+    throws
+  {
+    let machine = try machineWithTrash()
+    try machine.pass(.agentDay * 10)
+    try machine.delete("mine.jpg")
+    #expect(try machine.ownEntries(of: a).map(\.state.isRetired) == [true])
+    try machine.pass(month * 2)
+    #expect(try machine.fileAll().isEmpty && machine.isInTrash(a))
+
+    let ids = try machine.catalog.entries(machine.machine, of: a).map(\.id)
+    try machine.send(.forget(ids))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    #expect(try machine.report().trash.map(\.left) == [month])
+    try machine.pass(month - .seconds(3_600))
+    #expect(try machine.fileAll().isEmpty && machine.isInTrash(a))
+    if isUndone {
+      try machine.send(.unforget(ids))
+      #expect(try machine.ownEntries(of: a).map(\.state.isRetired) == [true])
+    }
+    try machine.pass(.agentDay * 2)
+    #expect(try machine.fileAll().map(\.content) == (isUndone ? [] : [a]))
+    #expect(machine.isHeld(a) == isUndone)
+  }
+
   private func lose(_ machine: SingleMachine, _ why: Absence) throws {
     switch why {
     case .rot:

@@ -133,6 +133,15 @@ extension Replicator {
     }
   }
 
+  /// What only a library that is signed here kept in the replica is judged anew. It may lie in the trash for long, for the drop of
+  /// somebody else which that library has outlasted: the thirty days in which it can be taken back begin now.
+  mutating func judgeForgotten(_ forgotten: Set<ContentID>) throws(StoreError) {
+    let contents = forgotten.sorted()
+    try store.restartTrash(of: contents, at: agentTime)
+    try store.markUnfiled(contents)
+    filing.ready.formUnion(forgotten)
+  }
+
   private var knowsAllLibraries: Bool {
     roster.members.allSatisfy { $0.machine == machine || libraries[$0.machine]?.installed != nil }
   }

@@ -212,9 +212,7 @@ extension Replicator {
 
   /// After the head: what nothing in the library names any more.
   mutating func settleForgotten(_ forgotten: Set<ContentID>) throws(StoreError) {
-    // What only the own library's deleted photo kept in the replica is judged anew.
-    try store.markUnfiled(forgotten.sorted())
-    filing.ready.formUnion(forgotten)
+    try judgeForgotten(forgotten)
     for content in forgotten.sorted() where !contents.isWanted(content, in: machine) {
       // When it is published again somebody has to prove anew that it is held.
       contents.index.remove(content.digest, from: contents.safe)

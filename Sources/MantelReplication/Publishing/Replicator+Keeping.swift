@@ -284,8 +284,7 @@ extension Replicator {
     }
     if !pending.orphans.isEmpty { actions.append(.warn(.orphansTakenBack(pending.orphans.count))) }
     let forgotten = Set(pending.forgetting.values.map(\.content))
-    try store.markUnfiled(forgotten.sorted())
-    filing.ready.formUnion(forgotten)
+    try judgeForgotten(forgotten)
     try settleUnnamed(forgotten)
     noteUnheld(update.added.values)
     if isTakingOver { try lookForGivenUp() }
