@@ -212,6 +212,7 @@ package final class Agent: Sendable {
 
   /// What an earlier run left behind, before anything new is fetched.
   private func recover() async {
+    await effects.takeBackRefusals(engine: engine)
     await effects.measureRoom(engine: engine)
     await effects.findStaged(engine: engine)
     await effects.keepHousehold(from: catalog, engine: engine)

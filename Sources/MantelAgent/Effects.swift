@@ -39,8 +39,7 @@ final class Effects: Sendable {
   /// The replica was not there when it was looked at last.
   let isReplicaAway = Mutex(false)
   let guarding = Mutex(GuardWriting())
-  /// How many refused drops are kept beside the copies; nil before this run looked.
-  let refusedKept = Mutex<Int?>(nil)
+  let refusals = Mutex(RefusalKeeping())
   var machine: MachineID { replica.marker.machine }
 
   init(replica: Replica, stateDirectory: [UInt8], cores: Int, logger: Logger) {

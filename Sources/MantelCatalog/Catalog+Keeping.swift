@@ -411,11 +411,13 @@ extension Catalog {
     try read { db in try db.exists("SELECT 1 FROM kept_drop WHERE content = ?", [.id(content)]) }
   }
 
-  /// What was refused before the catalog was lost.
   package func addRefusedDrops(_ contents: [ContentID]) throws(StoreError) {
     try write { db in
       for content in contents {
         try db.run("INSERT INTO kept_drop (content) VALUES (?) ON CONFLICT DO NOTHING", [.id(content)])
+        try db.run(
+          "UPDATE replica_file SET mark = NULL, trashed = NULL WHERE content = ? AND mark IN (0, 2)",
+          [.id(content)])
       }
     }
   }

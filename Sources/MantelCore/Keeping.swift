@@ -241,4 +241,6 @@ package protocol KeepingStore: AnyObject {
   /// The bytes of a library's held files, and of those in the trash that nobody confirmed, are kept for good: no drop counts
   /// for them any more. Returns how many files they are.
   func refuseDrops(of library: MachineID) throws(StoreError) -> Int
+  /// The same of some contents, whoever dropped them, or will.
+  func addRefusedDrops(_ contents: [ContentID]) throws(StoreError)
 }

@@ -239,6 +239,8 @@ package enum ReplicationEvent: Sendable {
   case dropsConfirmed(MachineID)
   /// The user of this machine keeps what a library dropped and nobody confirmed.
   case dropsRefused(MachineID)
+  /// Contents that the user of this machine had refused to let go, and this catalog, which is an older one, did not know so.
+  case refusalsFound([ContentID])
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)
   /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its

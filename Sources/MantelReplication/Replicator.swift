@@ -219,6 +219,7 @@ package struct Replicator {
     case .filed(let batch, let results): try filed(batch, results, now: now)
     case .dropsConfirmed(let library): try confirmDrops(of: library)
     case .dropsRefused(let library): try refuseDrops(of: library)
+    case .refusalsFound(let contents): try refuseDrops(of: contents)
     case .diskRoom(let room): measured(room)
     case .recall(let id, let order): recall(id, order)
     case .recallReleased(let id): try recallReleased(id)

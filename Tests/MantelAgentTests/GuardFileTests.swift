@@ -152,4 +152,46 @@ import Testing
       #expect(try replica.kept(.household) == copy.bytes)
     }
   }
+
+  // MARK: What was refused
+
+  private func contents(_ numbers: [UInt64]) -> [ContentID] {
+    numbers.map { ContentID(Digest256($0, 0, 0, 0)) }
+  }
+
+  private func keptRefusals() throws -> [ContentID]? {
+    try replica.kept(.refused).map { try RefusedDrops(bytes: $0).contents }
+  }
+
+  /// The catalog is from before one refusal, and has another; also while it is behind in other things. Fails where the list is
+  /// written and not read.
+  @Test(arguments: [false, true]) func anOldCatalogLearnsWhatWasRefused(isRecovering: Bool) async throws {
+    try replica.keep(.refused, RefusedDrops(contents([2, 3])).bytes)
+    if isRecovering { try replica.keep(.guard, try head(7).bytes) }
+    try await withEngine { engine, effects in
+      #expect(await engine.ask { $0.isRecovering } == isRecovering)
+      try engine.catalog.addRefusedDrops(contents([1, 2]))
+      await effects.keepHousehold(from: engine.catalog, engine: engine)
+      #expect(try engine.catalog.refusedDrops() == contents([1, 2, 3]))
+      #expect(try keptRefusals() == contents(isRecovering ? [2, 3] : [1, 2, 3]))
+      try engine.catalog.addRefusedDrops(contents([4]))
+      await effects.keepHousehold(from: engine.catalog, engine: engine)
+      #expect(try keptRefusals() == contents(isRecovering ? [2, 3] : [1, 2, 3, 4]))
+    }
+  }
+
+  /// Fails where it is written over.
+  @Test func refusalsThatCannotBeReadStayAsTheyAre() async throws {
+    try replica.keep(.refused, [7])
+    try await withEngine { engine, effects in
+      try engine.catalog.addRefusedDrops(contents([1]))
+      await effects.keepHousehold(from: engine.catalog, engine: engine)
+      #expect(try replica.kept(.refused) == [7])
+      #expect(try replica.kept(.household) != nil, "nothing else waits for it")
+      // Put back by a person.
+      try replica.keep(.refused, RefusedDrops(contents([2])).bytes)
+      await effects.keepHousehold(from: engine.catalog, engine: engine)
+      #expect(try keptRefusals() == contents([1, 2]))
+    }
+  }
 }

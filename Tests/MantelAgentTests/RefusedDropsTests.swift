@@ -46,6 +46,21 @@ import Testing
     #expect(marks == [[false], [true]])
   }
 
+  /// The catalog is there, from before the refusal. Fails where only a rebuilt one is told.
+  @Test func adoptionTellsASoundCatalogToo() async throws {
+    let ben = try await InstalledHome()
+    let (refused, dropped) = (try trash("refused", of: ben), try trash("dropped", of: ben))
+    #expect(try !adopt(ben).isRebuilt)
+    try replica(of: ben).keep(.refused, RefusedDrops([refused]).bytes)
+    let summary = try adopt(ben)
+    #expect(!summary.isRebuilt && summary.unreadable.isEmpty)
+    let marks = try ben.withCatalog { catalog in
+      try [refused, dropped].map { try catalog.replicaFiles(of: $0).map { $0.mark != nil } }
+    }
+    #expect(marks == [[false], [true]])
+    #expect(try ben.withCatalog { try $0.refusedDrops() } == [refused])
+  }
+
   @Test func adoptionTellsOfRefusalsThatItCannotRead() async throws {
     let ben = try await InstalledHome()
     _ = try trash("refused", of: ben)

@@ -116,6 +116,23 @@ import Testing
     #expect(try fixture.catalog.replicaFile(at: Array("b".utf8))?.mark == nil)
   }
 
+  @Test(arguments: Home.allCases) func whatWasRefusedBeforeHasNoMark(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let anna = Fixture.anna
+    try fixture.catalog.follow(anna, 1, add: [dropped(1), dropped(2), dropped(3)])
+    try fixture.catalog.commitFiling(
+      put: [
+        marked("a", 1, .held), marked("b", 2, .trashed(since: time(4), isConfirmed: false)),
+        marked("c", 3, .trashed(since: time(4), isConfirmed: false)),
+      ], removed: [], filed: [])
+    try fixture.catalog.addRefusedDrops([2, 1, 2].map(Fixture.content))
+    try fixture.reopen()
+    for content in [1, 2].map(Fixture.content) { #expect(try fixture.catalog.droppers(of: content).isEmpty) }
+    #expect(try fixture.catalog.droppers(of: Fixture.content(3)) == [anna])
+    #expect(try fixture.catalog.heldDrops().isEmpty && fixture.catalog.trash()[anna]?.files == 1)
+    #expect(try fixture.catalog.refusedDropCount() == 2)
+  }
+
   @Test(arguments: Home.allCases) func theNewestRequestsOfEachMachineAreKept(home: Home) throws {
     let fixture = try CatalogFixture(home)
     let signature = try #require(Signature([UInt8](repeating: 7, count: Signature.byteCount)))

@@ -301,6 +301,17 @@ import Testing
     #expect(try machine.report().state != .attention && machine.replicator.undecidedDrops().isEmpty)
   }
 
+  /// The catalog is from before the refusal. Fails where nothing is made of what is found (`takeTransfer`).
+  @Test func whatIsFoundToBeRefusedStaysForGood() throws {
+    let (machine, link) = try SingleMachine.holding([a, b])
+    try machine.drop([a], of: [a, b], 2, over: link)
+    try machine.pass(.agentDay)
+    try machine.send(.refusalsFound([a]))
+    #expect(try machine.report().trash.isEmpty)
+    try machine.pass(month * 2)
+    #expect(try machine.fileAll().isEmpty && machine.file(of: a)?.mark == nil && machine.isHeld(a))
+  }
+
   /// After the loss of a catalog: a library that was not heard yet may name what another one dropped.
   @Test(arguments: [true, false]) func whatWasTakenOverIsJudgedWhenAllLibrariesAreKnown(isNamed: Bool) throws
   {

@@ -56,17 +56,15 @@ extension Effects {
   /// Nothing of this fails loudly: it is tried again soon. Not while the catalog is behind what is kept: that is what it may be
   /// rebuilt from.
   func keepHousehold(from catalog: Catalog, engine: Engine) async {
+    await takeBackRefusals(engine: engine)
     guard await engine.ask({ !$0.isRecovering }) else { return }
     do {
       try await walk { [self] in
         let refused = try catalog.refusedDropCount()
-        // Refusals are never taken back: another number is another list.
-        if refused != refusedKept.withLock({ $0 }) {
-          let bytes = RefusedDrops(try catalog.refusedDrops()).bytes
-          if try replica.kept(.refused) ?? RefusedDrops([]).bytes != bytes {
-            try replica.keep(.refused, bytes)
-          }
-          refusedKept.withLock { $0 = refused }
+        // Refusals are never taken back: another number is another list, and a longer one. What was not read is not replaced.
+        if let there = refusals.withLock({ $0.kept }), refused != there {
+          try replica.keep(.refused, RefusedDrops(try catalog.refusedDrops()).bytes)
+          refusals.withLock { $0.kept = refused }
         }
         let bytes = try HouseholdCopy(catalog).bytes
         guard bytes.count <= KeptFile.household.limit, try replica.kept(.household) != bytes else { return }
@@ -76,6 +74,40 @@ extension Effects {
       logger.debug("the household was not kept beside the copies", metadata: ["error": "\(error)"])
     }
   }
+}
+
+extension Effects {
+  /// Once a run, before the list of what was refused is written, and also while the catalog is behind: a catalog from an old backup
+  /// lacks refusals of later, and lets the bytes go when their time is over. A list that cannot be read stays as it is, and is
+  /// read again soon.
+  func takeBackRefusals(engine: Engine) async {
+    guard refusals.withLock({ $0.kept }) == nil else { return }
+    do {
+      let (kept, unknown) = try await walk { [replica, catalog = engine.catalog] in
+        let kept = try replica.kept(.refused).map { try RefusedDrops(bytes: $0).contents } ?? []
+        return (kept.count, try kept.filter { try !catalog.isRefusedDrop($0) })
+      }
+      if !unknown.isEmpty { try await engine.perform(.refusalsFound(unknown)) }
+      refusals.withLock { $0.kept = $0.kept ?? kept }
+    } catch {
+      let isNews = refusals.withLock { state in
+        defer { state.isTold = true }
+        return !state.isTold
+      }
+      guard isNews else { return }
+      logger.warning(
+        "what was refused to be let go cannot be read beside the copies, and is not written there until it can",
+        metadata: ["error": "\(error)"])
+    }
+  }
+}
+
+/// What this run knows of the list of refused drops that is kept beside the copies.
+struct RefusalKeeping: Sendable {
+  /// How many it has; nil before the catalog knows all of them.
+  var kept: Int?
+  /// That it cannot be read was told.
+  var isTold = false
 }
 
 /// Which head the guard file is to name, while it is written.

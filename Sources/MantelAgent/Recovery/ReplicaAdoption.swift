@@ -65,6 +65,8 @@ package struct ReplicaAdoption: Sendable {
     let replica = try AgentError.explainingPlace(of: summary.root) { try adopted() }
     // Somebody may have copied it here a moment ago: what is recorded as held must be on the disk.
     try replica.syncAll()
+    // A sound catalog may be an old one.
+    try catalog.addRefusedDrops(keptRefusals(&summary))
     var seen: Set<[UInt8]> = []
     try record(replica, in: catalog, &summary, &seen, progress: progress)
     try forgetAbsent(seen, in: catalog)
@@ -107,7 +109,8 @@ package struct ReplicaAdoption: Sendable {
     }
   }
 
-  /// What cannot be read of it is told and stops nothing: what lies in the trash stays there for its time once more.
+  /// What cannot be read of it is told and stops nothing: what the catalog does not know of the trash stays there for its time
+  /// once more.
   private func keptRefusals(_ summary: inout Summary) -> [ContentID] {
     do {
       return try Replica.kept(.refused, in: root).map { try RefusedDrops(bytes: $0).contents } ?? []
@@ -134,11 +137,7 @@ package struct ReplicaAdoption: Sendable {
     // Read only now: a sound catalog needs nothing of it.
     guard let copy = try keptHousehold() else { throw AgentError.nothingKept(summary.root) }
     summary.setAside = try CatalogDraft.setAside(home, "damaged")
-    let refused = keptRefusals(&summary)
-    try draft.make {
-      try copy.restore(to: $0)
-      try $0.addRefusedDrops(refused)
-    }
+    try draft.make { try copy.restore(to: $0) }
     summary.isRebuilt = true
     return try Catalog(path: home.catalogPath, machine: key.machine)
   }

@@ -15,6 +15,16 @@ extension Replicator {
   /// Also what lies in the trash already goes no further. It stays where it is, and can be opened by hand.
   mutating func refuseDrops(of library: MachineID) throws(StoreError) {
     guard try store.refuseDrops(of: library) > 0 else { return }
+    try settleRefused()
+  }
+
+  /// What was refused in a time that the catalog has forgotten.
+  mutating func refuseDrops(of contents: [ContentID]) throws(StoreError) {
+    try store.addRefusedDrops(contents)
+    try settleRefused()
+  }
+
+  private mutating func settleRefused() throws(StoreError) {
     if let running = filing.running { filing.running?.outdated.formUnion(running.contents) }
     try noteTrash()
   }
