@@ -152,6 +152,29 @@ import Testing
     #expect(desk.take().contains { if case .warn(.orphansTakenBack(2)) = $0 { true } else { false } })
   }
 
+  /// A moment apart, before the next head is out. Fails where entries are told apart by when they were taken back (`takeBack`).
+  @Test func whatTwoPeersShowIsTakenBackOnce() throws {
+    let desk = try SingleMachine(peers: 2)
+    try desk.publish("a.jpg", a, desk.stamp(10))
+    let (gone, mine) = (own("b.jpg", b), try desk.ownEntries(of: a))
+    let order = try #require(desk.head?.order)
+    let head = try former(desk, long, [gone])
+    for peer in 0...1 {
+      let link = try desk.connect(peer, heads: [desk.machine: order])
+      let job = try #require(try desk.send(.headReceived(link, head)).deltas(link).first)
+      try desk.send(.entriesReceived(link, job, added: mine, removed: [EntryID(of: gone)]))
+      let fetch = try #require(try desk.send(.jobEnded(link, job, .complete)).entryFetches(link).first)
+      try desk.send(.entriesReceived(link, fetch.job, added: [gone], removed: []))
+      try desk.send(.jobEnded(link, fetch.job, .complete))
+      #expect(desk.head?.order == order)
+      try desk.pass(.milliseconds(300))
+    }
+    try desk.pass(.seconds(3))
+    #expect(try desk.ownEntries(of: b).map(\.state.isRetired) == [true])
+    #expect(desk.head?.counts.live == 1 && desk.head?.counts.retired == 1)
+    #expect(desk.take().contains { if case .warn(.orphansTakenBack(1)) = $0 { true } else { false } })
+  }
+
   @Test func aHeadThatItHasPublishedIsNoNews() throws {
     let desk = try SingleMachine()
     try desk.publish("a.jpg", a, desk.stamp(10))

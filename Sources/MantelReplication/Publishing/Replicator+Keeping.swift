@@ -25,7 +25,7 @@ struct KeptLibrary: Sendable {
     var changing: [EntryID: (entry: Entry, state: EntryState)] = [:]
     var forgetting: [EntryID: Entry] = [:]
     var returning: [EntryID: ForgottenEntry] = [:]
-    var orphans: [EntryID: Entry] = [:]
+    var orphans: [EntryKey: Entry] = [:]
 
     var isUsersWord: Bool { !forgetting.isEmpty || !returning.isEmpty }
     var isEmpty: Bool {

@@ -206,11 +206,12 @@ extension Replicator {
       guard try !isNamed(entry.content, in: owner) else { continue }
       if entry.state.isLive { entry.state = .retired(.missing, at: now.wall) }
       if owner == machine {
-        publication.orphans[EntryID(of: entry)] = entry
+        publication.orphans[entry.key] = publication.orphans[entry.key] ?? entry
         // As deletions wait: what lies in a folder after all is found, and live, before that.
         publication.changesDue = publication.changesDue ?? now.instant + settings.deletionDelay
       } else {
-        kept[owner, default: KeptLibrary()].pending.orphans[EntryID(of: entry)] = entry
+        let known = kept[owner]?.pending.orphans[entry.key]
+        kept[owner, default: KeptLibrary()].pending.orphans[entry.key] = known ?? entry
       }
     }
   }
@@ -226,12 +227,12 @@ extension Replicator {
   }
 
   func draft(
-    orphans: [EntryID: Entry], in owner: MachineID, _ update: inout OwnUpdate
+    orphans: [EntryKey: Entry], in owner: MachineID, _ update: inout OwnUpdate
   ) throws(StoreError) {
     guard !orphans.isEmpty else { return }
     let arriving = Set(update.added.values.map(\.content))
-    for (id, entry) in orphans.sorted(by: { $0.key < $1.key }) where !arriving.contains(entry.content) {
-      if try !isNamed(entry.content, in: owner) { update.add(id, entry) }
+    for entry in orphans.values where !arriving.contains(entry.content) {
+      if try !isNamed(entry.content, in: owner) { update.add(EntryID(of: entry), entry) }
     }
   }
 }

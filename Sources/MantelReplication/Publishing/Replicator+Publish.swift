@@ -34,8 +34,9 @@ struct Publication: Sendable {
   var returning: [EntryID: ForgottenEntry] = [:]
   /// Replaced entries whose time is over.
   var expiring: [EntryID: Entry] = [:]
-  /// Entries that fell out of the library, and come back as retired.
-  var orphans: [EntryID: Entry] = [:]
+  /// Entries that fell out of the library, and come back as retired, each once: when that was learned is in the entry, so that
+  /// whoever else shows it would make another of it.
+  var orphans: [EntryKey: Entry] = [:]
   /// Ledger rows to be written: with the head for changed files, by themselves for pending ones.
   var ledgerRows = LedgerRows()
   var changesDue: Instant?
