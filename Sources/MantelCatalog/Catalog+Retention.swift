@@ -42,6 +42,24 @@ extension Catalog {
     }
   }
 
+  package func purgeRetirements(after: EntryID?, limit: Int) throws(StoreError) -> EntryID? {
+    try write { db in
+      let ids = try db.all(
+        "SELECT entry FROM retirement WHERE entry > coalesce(?, x'') ORDER BY entry LIMIT ?",
+        [.digest(after?.digest), .int(limit)]
+      ) { try $0.id(0) as EntryID }
+      for id in ids {
+        let isNamed = try db.exists(
+          """
+          SELECT 1 FROM library l CROSS JOIN entry e ON e.library = l.machine
+          WHERE l.machine = ? AND e.id = ? AND \(EntryCoding.isInstalled)
+          """, [.int(ownRef), .id(id)])
+        if !isNamed { try db.run("DELETE FROM retirement WHERE entry = ?", [.id(id)]) }
+      }
+      return ids.count == limit ? ids.last : nil
+    }
+  }
+
   package func noteFirstVersions(ofPathsOf ids: [EntryID]) throws(StoreError) {
     try write { db in
       for id in ids {

@@ -241,6 +241,25 @@ extension Catalog {
     }
   }
 
+  package func purgeBadFiles(
+    healedBefore time: WallTime, after: Int64?, limit: Int
+  ) throws(StoreError) -> Int64? {
+    try write { db in
+      let numbers = try db.all(
+        "SELECT number FROM bad_file WHERE number > ? ORDER BY number LIMIT ?",
+        [.int(after ?? 0), .int(limit)]
+      ) { try $0.integer(0) }
+      guard let first = numbers.first, let last = numbers.last else { return nil }
+      try db.run(
+        """
+        DELETE FROM bad_file
+        WHERE number >= ? AND number <= ? AND healed IS NOT NULL AND healed < ? AND is_acknowledged = 1
+          AND is_settled = 1 AND length(coalesce(aside, x'')) = 0
+        """, [.int(first), .int(last), .int(time.nanoseconds)])
+      return numbers.count == limit ? last : nil
+    }
+  }
+
   package func suspectedFiles(limit: Int) throws(StoreError) -> [LedgerFile] {
     try read { db in
       try db.all(

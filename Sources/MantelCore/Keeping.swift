@@ -149,6 +149,9 @@ package protocol KeepingStore: AnyObject {
     -> [RetiredEntry]
   /// Known ids keep their time.
   func noteRetired(_ ids: [EntryID], at time: AgentTime) throws(StoreError)
+  /// Forgets the times of ids that the own library does not name any more, of the next `limit` after one. Returns the last of them
+  /// all; nil at the end.
+  func purgeRetirements(after: EntryID?, limit: Int) throws(StoreError) -> EntryID?
   /// Remembers of each of their paths which content it had first, as far as the history goes; what is known stays.
   func noteFirstVersions(ofPathsOf ids: [EntryID]) throws(StoreError)
   /// Entries that expired on that agent day or after it.

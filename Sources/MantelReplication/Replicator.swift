@@ -45,6 +45,7 @@ package struct Replicator {
   var retention: Retention
   /// When superseded history is forgotten next.
   var historyDue: Instant
+  var historyPart = HistoryPart.superseded
   var absences = Absences()
   var orphans = Orphans()
   /// Libraries of removed machines that this one keeps.

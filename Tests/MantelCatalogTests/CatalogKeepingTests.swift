@@ -259,6 +259,34 @@ import Testing
     #expect(try fixture.catalog.expired(since: 7) == 6 && fixture.catalog.expired(since: 8) == 1)
   }
 
+  /// One that comes back counts from then.
+  @Test(arguments: Home.allCases) func whatTheLibraryNamesNoMoreIsNotedNoMore(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let entries = (1...3).map {
+      Fixture.entry("p\($0)", $0, state: .retired(.replaced, at: WallTime(nanoseconds: 1)))
+    }
+    let ids = entries.map(Fixture.id)
+    func publish(_ sequence: UInt64, _ added: [Entry], removed: [EntryID] = []) throws {
+      try fixture.catalog.publish(
+        LibraryChange(added: Fixture.identified(added), removed: removed),
+        head: Fixture.head(Fixture.own, Fixture.order(sequence)), files: [])
+    }
+    func noted() throws -> [AgentTime?] {
+      try fixture.catalog.replacedEntries(kinds: [entries[0].kind], after: nil, limit: 9).map(\.noted)
+    }
+    try publish(1, entries)
+    try fixture.catalog.noteRetired(ids, at: time(5))
+    try publish(2, [], removed: [ids[1]])
+    try fixture.reopen()
+    let last = try fixture.catalog.purgeRetirements(after: nil, limit: 2)
+    #expect(last == ids.sorted()[1])
+    #expect(try fixture.catalog.purgeRetirements(after: last, limit: 2) == nil)
+    try publish(3, [entries[1]])
+    #expect(try noted() == [time(5), nil, time(5)])
+    try fixture.catalog.noteRetired(ids, at: time(9))
+    #expect(try noted() == [time(5), time(9), time(5)])
+  }
+
   @Test(arguments: Home.allCases) func absencesAndLossesAreKept(home: Home) throws {
     let fixture = try CatalogFixture(home)
     let (a, b) = (Fixture.content(1), Fixture.content(2))

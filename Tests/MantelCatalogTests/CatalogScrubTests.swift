@@ -92,6 +92,35 @@ import Testing
     #expect(try catalog.badFiles(after: first.last?.number, limit: 9).count == 1)
   }
 
+  /// Only what is healed for long, known, out of the way, and nowhere else.
+  @Test func reportsOfWhichNothingIsLeftAreForgotten() throws {
+    func report(
+      _ path: String, _ content: UInt64, aside: String? = nil, isSettled: Bool = true, healed: Int64? = 5
+    ) -> BadFile {
+      var file = bad(Fixture.replicaFile(path, content))
+      file.aside = aside.map { Array($0.utf8) }
+      file.isSettled = isSettled
+      file.healed = healed.map(time)
+      return file
+    }
+    let known = [
+      report("over", 1), report("aside", 2, aside: "a"), report("unsettled", 3, isSettled: false),
+      report("unhealed", 4, healed: nil), report("lately", 5, healed: 10), report("over too", 6),
+    ]
+    let unknown = report("unknown", 7)
+    try catalog.condemn(known)
+    try catalog.acknowledgeBadFiles()
+    try catalog.condemn([unknown])
+    var after: Int64?
+    var slices = 0
+    repeat {
+      after = try catalog.purgeBadFiles(healedBefore: time(10), after: after, limit: 3)
+      slices += 1
+    } while after != nil
+    #expect(slices == 3)
+    #expect(try catalog.badFiles(after: nil, limit: 9).map(\.file) == Array(known[1...4]) + [unknown])
+  }
+
   @Test func suspectedFilesAreNeitherHeldNorReadAgain() throws {
     try catalog.putFiles([
       Fixture.file("good", content: 1), Fixture.file("rot", .pending(.suspectedRot), content: 2),
