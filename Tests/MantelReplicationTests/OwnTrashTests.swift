@@ -12,7 +12,7 @@ import Testing
 
   /// Why nobody knows of a good file in the folder.
   enum Absence: CaseIterable {
-    case rot, offline, unscanned, missed, massChange
+    case rot, offline, unscanned, walked, missed, massChange
   }
 
   /// A machine with an own file of what its peer has dropped, whose copy lies in the trash.
@@ -83,6 +83,9 @@ import Testing
     case .offline:
       machine.places[[]] = .some(nil)
       try machine.send(.folderOffline(SingleMachine.folderID))
+    case .walked:
+      try lose(machine, .offline)
+      try machine.send(.scanBegan(SingleMachine.folderID))
     case .unscanned:
       try machine.restart()
       try machine.send(.recovered)
@@ -100,7 +103,7 @@ import Testing
   private func giveBack(_ machine: SingleMachine, _ why: Absence) throws {
     switch why {
     case .rot, .massChange: try machine.publish("mine.jpg", a, machine.stamp(10, ctime: 5, inode: 8))
-    case .offline, .unscanned:
+    case .offline, .unscanned, .walked:
       machine.places[[]] = []
       try machine.scan(["mine.jpg": machine.stamp(10)])
     case .missed: try machine.sight("mine.jpg", .file(machine.stamp(10), isClosed: false))

@@ -123,13 +123,14 @@ extension Replicator {
   }
 
   /// The own library has it live, and no own file is known to be there: it rotted, its folder or disk is away or was not looked at
-  /// yet, or its deletion waits for somebody. Others may have let go of their copies because of the one in the trash here.
+  /// yet, or just is (a walk takes nothing for away when it begins), or its deletion waits for somebody.
+  /// Others may have let go of their copies because of the one in the trash here.
   private func isOnlyCopyOfOwn(_ content: ContentID) throws(StoreError) -> Bool {
     guard contents.isLive(content, in: machine) else { return false }
     return try !publishedFiles(of: content).contains { file in
       let key = FileKey(folder: file.folder, path: file.path)
-      return ledger.folders[key.folder] != nil && ledger.scanned.contains(key.folder) && !isAway(key)
-        && publication.deletions[key] == nil
+      return ledger.folders[key.folder] != nil && ledger.scanned.contains(key.folder)
+        && ledger.scans[key.folder] == nil && !isAway(key) && publication.deletions[key] == nil
     }
   }
 
