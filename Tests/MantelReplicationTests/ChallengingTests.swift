@@ -148,12 +148,50 @@ import Testing
     #expect(try drawn(machine, link).isEmpty)
   }
 
-  /// It does not count as held either.
+  /// It does not count as held either, and names nobody where it is told who has a copy.
   @Test func aStatementWithoutTheRootThatFollowsFromItClaimsNothing() throws {
     let (machine, link) = try safeMachine(announces: false)
+    let peer = machine.peers[0].machine
+    var holders = try machine.replicator.holders(of: a, in: machine.machine)
+    #expect(holders.contains(peer))
     try attest(machine, number: 2, of: [b], link)
     #expect(!machine.isSafe(a))
     #expect(try drawn(machine, link).isEmpty)
+    holders = try machine.replicator.holders(of: a, in: machine.machine)
+    #expect(!holders.contains(peer))
+    let everywhere = try machine.replicator.holders(of: a)
+    #expect(!everywhere.contains(peer))
+    #expect(try machine.replicator.lastKnownHolders(of: a, in: machine.machine) == [peer], "worth asking")
+    // What was found of a statement says nothing of the next one.
+    try attest(machine, number: 3, link)
+    holders = try machine.replicator.holders(of: a, in: machine.machine)
+    #expect(holders.contains(peer))
+  }
+
+  /// A newer head takes nothing from what others proved of an older one. Its owner's word counts for the newest alone: it speaks of
+  /// what is live, and that of an earlier head is known nowhere.
+  @Test func whatWasProvedOfAnOlderHeadIsJudgedAnewWithEachHead() throws {
+    let machine = try SingleMachine(peers: 2)
+    let links = try (0..<2).map { try machine.connect($0) }
+    let (owner, other) = (machine.peers[0].machine, machine.peers[1].machine)
+    let entries = [machine.entry("a.jpg", a), machine.entry("b.jpg", b)]
+    try machine.install(0, 1, [entries[0]], over: links[0])
+    func attest(_ peer: Int, number: UInt64, _ sequence: UInt64, held: [ContentID]) throws {
+      let statement = machine.statement(owner, HeadOrder(epoch: 1, sequence: sequence), held: held)
+      try machine.send(
+        .attestationReceived(links[peer], try machine.attestation(peer, number: number, [statement])))
+    }
+    func holders(of content: ContentID) throws -> Set<MachineID> {
+      Set(try machine.replicator.holders(of: content, in: owner))
+    }
+    for peer in 0..<2 { try attest(peer, number: 1, 1, held: [a]) }
+    #expect(try holders(of: a) == [owner, other])
+    try machine.install(0, 2, entries, added: [entries[1]], over: links[0])
+    #expect(machine.replicator.installedHead(of: owner)?.order.sequence == 2)
+    #expect(try holders(of: a) == [other])
+    #expect(try holders(of: b).isEmpty)
+    for peer in 0..<2 { try attest(peer, number: 2, 2, held: [a, b]) }
+    #expect(try holders(of: b) == [owner, other])
   }
 
   @Test func aRestartForgivesNobody() throws {

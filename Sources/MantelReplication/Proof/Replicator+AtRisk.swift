@@ -5,7 +5,7 @@ import MantelSummary
 extension Replicator {
   /// Machines known to hold a content, over all libraries that name it: here by its own check, elsewhere by a current
   /// attestation. Being able to serve it now is no promise to keep it, and does not count.
-  package func holders(of content: ContentID) throws(StoreError) -> Set<MachineID> {
+  package mutating func holders(of content: ContentID) throws(StoreError) -> Set<MachineID> {
     var holders: Set<MachineID> = contents.isHeld(content) ? [machine] : []
     for library in Set(try store.entries(of: content).map(\.library)) {
       holders.formUnion(try self.holders(of: content, in: library))
@@ -14,7 +14,7 @@ extension Replicator {
   }
 
   /// Whether a machine is the only one that is known to hold an entry's content.
-  package func isAtRisk(
+  package mutating func isAtRisk(
     _ installed: InstalledEntry, with candidate: MachineID
   ) throws(StoreError) -> Bool {
     let content = installed.entry.content

@@ -10,6 +10,8 @@ struct Attesting: Sendable {
   var received: [MachineID: AgentTime] = [:]
   /// Machines that attested anything of the own library, ever.
   var onceFull: Set<MachineID> = []
+  /// What was found of the newest, by holder and library: one each.
+  var verdicts: [MachineID: [MachineID: StatementVerdict]] = [:]
   /// When the first of those that count ceases to.
   var expiry: AgentTime?
   var lastSigned: Instant?
@@ -28,6 +30,14 @@ struct Attesting: Sendable {
     isChanged = true
     isRetracting = true
   }
+}
+
+/// Whether a statement on a library has the root that follows from it, as of the head that was installed then.
+struct StatementVerdict: Sendable {
+  /// The attestation's.
+  var number: UInt64
+  var installed: Head?
+  var isProven: Bool
 }
 
 extension Replicator {

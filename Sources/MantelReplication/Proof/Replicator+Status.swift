@@ -94,11 +94,17 @@ extension Replicator {
   /// Whether any other machine is known to hold a content of an own file.
   package func isSafe(_ content: ContentID) -> Bool { contents.isSafe(content) }
 
-  /// Machines whose current attestations name a content of a library as held, and this one if it is held here.
-  package func holders(of content: ContentID, in owner: MachineID) throws(StoreError) -> [MachineID] {
-    try lastKnownHolders(of: content, in: owner).filter {
-      isCurrent($0)
-    } + (contents.isHeld(content) ? [machine] : [])
+  /// Machines whose current attestations prove that they hold a content of a library, and this one if it is held here. A word
+  /// that nothing follows from counts for nothing: no challenge is drawn from it either.
+  package mutating func holders(
+    of content: ContentID, in owner: MachineID
+  ) throws(StoreError) -> [MachineID] {
+    var holders: [MachineID] = []
+    for holder in try lastKnownHolders(of: content, in: owner) where isCurrent(holder) {
+      if try isProven(by: holder, of: owner) { holders.append(holder) }
+    }
+    if contents.isHeld(content) { holders.append(machine) }
+    return holders
   }
 
   package func isHeld(_ content: ContentID) -> Bool { contents.isHeld(content) }

@@ -105,4 +105,22 @@ extension Replicator {
     }
     return proven.root == statement.heldRoot ? proven : nil
   }
+
+  /// Whether a machine's newest statement on a library proves anything. Judged once for each statement and installed head, for a
+  /// listing asks this of each of a million entries.
+  mutating func isProven(by holder: MachineID, of owner: MachineID) throws(StoreError) -> Bool {
+    guard let attestation = attesting.newest[holder]?.record,
+      let statement = attestation.libraries.first(where: { $0.library == owner }), statement.listsMissing
+    else { return false }
+    let installed = libraries[owner]?.installed?.record
+    if let verdict = attesting.verdicts[holder]?[owner], verdict.number == attestation.number,
+      verdict.installed == installed
+    {
+      return verdict.isProven
+    }
+    let isProven = try proven(statement, by: holder) != nil
+    attesting.verdicts[holder, default: [:]][owner] = StatementVerdict(
+      number: attestation.number, installed: installed, isProven: isProven)
+    return isProven
+  }
 }
