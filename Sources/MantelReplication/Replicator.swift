@@ -101,6 +101,7 @@ package struct Replicator {
     try loadDoubts()
     try loadAttestations()
     ledger.losses = try store.losses()
+    try loadForgotten()
     try loadPlaces()
     for folder in try store.folders() where folder.isRemoved {
       try retireFiles(of: folder.id, now: now)

@@ -73,6 +73,55 @@ import Testing
     #expect(try machine.ownEntries(of: a).isEmpty)
   }
 
+  /// An entry of the own folder, live.
+  private func own(_ content: ContentID, at path: String) -> Entry {
+    Entry(
+      folder: SingleMachine.folderID, path: bytes(path), content: content, size: 1,
+      mtime: SingleMachine.oldTime, kind: .photo, state: .live, manifest: nil)
+  }
+
+  /// A machine after a rekey: its library is a new one, with another photo, and its catalog knows that one was forgotten.
+  private func rekeyed() throws -> SingleMachine {
+    let machine = try publishing(b, at: "b.jpg")
+    let entry = own(a, at: path)
+    try machine.catalog.putForgotten([
+      ForgottenEntry(id: EntryID(of: entry), entry: entry, forgotten: machine.replicator.agentTime)
+    ])
+    try machine.restart()
+    try machine.scan(["b.jpg": machine.stamp(1)])
+    #expect(machine.head?.counts.dropped == 0)
+    return machine
+  }
+
+  @Test func whatWasForgottenStaysSoInALibraryThatHasDroppedNothing() throws {
+    let machine = try rekeyed()
+    let touched = machine.stamp(1, mtime: SingleMachine.oldTime + 5, inode: 8)
+    try machine.publish(path, a, touched)
+    try machine.publish("other/a.jpg", a, machine.stamp(1, inode: 9))
+    #expect(try machine.ownEntries(of: a).isEmpty)
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(try machine.status("other/a.jpg") == .skipped(.forgotten))
+    // It can be taken back as ever.
+    try undo(on: machine)
+    #expect(try machine.ownEntries(of: a).map(\.state) == [.live])
+    try machine.finishHash(path, a, touched)
+    try machine.pass(.seconds(3))
+    #expect(try machine.status(path) == .published && machine.isHeld(a))
+  }
+
+  /// The library of before has the bytes under another name, whose file is hashed for the new one: it is not the forgotten one.
+  @Test func whatWasLiveUnderAnotherNameBeforeARekeyIsPublished() throws {
+    let machine = try rekeyed()
+    let link = try machine.connect()
+    try machine.install(0, 1, [own(a, at: "second.jpg")], over: link)
+    try machine.publish("second.jpg", a, machine.stamp(1, inode: 8))
+    #expect(try machine.status("second.jpg") == .published)
+    // What is forgotten from now on is so, whatever the other library says.
+    try forget(a, on: machine)
+    try machine.publish("third.jpg", a, machine.stamp(1, inode: 9))
+    #expect(try machine.status("third.jpg") == .skipped(.forgotten))
+  }
+
   @Test func newBytesAreBackedUp() throws {
     let machine = try publishing(a, at: path)
     try forget(a, on: machine)

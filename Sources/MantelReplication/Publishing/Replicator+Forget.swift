@@ -17,7 +17,7 @@ extension Replicator {
       try dropForgottenChange(of: entry)
     }
     guard !forgotten.isEmpty else { return }
-    try store.putForgotten(forgotten)
+    try put(forgotten: forgotten)
     try forgetChanges(of: Set(forgotten.lazy.map(\.entry.content)), now: now)
     publication.changesDue = now.instant
   }
@@ -245,12 +245,23 @@ extension Replicator {
 
   /// Whether a file of these bytes is not published, because its user forgot them. What is live under another name was not.
   func isForgotten(_ content: ContentID) throws(StoreError) -> Bool {
-    // Nothing was ever dropped: the usual case costs no question.
-    guard hasDropped else { return false }
+    // Nothing was ever dropped: the usual case costs no question. After a rekey the library is a new one, that has dropped
+    // nothing, and what was forgotten is so still.
+    guard hasDropped || publication.hasForgotten else { return false }
     var isForgotten = try store.isForgotten(content)
-    if !isForgotten { isForgotten = try isDroppedForGood(content) }
+    if !isForgotten, hasDropped { isForgotten = try isDroppedForGood(content) }
     guard isForgotten else { return false }
-    return try !store.entries(machine, of: content).contains { $0.entry.state.isLive }
+    if try store.entries(machine, of: content).contains(where: { $0.entry.state.isLive }) { return false }
+    return try !wasLiveBefore(content)
+  }
+
+  /// In the library that was this machine's before a rekey forgotten bytes may be live under another name: that file goes into the
+  /// new library like all others. What the new one has dropped was forgotten since.
+  private func wasLiveBefore(_ content: ContentID) throws(StoreError) -> Bool {
+    guard try store.droppedEntries(machine, of: content).isEmpty else { return false }
+    return try store.entries(of: content).contains {
+      $0.library != machine && $0.entry.state.isLive && ledger.folders[$0.entry.folder] != nil
+    }
   }
 
   /// The own library has dropped entries.
@@ -275,7 +286,7 @@ extension Replicator {
     publication.ledgerRows[key] = nil
     if let content = row.content, try !store.isForgotten(content) {
       // The catalog was lost: this is what can be taken back from now on.
-      try store.putForgotten([forgottenEntry(row, content)])
+      try put(forgotten: [forgottenEntry(row, content)])
     }
     guard let known else { return try store.putFiles([row]) }
     try vanished(known, reason: .replaced, becoming: row, now: now)
@@ -283,6 +294,15 @@ extension Replicator {
 }
 
 extension Replicator {
+  mutating func loadForgotten() throws(StoreError) {
+    publication.hasForgotten = try !store.forgotten(after: nil, limit: 1).isEmpty
+  }
+
+  private mutating func put(forgotten entries: [ForgottenEntry]) throws(StoreError) {
+    try store.putForgotten(entries)
+    publication.hasForgotten = true
+  }
+
   private func forgottenEntry(_ row: LedgerFile, _ content: ContentID) -> ForgottenEntry {
     let entry = Entry(
       folder: row.folder, path: row.path, content: content, size: row.stamp.size, mtime: row.stamp.mtime,

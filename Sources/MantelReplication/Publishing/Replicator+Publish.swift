@@ -32,6 +32,8 @@ struct Publication: Sendable {
   /// Entries that the user forgets, and takes back, with the next head: each is out with the event that asked for it.
   var forgetting: [EntryID: Entry] = [:]
   var returning: [EntryID: ForgottenEntry] = [:]
+  /// The catalog knows of entries that were forgotten, and maybe are no more.
+  var hasForgotten = false
   /// Replaced entries whose time is over.
   var expiring: [EntryID: Entry] = [:]
   /// Entries that fell out of the library, and come back as retired, each once: when that was learned is in the entry, so that
