@@ -57,6 +57,19 @@ extension Catalog {
     }
   }
 
+  package func awaitsChanges(_ folder: FolderID) throws(StoreError) -> Bool {
+    try read { db in
+      try db.exists(
+        """
+        SELECT 1 FROM file INDEXED BY file_unpublished
+        WHERE status <> 1 AND status = \(LedgerCoding.pending) AND folder = ? AND reason NOT IN (?, ?) LIMIT 1
+        """,
+        [
+          .folder(folder), .int(LedgerCoding.code(.suspectedRot)), .int(LedgerCoding.code(.changesOften)),
+        ])
+    }
+  }
+
   package func heldFiles(_ folder: FolderID) throws(StoreError) -> Int {
     try read { db in
       // The index holds them alone: the numbers of the condition are those of its own.

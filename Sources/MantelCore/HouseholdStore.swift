@@ -162,6 +162,9 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func losses() throws(StoreError) -> [FolderID: FolderLosses]
   /// Replaces what is known of a folder's losses and keeps the rows of changes that it holds, in one transaction.
   func setLosses(_ losses: FolderLosses, of folder: FolderID, held: [LedgerFile]) throws(StoreError)
+  /// Whether a change of any file of a folder is held, or on its way. What is suspected to have rotted, or changes often, is
+  /// neither: it waits by itself.
+  func awaitsChanges(_ folder: FolderID) throws(StoreError) -> Bool
   /// Files of a folder whose change is `pending(.massChange)`.
   func heldFiles(_ folder: FolderID) throws(StoreError) -> Int
   /// The user accepts the held changes of a folder: they become `pending(.settling)` and accepted, for the next scan to

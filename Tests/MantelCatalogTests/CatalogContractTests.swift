@@ -166,6 +166,28 @@ import Testing
   }
 
   @Test(arguments: Home.allCases)
+  func knowsWhichFoldersAwaitChanges(home: Home) throws {
+    let fixture = try CatalogFixture(home)
+    let catalog = fixture.catalog
+    let other = FolderID(high: 17, low: 17)
+    try catalog.putFolder(Fixture.ownFolder())
+    try catalog.putFolder(Fixture.ownFolder(other, name: "Other"))
+    try catalog.putFiles([
+      Fixture.file("a"), Fixture.file("b", .skipped(.junk)), Fixture.file("c", .pending(.suspectedRot)),
+      Fixture.file("d", .pending(.changesOften)),
+    ])
+    #expect(try !catalog.awaitsChanges(Fixture.folder))
+    let reasons: [PendingReason] = [
+      .settling, .hashing, .changedWhileRead, .publishing, .copying, .massChange, .notDurable,
+    ]
+    for reason in reasons {
+      try catalog.putFiles([Fixture.file("e", .pending(reason))])
+      #expect(try catalog.awaitsChanges(Fixture.folder), "\(reason)")
+    }
+    #expect(try !catalog.awaitsChanges(other))
+  }
+
+  @Test(arguments: Home.allCases)
   func findsStagedEntriesAfterARestart(home: Home) throws {
     let fixture = try CatalogFixture(home)
     let (kept, gone, new) = (Fixture.entry("a", 1), Fixture.entry("b", 2), Fixture.entry("c", 3))

@@ -240,6 +240,38 @@ import Testing
     #expect(try folder.live() == 70)
   }
 
+  /// A file that came back rotten waits for its user, one that changes often for up to a day: neither keeps what is over.
+  @Test(arguments: [true, false]) func whatWaitsByItselfKeepsNoMassChange(isRotten: Bool) throws {
+    let folder = try FullFolder(files: 120)
+    let desk = folder.desk
+    if !isRotten {
+      for number in 0..<6 {
+        let stamp = desk.stamp(UInt64(10 + number), mtime: desk.now.wall.nanoseconds, inode: 7_777)
+        try desk.publish("hot", content("hot \(number)"), stamp)
+      }
+      #expect(try desk.status("hot") == .pending(.changesOften))
+    }
+    try folder.delete(0..<60)
+    try desk.pass(.seconds(10))
+    #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 60)
+    for number in 0..<60 {
+      if isRotten, number == 0 {
+        try desk.write(folder.path(0), content("rotten"), folder.stamp(0))
+      } else {
+        try desk.write(folder.path(number), folder.content(number), folder.stamp(number, again: true))
+      }
+    }
+    try desk.pass(.seconds(30))
+    #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 0)
+    let reason: PendingReason = isRotten ? .suspectedRot : .changesOften
+    #expect(try desk.status(isRotten ? folder.path(0) : "hot") == .pending(reason))
+    #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange == nil)
+    // An edit of weeks later is judged by itself.
+    try folder.replace(100)
+    try desk.pass(.seconds(10))
+    #expect(try desk.status(folder.path(100)) == .published)
+  }
+
   // MARK: Restarts
 
   @Test func whatIsHeldSurvivesRestarts() throws {

@@ -71,10 +71,10 @@ extension Replicator {
     ledger.losses[folder] = nil
   }
 
-  /// A mass change is over without a decision when the files are back, or elsewhere, and nothing waits any more.
+  /// A mass change is over without a decision when the files are back, or elsewhere, and nothing waits any more that may be of it.
   mutating func endMassChange(of folder: FolderID) throws(StoreError) {
     guard ledger.losses[folder]?.massChange != nil,
-      try store.fileCounts(folder).pending == 0,
+      try !store.awaitsChanges(folder),
       !publication.ledgerRows.keys.contains(where: { $0.folder == folder }),
       !publication.deletions.keys.contains(where: { $0.folder == folder })
     else { return }
