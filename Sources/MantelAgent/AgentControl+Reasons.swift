@@ -35,6 +35,7 @@ extension AgentControl {
       return ReasonAnswer(
         code: "unsafe",
         message: "\(files) of this machine's files are not known to be on another machine", files: files)
+    case .notOnDisk(let files): return Self.answer(notOnDisk: files)
     case .filing: return ReasonAnswer(code: "filing", message: "copies are being put in their places")
     case .diskSpace:
       return ReasonAnswer(
@@ -214,6 +215,17 @@ extension AgentControl {
       "the filesystem of the replica is read-only: nothing is copied there. It was mounted so, or the kernel made it so after an "
       + "error: `mount` and `dmesg` tell which. If the disk is good, remount it for writing (`mount -o remount,rw`); copying goes "
       + "on within a minute")
+
+  /// Where they may lie, and both ways on; their copies are not in danger.
+  static func answer(notOnDisk files: Int) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "notOnDisk",
+      message:
+        "\(files) of this machine's photos lie where it cannot make sure that they are on a disk of its own (NFS, SMB, FUSE, or a "
+        + "filesystem that cannot be synced): the other machines copy them, but this one is not complete with them; keep them "
+        + "on a disk of this machine, or back them up from the machine that has the disk",
+      files: files)
+  }
 
   static func answer(unhealable files: Int) -> ReasonAnswer {
     ReasonAnswer(

@@ -50,10 +50,10 @@ package struct LedgerAnswer: Codable, Hashable, Sendable {
 
 /// One reason why the state is not `complete`.
 package struct ReasonAnswer: Codable, Hashable, Sendable {
-  /// One of: scanning, pending, missing, largeShare, headsArriving, noHead, noSecondMachine, unsafe, filing, diskSpace,
-  /// replicaReadOnly, noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, checkingReplica, replicaUnreadable,
-  /// failingDisk, massChange, badFiles, unhealable, suspectedRot, heldDrops, heldGrowth, forked, lost, orphaned, catalogDamaged,
-  /// discovery.
+  /// One of: scanning, pending, missing, largeShare, headsArriving, noHead, noSecondMachine, unsafe, notOnDisk, filing,
+  /// diskSpace, replicaReadOnly, noPeerConnected, restored, unheard, clone, folderOffline, replicaOffline, checkingReplica,
+  /// replicaUnreadable, failingDisk, massChange, badFiles, unhealable, suspectedRot, heldDrops, heldGrowth, forked, lost, orphaned,
+  /// catalogDamaged, discovery.
   package var code: String
   /// A sentence for people.
   package var message: String

@@ -23,9 +23,11 @@ import Testing
   }
 
   /// The peer holds all that the own library wants at its newest head.
-  private func attest(_ machine: SingleMachine, number: UInt64, _ link: LinkID) throws {
+  private func attest(
+    _ machine: SingleMachine, number: UInt64, _ link: LinkID, held: [ContentID]? = nil
+  ) throws {
     let order = try #require(machine.head?.order)
-    let statement = machine.statement(machine.machine, order, held: [a])
+    let statement = machine.statement(machine.machine, order, held: held ?? [a])
     try machine.send(.attestationReceived(link, try machine.attestation(0, number: number, [statement])))
   }
 
@@ -97,5 +99,49 @@ import Testing
     #expect(machine.isAvailable(b) && !machine.isHeld(b))
     let (wanted, held, files) = machine.replicator.roots(of: machine.machine)
     #expect(files == 2 && wanted != held)
+  }
+
+  /// Others have it, and know that this machine has not. Fails where the own library counts as held (`notOnDisk`).
+  @Test func ownPhotosOnNoDiskOfThisMachineAreOwed() throws {
+    let (machine, link) = try machine()
+    let stamp = machine.stamp(10, inode: 8)
+    try machine.sight("b.jpg", .file(stamp, isClosed: true))
+    try machine.finishHash("b.jpg", b, stamp, isHeld: false)
+    let early = try machine.report().reasons
+    #expect(early.contains(.pending(files: 1)) && !early.contains(.notOnDisk(files: 1)))
+    try machine.pass(.seconds(3))
+    try attest(machine, number: 2, link, held: [a, b])
+    #expect(machine.isSafe(b))
+    let report = try machine.report()
+    #expect(report.reasons == [.notOnDisk(files: 1)])
+    #expect(!report.isComplete && !report.isSettledEverywhere && report.state == .waiting)
+
+    // It is on a disk of this machine from now on.
+    let moved = machine.stamp(10, inode: 9)
+    try machine.sight("b.jpg", .file(moved, isClosed: true))
+    try machine.finishHash("b.jpg", b, moved)
+    try machine.pass(.seconds(3))
+    try expectComplete(machine)
+  }
+
+  /// It is not held meanwhile, and that has a reason which says more. Fails where `notOnDisk` asks for no other.
+  @Test func whatIsHashedAnewOrHasRottenIsToldOnce() throws {
+    let (machine, _) = try machine()
+    func isTold(_ reason: (StatusReason) -> Bool) throws -> Bool {
+      let report = try machine.report()
+      return !report.isComplete && report.reasons.contains(where: reason)
+        && !report.reasons.contains(.notOnDisk(files: 1))
+    }
+    let touched = machine.stamp(10, mtime: SingleMachine.oldTime + 5)
+    try machine.sight("a.jpg", .file(touched, isClosed: true))
+    #expect(try !machine.isHeld(a) && isTold { $0 == .pending(files: 1) })
+    try machine.finishHash("a.jpg", a, touched)
+    #expect(try !machine.isHeld(a) && isTold { $0 == .pending(files: 1) })
+    try machine.pass(.seconds(3))
+    try expectComplete(machine)
+
+    let file = try #require(try machine.catalog.file(SingleMachine.folderID, bytes("a.jpg")))
+    try machine.replicator.suspect(file, now: machine.now)
+    #expect(try !machine.isHeld(a) && isTold { if case .suspectedRot = $0 { true } else { false } })
   }
 }

@@ -52,7 +52,18 @@ extension Replicator {
     return statement != nil || otherFullMachines.contains(member)
   }
 
-  /// `large`: libraries of which more is missing than a third of the free space.
+  /// What is live in the own library is owed as well, and may lie where nothing proves that it is durable (NFS). A content that is
+  /// only not held until its file was hashed again has another reason, which goes: two that come and go together tell no more.
+  func notOnDisk(besides reasons: [StatusReason]) -> StatusReason? {
+    guard let sets = contents.byLibrary[machine], !reasons.contains(where: \.tellsOfUnheld) else {
+      return nil
+    }
+    let files = contents.index.count(of: sets.live) - contents.index.count(of: sets.heldLive)
+    return files > 0 ? .notOnDisk(files: files) : nil
+  }
+
+  /// What is still to come from others, so not of the own library (`notOnDisk`). `large`: libraries of which more is missing than a
+  /// third of the free space.
   mutating func missingHere(
     now: Now
   ) throws(StoreError) -> (files: Int, bytes: UInt64, large: [StatusReason]) {

@@ -40,6 +40,7 @@ extension Replicator {
     }
     reasons += try badFileReasons(now: now)
     if publishedUnsafe > 0 { reasons.append(.unsafe(files: publishedUnsafe)) }
+    if let reason = notOnDisk(besides: reasons) { reasons.append(reason) }
     let (exact, lenient) = headReasons(now: now)
     let (missingFiles, missingBytes, largeShares) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }

@@ -23,6 +23,8 @@ package enum StatusReason: Hashable, Sendable {
   case noSecondMachine
   /// Own files that no other machine is known to hold.
   case unsafe(files: Int)
+  /// Own photos that are live, and that no disk of this machine is known to have durably: this machine owes them.
+  case notOnDisk(files: Int)
   case filing
   case diskSpace
   /// The replica's filesystem takes no writes: nothing is fetched or filed until it does.
@@ -81,6 +83,14 @@ extension StatusReason {
     case .massChange, .suspectedRot, .unhealable, .refuted, .heldDrops, .heldGrowth, .forked, .lost,
       .orphaned, .failingDisk:
       true
+    default: false
+    }
+  }
+
+  /// It tells already of own photos that are not held now. None of these leaves a machine complete.
+  var tellsOfUnheld: Bool {
+    switch self {
+    case .scanning, .pending, .massChange, .suspectedRot, .restored: true
     default: false
     }
   }
