@@ -188,7 +188,7 @@ final class PeerEnvironment: SessionEnvironment {
   /// A manifest is not stored beside a file: it is one pass over it, remembered for the pages that follow.
   private func serveManifest(of unit: UnitID, offset: UInt64, maximumBytes: Int) async -> StoreAnswer {
     do {
-      guard try await effects.disk.run({ [self] in try !sources(of: unit).isEmpty }) else {
+      guard try await effects.disk.run({ [self] in try !manifestSources(of: unit).isEmpty }) else {
         return .refused(.notHeld)
       }
       let finding = manifests.find(unit.content) { [self] in
@@ -211,7 +211,7 @@ final class PeerEnvironment: SessionEnvironment {
   /// On the hashing pool: a pass over whatever file here has the content; it ends early when the agent does.
   private func makeManifest(of unit: UnitID) throws -> FoundManifest {
     var refusal = Outcome.notHeld
-    for source in try sources(of: unit) {
+    for source in try manifestSources(of: unit) {
       do {
         let file = try hash(source)
         guard file.content == unit.content, let manifest = file.manifest else {
@@ -255,6 +255,11 @@ final class PeerEnvironment: SessionEnvironment {
 
   private func sources(of unit: UnitID) throws -> [ContentSource] {
     try engine.catalog.sources(of: [unit.content]).flatMap { sources(of: unit, $0) }
+  }
+
+  /// What is one unit has no manifest: a peer that asks for one costs no read, and is no reason to doubt the file.
+  private func manifestSources(of unit: UnitID) throws -> [ContentSource] {
+    try sources(of: unit).filter { !UnitLayout(size: $0.size).isWhole }
   }
 
   private func sources(of unit: UnitID, _ files: ContentFiles) -> [ContentSource] {

@@ -14,25 +14,30 @@ import Testing
   private let ben: InstalledHome
   private let replica: Replica
   private let film: HashedFile
+  /// As large as one unit may be.
+  private let photo: HashedFile
 
   init() async throws {
     ben = try await InstalledHome()
-    let path = "anna/Photos/film.mp4"
+    let (path, small) = ("anna/Photos/film.mp4", "anna/Photos/photo.jpg")
     try ben.write("\(ben.replica)/\(path)", [UInt8](repeating: 7, count: Limits.wholeUnitBytes + 1))
+    try ben.write("\(ben.replica)/\(small)", [UInt8](repeating: 7, count: Limits.wholeUnitBytes))
     _ = try ReplicaAdoption(home: ben.home, directory: ben.replica).run { _, _ in true }
     replica = try Replica.open(root: Array(ben.replica.utf8), machine: ben.key.machine, create: false)
     film = try replica.hash(path: Array(path.utf8))
+    photo = try replica.hash(path: Array(small.utf8))
   }
 
-  /// The answer to a question for a page of the manifest.
+  /// The answer to a question for a page of the film's manifest, or of another file's.
   private func ask(
-    _ engine: Engine, _ effects: Effects, offset: UInt64 = 0, maximumBytes: Int = Limits.manifestBytes
+    _ engine: Engine, _ effects: Effects, for file: HashedFile? = nil, offset: UInt64 = 0,
+    maximumBytes: Int = Limits.manifestBytes
   ) async throws -> StoreAnswer {
     let peers = PeerEnvironment(
       engine: engine, effects: effects,
       invitations: Invitations(key: ben.key, logger: InstalledHome.logger),
       greeting: Greeting(machine: ben.key.machine, listeningPort: 0), rates: TransferRates())
-    let unit = UnitID(content: film.content, part: .manifest)
+    let unit = UnitID(content: (file ?? film).content, part: .manifest)
     let answers = await peers.answer(
       [.read(unit, offset: offset, maximumBytes: maximumBytes)], for: SessionID(number: 1))
     return try #require(answers.first)
@@ -65,6 +70,19 @@ import Testing
         return
       }
       #expect(outcome == .cancelled)
+    }
+  }
+
+  /// Else each question has it read, and doubted as one that has changed. Fails where the files of every content are read for a
+  /// manifest (`manifestSources`): the answer is *changed*.
+  @Test func whatIsOneUnitIsNotReadForAManifest() async throws {
+    try await ben.withEngine(over: replica) { engine, effects in
+      let answer = try await ask(engine, effects, for: photo)
+      guard case .refused(let outcome) = answer else {
+        Issue.record("a photo has a manifest")
+        return
+      }
+      #expect(outcome == .notHeld)
     }
   }
 }
