@@ -170,7 +170,8 @@ package struct TrashAnswer: Codable, Hashable, Sendable {
   package var machine: String
   package var files: Int
   package var bytes: UInt64
-  /// Agent days until the first of them is deleted, rounded up: days count only while the agent runs.
+  /// Agent days until the time of the first of them is over, rounded up: days count only while the agent runs. 0: it goes at
+  /// the next daily look, unless it is still needed here, as the only copy of a photo of this machine is.
   package var daysLeft: Int
 
   package init(machine: String, files: Int, bytes: UInt64, daysLeft: Int) {

@@ -170,4 +170,17 @@ import Testing
     #expect(text.contains("trash: 3 files (6.0 MB) that laptop forgot; the first go in 12 days of running\n"))
     #expect(text.contains("forgotten, and still kept:\n  1 file: on studio\n"))
   }
+
+  /// What may not go stays in the trash beyond its time. Fails where zero days are told like any other number.
+  @Test(arguments: [
+    (0, "at the next daily look, unless they are still needed here"), (1, "in 1 day of running"),
+    (2, "in 2 days of running"),
+  ])
+  func statusPromisesNoEndOfWhatIsOverdueInTheTrash(daysLeft: Int, end: String) {
+    let status = Samples.status {
+      $0.trash = [TrashAnswer(machine: "laptop", files: 3, bytes: 6_000_000, daysLeft: daysLeft)]
+    }
+    let line = "trash: 3 files (6.0 MB) that laptop forgot; the first go \(end)\n"
+    #expect(StatusText.text(status).contains(line))
+  }
 }

@@ -56,9 +56,14 @@ enum StatusText {
   }
 
   private static func trash(_ trash: TrashAnswer) -> String {
-    let days = trash.daysLeft == 1 ? "1 day" : "\(trash.daysLeft) days"
+    let first =
+      switch trash.daysLeft {
+      case 0: "at the next daily look, unless they are still needed here"
+      case 1: "in 1 day of running"
+      default: "in \(trash.daysLeft) days of running"
+      }
     return "trash: \(Quantity.files(trash.files)) (\(Quantity.bytes(trash.bytes))) that "
-      + "\(Printable.text(trash.machine)) forgot; the first go in \(days) of running"
+      + "\(Printable.text(trash.machine)) forgot; the first go \(first)"
   }
 
   private static func peers(_ status: StatusAnswer) -> [String] {

@@ -146,6 +146,8 @@ package struct TrashReport: Hashable, Sendable {
   package var library: MachineID
   package var files: Int
   package var bytes: UInt64
-  /// Agent time until the first of them is deleted.
+  /// Agent time until that of the first of them is over. Then it goes at the next look, unless it may not (`isOnlyCopyOfOwn`, or
+  /// a second copy whose first was not read for long): zero is no promise. The batch judges that; here it would cost a question
+  /// for each file.
   package var left: Duration
 }
