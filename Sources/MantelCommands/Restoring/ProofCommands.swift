@@ -34,9 +34,9 @@ struct AtRiskCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "at-risk", abstract: "What would be lost if a machine died now.",
     discussion: """
-      Photos that only that machine is known to hold: by its own check here, elsewhere by signed statements that \
-      are not older than 14 days. Exit code 0: nothing; 1: something, or files of this machine that are not in \
-      its library yet.
+      Photos that it may have and no other machine is known to hold: by its own check here, elsewhere by signed \
+      statements that prove it and are not older than 14 days. Exit code 0: nothing; 1: something, or files of \
+      this machine that are not in its library yet.
       """)
 
   @Option(help: "The machine (default: this one).")

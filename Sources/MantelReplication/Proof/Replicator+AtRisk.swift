@@ -13,7 +13,8 @@ extension Replicator {
     return holders
   }
 
-  /// Whether a machine is the only one that is known to hold an entry's content.
+  /// Whether a machine may have an entry's content, and no other is known to hold it. The machine's own word needs no proof for
+  /// that: what it does not prove just now is lost with it all the same.
   package mutating func isAtRisk(
     _ installed: InstalledEntry, with candidate: MachineID
   ) throws(StoreError) -> Bool {
@@ -22,7 +23,18 @@ extension Replicator {
     guard try holders(of: content, in: installed.library).allSatisfy({ $0 == candidate }) else {
       return false
     }
-    return try holders(of: content) == [candidate]
+    guard try holders(of: content).allSatisfy({ $0 == candidate }) else { return false }
+    return try mayHave(candidate, content)
+  }
+
+  /// By its library, which names what lies in its folders, or by its newest word, however old.
+  private func mayHave(_ candidate: MachineID, _ content: ContentID) throws(StoreError) -> Bool {
+    if contents.isLive(content, in: candidate) { return true }
+    if candidate == machine { return contents.isHeld(content) }
+    for library in Set(try store.entries(of: content).map(\.library)) {
+      if try lastKnownHolders(of: content, in: library).contains(candidate) { return true }
+    }
+    return false
   }
 }
 
