@@ -182,6 +182,17 @@ extension Catalog {
     }
   }
 
+  package func heldOwnFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
+    try read { db in
+      try db.all(
+        """
+        SELECT \(LedgerCoding.columns) FROM file f CROSS JOIN folder d ON d.id = f.folder
+        WHERE f.content = ? AND \(Self.isHeldFile) ORDER BY f.folder, f.path
+        """, [.id(content)]
+      ) { try $0.ledgerFile() }
+    }
+  }
+
   /// `verified`: when the contents were hashed; nil leaves that as it is.
   func put(_ files: [LedgerFile], verified: WallTime? = nil, _ db: Database) throws {
     var change = FileCountChange()

@@ -150,6 +150,8 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func linkedFiles(inode: UInt64) throws(StoreError) -> [LedgerFile]
   /// Own files of a content, with status published or pending, for copying instead of fetching.
   func ownFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
+  /// Those of them that count as held: published, in a folder on a local filesystem that is not removed.
+  func heldOwnFiles(of content: ContentID) throws(StoreError) -> [LedgerFile]
   /// Rows of a folder; files whose deletion is not published yet have theirs still.
   func fileCounts(_ folder: FolderID) throws(StoreError) -> (published: Int, pending: Int)
   /// Filesystems of directories whose filesystem is not their parent's, as recorded.

@@ -284,8 +284,10 @@ import Testing
     #expect(try catalog.allMissing(pageSize: 5).isEmpty)
     #expect(try catalog.unfiled(limit: 5).isEmpty)
     // What an own folder on a network filesystem has is served, but not held.
+    #expect(try catalog.heldOwnFiles(of: first.content).count == 1)
     try catalog.setFolder(Fixture.folder, isLocal: false)
     #expect(try catalog.held() == [])
+    #expect(try catalog.heldOwnFiles(of: first.content).isEmpty)
     #expect(try catalog.missing(in: Fixture.own, limit: 5).contents == [first.content])
     #expect(try catalog.ownFiles(of: first.content).count == 1)
   }

@@ -12,7 +12,7 @@ import Testing
 
   /// Why nobody knows of a good file in the folder.
   enum Absence: CaseIterable {
-    case rot, offline, unscanned, walked, missed, massChange
+    case rot, offline, unscanned, walked, missed, massChange, notLocal
   }
 
   /// A machine with an own file of what its peer has dropped, whose copy lies in the trash.
@@ -45,6 +45,28 @@ import Testing
     try machine.pass(.agentDay * 2)
     #expect(try machine.fileAll().map(\.content) == [a])
     #expect(machine.isHeld(a))
+  }
+
+  /// The own file on a network filesystem can be served, and is no copy. Fails where any published file keeps a content held
+  /// (`releaseIfGone`).
+  @Test func whatOnlyANetworkFolderHasIsNotHeldAnyMore() throws {
+    let machine = try machineWithTrash()
+    try setLocal(machine, false)
+    let copy = try #require(try machine.file(of: a))
+    try machine.lose(copy.path)
+    #expect(!machine.isHeld(a) && machine.isAvailable(a))
+  }
+
+  /// Fails where any published file keeps a content held while its copy may just have been deleted (`unholdDeleted`).
+  @Test func whatABatchMayHaveDeletedIsNotHeldForANetworkFoldersSake() throws {
+    let machine = try machineWithTrash()
+    try machine.pass(month + .agentDay)
+    let batch = try #require(machine.take().batches.first)
+    #expect(batch.operations.map(\.content) == [a])
+    #expect(machine.isHeld(a), "by the file in the folder")
+    try setLocal(machine, false)
+    try machine.restart()
+    #expect(!machine.isHeld(a))
   }
 
   /// It stays for the deleted photo alone, until its user forgets that too. Fails where the time counts since the peer's drop
@@ -97,6 +119,7 @@ import Testing
       for number in 0..<60 { try machine.sight("\(number).jpg", .gone) }
       try machine.delete("mine.jpg")
       #expect(try machine.status("mine.jpg") == .pending(.massChange))
+    case .notLocal: try setLocal(machine, false)
     }
   }
 
@@ -107,6 +130,11 @@ import Testing
       machine.places[[]] = []
       try machine.scan(["mine.jpg": machine.stamp(10)])
     case .missed: try machine.sight("mine.jpg", .file(machine.stamp(10), isClosed: false))
+    case .notLocal: try setLocal(machine, true)
     }
+  }
+
+  private func setLocal(_ machine: SingleMachine, _ isLocal: Bool) throws {
+    try machine.catalog.setFolder(SingleMachine.folderID, isLocal: isLocal)
   }
 }

@@ -123,11 +123,12 @@ extension Replicator {
   }
 
   /// The own library has it live, and no own file is known to be there: it rotted, its folder or disk is away or was not looked at
-  /// yet, or just is (a walk takes nothing for away when it begins), or its deletion waits for somebody.
+  /// yet, or just is (a walk takes nothing for away when it begins), or its deletion waits for somebody; or it lies on a network
+  /// filesystem, where nothing is held.
   /// Others may have let go of their copies because of the one in the trash here.
   private func isOnlyCopyOfOwn(_ content: ContentID) throws(StoreError) -> Bool {
     guard contents.isLive(content, in: machine) else { return false }
-    return try !publishedFiles(of: content).contains { file in
+    return try !heldOwnFiles(of: content).contains { file in
       let key = FileKey(folder: file.folder, path: file.path)
       return ledger.folders[key.folder] != nil && ledger.scanned.contains(key.folder)
         && ledger.scans[key.folder] == nil && !isAway(key) && publication.deletions[key] == nil
@@ -245,10 +246,11 @@ extension Replicator {
     let deletions = steps.filter { FilingPlan.isDeletion($0.operation) }
     let gone = Set(deletions.map(\.operation.path))
     for content in Set(deletions.map(\.operation.content)).sorted() {
-      guard try publishedFiles(of: content).isEmpty,
+      guard try heldOwnFiles(of: content).isEmpty,
         try store.replicaFiles(of: content).allSatisfy({ gone.contains($0.path) })
       else { continue }
-      unhold(content)
+      let isServed = try !publishedFiles(of: content).isEmpty
+      unhold(content, isServed: isServed)
     }
   }
 

@@ -433,21 +433,30 @@ extension Replicator {
   /// The first sign of a change: the bytes at this path are no longer known to be the content's.
   mutating func unhold(_ file: LedgerFile) throws(StoreError) {
     guard let content = file.content else { return }
-    let others = try publishedFiles(of: content).contains {
+    let others = try heldOwnFiles(of: content).filter { ($0.folder, $0.path) != (file.folder, file.path) }
+    guard others.isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
+    contents.setHeld(content, false)
+    let isServed = try publishedFiles(of: content).contains {
       ($0.folder, $0.path) != (file.folder, file.path)
     }
-    let replicas = try store.replicaFiles(of: content)
-    guard !others, replicas.isEmpty else { return }
-    contents.setHeld(content, false)
-    makeUnavailable(content)
+    if !isServed { makeUnavailable(content) }
   }
 
   /// Own files that have a content, as far as anybody knows: the catalog's rows, but for those that changed since.
   func publishedFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
-    try store.ownFiles(of: content).filter { file in
-      guard file.status == .published else { return false }
-      let row = publication.ledgerRows[FileKey(folder: file.folder, path: file.path)]
-      return row.map { $0.status == .published && $0.content == content } ?? true
+    try store.ownFiles(of: content).filter { $0.status == .published && !isOutdated($0) }
+  }
+
+  /// Those of them that count as a copy: what lies on a network filesystem can be served, and is not held.
+  func heldOwnFiles(of content: ContentID) throws(StoreError) -> [LedgerFile] {
+    try store.heldOwnFiles(of: content).filter { !isOutdated($0) }
+  }
+
+  /// Whether the file of a published row has changed since, as far as anybody knows.
+  private func isOutdated(_ file: LedgerFile) -> Bool {
+    guard let row = publication.ledgerRows[FileKey(folder: file.folder, path: file.path)] else {
+      return false
     }
+    return row.status != .published || row.content != file.content
   }
 }

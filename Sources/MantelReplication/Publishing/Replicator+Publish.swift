@@ -331,15 +331,17 @@ extension Replicator {
 
   /// A file went: its content may have no other here any more.
   mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
-    guard try publishedFiles(of: content).isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
-    unhold(content)
+    guard try heldOwnFiles(of: content).isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
+    let isServed = try !publishedFiles(of: content).isEmpty
+    unhold(content, isServed: isServed)
   }
 
-  /// No file here counts for a content any more. What is staged can be served, and is not held before it is filed.
-  mutating func unhold(_ content: ContentID) {
+  /// No file here counts for a content any more. What is staged can be served, and is not held before it is filed; `isServed`:
+  /// an own file has it that does not count.
+  mutating func unhold(_ content: ContentID, isServed: Bool = false) {
     let wasHeld = contents.isHeld(content)
     contents.setHeld(content, false)
     if wasHeld { noteLost(content) }
-    if !transfers.staged.contains(content) { makeUnavailable(content) }
+    if !isServed, !transfers.staged.contains(content) { makeUnavailable(content) }
   }
 }

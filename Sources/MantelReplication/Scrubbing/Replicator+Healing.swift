@@ -53,10 +53,10 @@ extension Replicator {
   /// A claim that has become false is taken back at once, whatever the batch brings.
   private mutating func unholdUnlessElsewhere(_ bad: ReplicaFile) throws(StoreError) {
     let others = try store.replicaFiles(of: bad.content).contains { $0.stamp.inode != bad.stamp.inode }
-    guard !others, try publishedFiles(of: bad.content).isEmpty else { return }
+    guard !others, try heldOwnFiles(of: bad.content).isEmpty else { return }
     contents.setHeld(bad.content, false)
     noteLost(bad.content)
-    makeUnavailable(bad.content)
+    if try publishedFiles(of: bad.content).isEmpty { makeUnavailable(bad.content) }
     attesting.retract()
   }
 
