@@ -225,6 +225,8 @@ package final class Agent: Sendable {
       do { try await announceRecord(port: listeningPort) } catch {
         logger.warning("the machine record could not be renewed", metadata: ["error": "\(error)"])
       }
+      // Before filing goes on, where the replica's disk has just come.
+      await effects.takeBackRefusals(engine: engine)
       await effects.measureRoom(engine: engine)
       await effects.keepHousehold(from: catalog, engine: engine)
       await discovery.advertise()

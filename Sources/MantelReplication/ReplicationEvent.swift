@@ -239,7 +239,8 @@ package enum ReplicationEvent: Sendable {
   case dropsConfirmed(MachineID)
   /// The user of this machine keeps what a library dropped and nobody confirmed.
   case dropsRefused(MachineID)
-  /// Contents that the user of this machine had refused to let go, and this catalog, which is an older one, did not know so.
+  /// The list of what the user of this machine had refused to let go was read: what this catalog, which may be an older one, did
+  /// not know of it. Told also when that is nothing.
   case refusalsFound([ContentID])
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)

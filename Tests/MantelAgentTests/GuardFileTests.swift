@@ -180,6 +180,32 @@ import Testing
     }
   }
 
+  /// Nobody refused anything, or it cannot be told. Fails where only what the catalog lacks is told (`takeBackRefusals`).
+  @Test(arguments: [nil, RefusedDrops([]).bytes, [7]] as [[UInt8]?])
+  func theTrashWaitsForTheList(list: [UInt8]?) async throws {
+    if let list { try replica.keep(.refused, list) }
+    try await withEngine { engine, effects in
+      #expect(await engine.ask { !$0.areRefusalsKnown })
+      await effects.takeBackRefusals(engine: engine)
+      #expect(await engine.ask { $0.areRefusalsKnown } == (list != [7]))
+    }
+  }
+
+  /// After an outage of the catalog. Fails where the list is read once a run (`takeBackRefusals`).
+  @Test func decisionsThatWereLoadedAnewAreToldToo() async throws {
+    let key = ben.key
+    try await withEngine { engine, effects in
+      let catalog = engine.catalog
+      await effects.takeBackRefusals(engine: engine)
+      try await engine.ask {
+        $0 = try Setup.replicator(catalog: catalog, key: key, filesystem: FolderID(high: 1, low: 1))
+      }
+      #expect(await engine.ask { !$0.areRefusalsKnown })
+      await effects.takeBackRefusals(engine: engine)
+      #expect(await engine.ask { $0.areRefusalsKnown })
+    }
+  }
+
   /// Fails where it is written over.
   @Test func refusalsThatCannotBeReadStayAsTheyAre() async throws {
     try replica.keep(.refused, [7])

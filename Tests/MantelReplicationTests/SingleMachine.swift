@@ -75,6 +75,7 @@ final class SingleMachine {
       machine: key.machine, roster: Roster(statements), role: role,
       filesystem: FolderID(high: 1, low: 1), store: catalog, key: key, settings: settings, now: now)
     if hasHeard { hear() }
+    replicator.filing.areRefusalsKnown = true
     if hasFolder {
       try send(.folderAdded(folder))
       try scan([:])
@@ -156,13 +157,14 @@ final class SingleMachine {
     now.instant = instant
   }
 
-  /// Kills the process and starts it on the same catalog.
-  func restart(guarded: Signed<Head>? = nil, hasHeard: Bool = true) throws {
+  /// Kills the process and starts it on the same catalog. `knowsRefusals`: what is kept of them was read, and is nothing new.
+  func restart(guarded: Signed<Head>? = nil, hasHeard: Bool = true, knowsRefusals: Bool = true) throws {
     replicator = try Replicator(
       machine: machine, roster: replicator.roster, role: replicator.role,
       filesystem: FolderID(high: 1, low: 1), guarded: guarded, store: catalog, key: key, settings: settings,
       now: now)
     if hasHeard { hear() }
+    replicator.filing.areRefusalsKnown = knowsRefusals
     asked.removeAll()
   }
 

@@ -312,6 +312,21 @@ import Testing
     #expect(try machine.fileAll().isEmpty && machine.file(of: a)?.mark == nil && machine.isHeld(a))
   }
 
+  /// The time is over before the list of what was refused can be read (the disk was away, or the list is damaged). Fails where the
+  /// trash does not wait for it (`collectTrash`), or ticks meanwhile (`trashDeadline`).
+  @Test(arguments: [false, true]) func nothingGoesBeforeItIsKnownWhatWasRefused(isRefused: Bool) throws {
+    let (machine, link) = try SingleMachine.holding([a, b])
+    try machine.drop([a], of: [a, b], 2, over: link)
+    try machine.restart(knowsRefusals: false)
+    try machine.send(.recovered)
+    try machine.pass(month + .agentDay)
+    #expect(try machine.fileAll().isEmpty && machine.isInTrash(a))
+    #expect(try machine.pass(.seconds(10)) < 1_000)
+    try machine.send(.refusalsFound(isRefused ? [a] : []))
+    #expect(try machine.fileAll().map(\.content) == (isRefused ? [] : [a]))
+    #expect(machine.isHeld(a) == isRefused)
+  }
+
   /// After the loss of a catalog: a library that was not heard yet may name what another one dropped.
   @Test(arguments: [true, false]) func whatWasTakenOverIsJudgedWhenAllLibrariesAreKnown(isNamed: Bool) throws
   {

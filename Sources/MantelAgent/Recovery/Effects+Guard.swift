@@ -77,18 +77,24 @@ extension Effects {
 }
 
 extension Effects {
-  /// Once a run, before the list of what was refused is written, and also while the catalog is behind: a catalog from an old backup
-  /// lacks refusals of later, and lets the bytes go when their time is over. A list that cannot be read stays as it is, and is
-  /// read again soon.
+  /// Before the list of what was refused is written, and also while the catalog is behind: a catalog from an old backup lacks
+  /// refusals of later. Once, but for decisions that were loaded anew: they let nothing out of the trash before they know. A list
+  /// that cannot be read stays as it is, and is read again soon.
   func takeBackRefusals(engine: Engine) async {
-    guard refusals.withLock({ $0.kept }) == nil else { return }
+    guard await engine.ask({ !$0.areRefusalsKnown }) else { return }
     do {
       let (kept, unknown) = try await walk { [replica, catalog = engine.catalog] in
         let kept = try replica.kept(.refused).map { try RefusedDrops(bytes: $0).contents } ?? []
         return (kept.count, try kept.filter { try !catalog.isRefusedDrop($0) })
       }
-      if !unknown.isEmpty { try await engine.perform(.refusalsFound(unknown)) }
+      try await engine.perform(.refusalsFound(unknown))
       refusals.withLock { $0.kept = $0.kept ?? kept }
+    } catch let error as DiskError where error.code == .notMounted {
+      // That is told of the replica itself: the warning below is for a list that is there.
+      logger.debug("what was refused to be let go is not there now", metadata: ["error": "\(error)"])
+    } catch let error as StoreError {
+      // The engine has told it.
+      logger.debug("what was refused to be let go could not be recorded", metadata: ["error": "\(error)"])
     } catch {
       let isNews = refusals.withLock { state in
         defer { state.isTold = true }
@@ -96,7 +102,7 @@ extension Effects {
       }
       guard isNews else { return }
       logger.warning(
-        "what was refused to be let go cannot be read beside the copies, and is not written there until it can",
+        "the list of refused drops cannot be read: until it can, nothing leaves the trash, nor is it written",
         metadata: ["error": "\(error)"])
     }
   }

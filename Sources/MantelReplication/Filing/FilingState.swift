@@ -48,6 +48,9 @@ struct FilingState: Sendable {
   /// Names of directories in the replica; they never change.
   var directoryNames: [DirectoryOwner: String] = [:]
   var trash = TrashWalk()
+  /// The list that is kept beside the copies was read since the start: nothing leaves the trash before, for this catalog may be
+  /// older than a refusal.
+  var areRefusalsKnown = false
 
   /// A machine, or one of its folders.
   struct DirectoryOwner: Hashable {

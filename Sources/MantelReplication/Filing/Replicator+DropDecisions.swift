@@ -18,11 +18,18 @@ extension Replicator {
     try settleRefused()
   }
 
-  /// What was refused in a time that the catalog has forgotten.
+  /// What was refused in a time that the catalog has forgotten; nothing, most of the time. What is over in the trash has waited
+  /// for this.
   mutating func refuseDrops(of contents: [ContentID]) throws(StoreError) {
-    try store.addRefusedDrops(contents)
-    try settleRefused()
+    if !contents.isEmpty {
+      try store.addRefusedDrops(contents)
+      try settleRefused()
+    }
+    filing.areRefusalsKnown = true
   }
+
+  /// What was refused was told since these decisions were loaded.
+  package var areRefusalsKnown: Bool { filing.areRefusalsKnown }
 
   private mutating func settleRefused() throws(StoreError) {
     if let running = filing.running { filing.running?.outdated.formUnion(running.contents) }

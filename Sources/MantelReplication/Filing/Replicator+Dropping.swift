@@ -200,10 +200,10 @@ extension Replicator {
       read: WallTime(nanoseconds: now.wall.nanoseconds - settings.trashLife.inNanoseconds)...now.wall)
   }
 
-  /// Only what the walk has brought up, and only when everybody had the time to say that they want it: a plan may be made
-  /// at any moment, also for what a crash has left.
+  /// Only what the walk has brought up, and only when everybody had the time to say that they want it, and what this machine's
+  /// user had refused is known: a plan may be made at any moment, also for what a crash has left.
   func mayDelete(_ content: ContentID, _ now: Now) -> Bool {
-    filing.trash.judging.contains(content) && isPastGrace(now)
+    filing.trash.judging.contains(content) && filing.areRefusalsKnown && isPastGrace(now)
   }
 
   /// What a batch did not delete, though it was planned, or was found not to be deleted, is brought up by the next walk; what
@@ -229,7 +229,9 @@ extension Replicator {
   /// What is over is planned with the next batch, which looks once more whether anybody wants it. What stays all the same
   /// (somebody names it, or its copy was not read for long) is looked at a day later, and holds up nothing.
   mutating func collectTrash(now: Now) throws(StoreError) {
-    guard let due = filing.trash.due, due <= agentTime, isPastGrace(now) else { return }
+    guard filing.areRefusalsKnown, let due = filing.trash.due, due <= agentTime, isPastGrace(now) else {
+      return
+    }
     // Until the batch ends: what fails then rests like any other content.
     filing.trash.due = nil
     let moment = agentTime + (.zero - settings.trashLife)
@@ -269,7 +271,9 @@ extension Replicator {
   }
 
   var trashDeadline: Instant? {
-    guard filing.running == nil, mayWrite, let due = filing.trash.due else { return nil }
+    guard filing.running == nil, mayWrite, filing.areRefusalsKnown, let due = filing.trash.due else {
+      return nil
+    }
     return max(countedTime.counter.soonest(due), graceEnd)
   }
 }
