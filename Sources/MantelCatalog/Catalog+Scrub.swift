@@ -242,7 +242,7 @@ extension Catalog {
   }
 
   package func purgeBadFiles(
-    healedBefore time: WallTime, after: Int64?, limit: Int
+    seenHealedBefore moment: AgentTime, now: AgentTime, after: Int64?, limit: Int
   ) throws(StoreError) -> Int64? {
     try write { db in
       let numbers = try db.all(
@@ -253,9 +253,14 @@ extension Catalog {
       try db.run(
         """
         DELETE FROM bad_file
-        WHERE number >= ? AND number <= ? AND healed IS NOT NULL AND healed < ? AND is_acknowledged = 1
+        WHERE number >= ? AND number <= ? AND healed IS NOT NULL AND seen_healed < ? AND is_acknowledged = 1
           AND is_settled = 1 AND length(coalesce(aside, x'')) = 0
-        """, [.int(first), .int(last), .int(time.nanoseconds)])
+        """, [.int(first), .int(last), .int(moment.nanoseconds)])
+      try db.run(
+        """
+        UPDATE bad_file SET seen_healed = ?
+        WHERE number >= ? AND number <= ? AND healed IS NOT NULL AND seen_healed IS NULL
+        """, [.int(now.nanoseconds), .int(first), .int(last)])
       return numbers.count == limit ? last : nil
     }
   }

@@ -31,4 +31,10 @@ extension CatalogSchema {
     CREATE INDEX bad_file_unsettled ON bad_file (path) WHERE is_settled = 0;
     CREATE INDEX bad_file_healed ON bad_file (healed) WHERE is_acknowledged = 0 AND healed IS NOT NULL;
     """
+
+  /// `healed` is wall time, for people. This is agent time: how long a report is kept is counted from the first look that saw it
+  /// healed.
+  static let reportsSeenHealed = """
+    ALTER TABLE bad_file ADD COLUMN seen_healed INTEGER;
+    """
 }

@@ -36,6 +36,7 @@ enum CatalogSchema {
     migrator.registerMigration("8 missing by library") { try $0.execute(sql: missingByLibrary) }
     migrator.registerMigration("9 kept libraries") { try $0.execute(sql: keptLibraries) }
     migrator.registerMigration("10 kept forgotten by time") { try $0.execute(sql: keptForgottenByTime) }
+    migrator.registerMigration("11 reports seen healed") { try $0.execute(sql: reportsSeenHealed) }
     return migrator
   }
 

@@ -88,9 +88,11 @@ package protocol ScrubStore: AnyObject {
   func badFileCounts(healedSince: WallTime) throws(StoreError) -> BadFileCounts
   /// Healed reports are not counted from now on.
   func acknowledgeBadFiles() throws(StoreError)
-  /// Forgets reports of which nothing is to be told or done any more, of the next `limit` after one: healed before a moment,
-  /// acknowledged, and with nothing in the way or set aside. Returns the last of them all; nil at the end.
-  func purgeBadFiles(healedBefore time: WallTime, after: Int64?, limit: Int) throws(StoreError) -> Int64?
+  /// Forgets reports of which nothing is to be told or done any more, of the next `limit` after one: first seen healed here before
+  /// a moment, acknowledged, and with nothing in the way or set aside. Returns the last of them all; nil at the end.
+  func purgeBadFiles(
+    seenHealedBefore moment: AgentTime, now: AgentTime, after: Int64?, limit: Int
+  ) throws(StoreError) -> Int64?
   /// Own files of suspected rot, by folder and path.
   func suspectedFiles(limit: Int) throws(StoreError) -> [LedgerFile]
   func suspectedCount() throws(StoreError) -> Int

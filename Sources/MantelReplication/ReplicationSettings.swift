@@ -85,7 +85,7 @@ package struct ReplicationSettings: Sendable {
   package var historyInterval: Duration = .seconds(86_400)
   /// Reports, and notes of replaced entries, that are looked at in one event.
   package var historyPage = 1_000
-  /// How long ago a healing is that its report goes.
+  /// How long ago a daily look saw a healing first that its report goes; agent time.
   package var reportsKept: Duration = .agentDay * 90
   /// How long all full machines must report a content missing before it is given up, and how long ago the last word of
   /// a machine may be that is still asked; agent time.

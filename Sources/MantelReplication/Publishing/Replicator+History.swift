@@ -14,12 +14,12 @@ enum HistoryPart: Sendable {
 extension Replicator {
   mutating func purgeHistoryIfDue(now: Now) throws(StoreError) {
     guard historyDue <= now.instant else { return }
-    let isLeft = try purgeHistory(now: now)
+    let isLeft = try purgeHistory()
     historyDue = now.instant + (isLeft ? .seconds(1) : settings.historyInterval)
   }
 
   /// To the end of the next slice; returns whether more are left.
-  private mutating func purgeHistory(now: Now) throws(StoreError) -> Bool {
+  private mutating func purgeHistory() throws(StoreError) -> Bool {
     while true {
       switch historyPart {
       case .superseded:
@@ -28,8 +28,9 @@ extension Replicator {
         if isLeft { return true }
         historyPart = .reports(after: nil)
       case .reports(let after):
-        let moment = WallTime(nanoseconds: now.wall.nanoseconds - settings.reportsKept.inNanoseconds)
-        let last = try store.purgeBadFiles(healedBefore: moment, after: after, limit: settings.historyPage)
+        let last = try store.purgeBadFiles(
+          seenHealedBefore: agentTime + (.zero - settings.reportsKept), now: agentTime, after: after,
+          limit: settings.historyPage)
         historyPart = last == nil ? .retirements(after: nil) : .reports(after: last)
         if last != nil { return true }
       case .retirements(let after):
