@@ -272,6 +272,45 @@ import Testing
     #expect(try desk.status(folder.path(100)) == .published)
   }
 
+  /// A held file that is written over and over, as by the passes of an encryption, is held as before: that it changes often
+  /// does not free it.
+  @Test(arguments: [true, false]) func whatIsHeldStaysSoHoweverOftenItChanges(isDeletion: Bool) throws {
+    let folder = try FullFolder(files: 120)
+    let (desk, path) = (folder.desk, folder.path(0))
+    var original = folder.content(0)
+    if isDeletion {
+      for number in 0..<3 {
+        original = content("edit \(number)")
+        try desk.publish(path, original, desk.stamp(UInt64(20 + number), inode: 100))
+      }
+      #expect(try desk.status(path) == .published)
+      try folder.delete(0..<60)
+    } else {
+      for number in 0..<60 { try folder.overwrite(number) }
+    }
+    try desk.pass(.seconds(10))
+    #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 60)
+    for number in 0..<6 {
+      let stamp = desk.stamp(UInt64(30 + number), inode: 100)
+      try desk.sight(path, .file(stamp, isClosed: false))
+      try desk.write(path, content("pass \(number)"), stamp)
+    }
+    for number in 1..<60 {
+      try desk.write(folder.path(number), folder.content(number), folder.stamp(number, again: true))
+    }
+    try desk.pass(.seconds(30))
+    #expect(try desk.status(path) == .pending(.massChange))
+    #expect(try desk.catalog.heldFiles(SingleMachine.folderID) == 1)
+    #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange != nil)
+    #expect(try desk.ownEntries(of: original).map(\.state) == [.live])
+    #expect(try desk.report().state == .attention)
+    // Nor does it wait when it is put back.
+    try desk.write(path, original, folder.stamp(0, again: true))
+    try desk.pass(.seconds(10))
+    #expect(try desk.status(path) == .published)
+    #expect(try desk.catalog.losses()[SingleMachine.folderID]?.massChange == nil)
+  }
+
   // MARK: Restarts
 
   @Test func whatIsHeldSurvivesRestarts() throws {

@@ -28,6 +28,8 @@ extension Replicator {
     if let until = ledger.delays.until[key] { return until > now.instant }
     let dayLeft = .agentDay - (agentTime - file.changesSince)
     guard let delay = settings.delay(afterChanges: file.changes, dayLeft: dayLeft) else { return false }
+    // It waits for its user already, however often it changes: as one that changes often it would be held no more.
+    if try isOfMassChange(file) { return false }
     ledger.delays.wait(key, until: now.instant + delay)
     ledger.forget(key)
     if file.status == .published { try unhold(file) }

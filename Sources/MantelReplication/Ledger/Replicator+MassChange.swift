@@ -104,6 +104,15 @@ extension Replicator {
     }
   }
 
+  /// Whether a file is a part of a mass change, also while its latest bytes are looked at: the catalog holds it still, or it has
+  /// other bytes than the library's, which are held when they were read.
+  func isOfMassChange(_ file: LedgerFile) throws(StoreError) -> Bool {
+    guard ledger.losses[file.folder]?.massChange != nil else { return false }
+    if try isHeldInCatalog(FileKey(folder: file.folder, path: file.path)) { return true }
+    guard let live = try store.liveEntry(machine, file.folder, file.path) else { return false }
+    return live.entry.content != file.content
+  }
+
   /// Folders with changes that wait for the user, how many, and why.
   func heldChanges() throws(StoreError) -> [(folder: FolderID, why: FolderLosses.MassChange, files: Int)] {
     var held: [(folder: FolderID, why: FolderLosses.MassChange, files: Int)] = []
