@@ -81,6 +81,10 @@ extension Catalog {
     try read { db in try db.exists("SELECT 1 FROM forgotten WHERE content = ? LIMIT 1", [.id(content)]) }
   }
 
+  package func wasLiveBeforeRekey(_ content: ContentID) throws(StoreError) -> Bool {
+    try read { db in try db.exists("SELECT 1 FROM live_before_rekey WHERE content = ?", [.id(content)]) }
+  }
+
   package func forgotten(of content: ContentID) throws(StoreError) -> [ForgottenEntry] {
     try read { db in
       try db.all(

@@ -55,12 +55,13 @@ package final class Catalog: HouseholdStore, Sendable {
     }
   }
 
-  /// A copy of this moment, in memory: for simulation, of a state that is restored from a backup.
-  package func copied() throws(StoreError) -> Catalog {
+  /// A copy of this moment, in memory: for simulation, of a state that is restored from a backup, or is another machine's from
+  /// now on.
+  package func copied(as other: MachineID? = nil) throws(StoreError) -> Catalog {
     do {
       let copy = try DatabaseQueue(configuration: Self.configuration)
       try database.backup(to: copy)
-      return try Catalog(database: copy, machine: machine)
+      return try Catalog(database: copy, machine: other ?? machine)
     } catch {
       throw StoreError(mapping: error)
     }

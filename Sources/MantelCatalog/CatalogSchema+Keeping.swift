@@ -69,6 +69,13 @@ extension CatalogSchema {
     CREATE INDEX kept_forgotten_by_time ON kept_forgotten (library, forgotten);
     """
 
+  /// Forgotten contents that the own library had live under another name when it became that of a former machine.
+  static let liveBeforeRekey = """
+    CREATE TABLE live_before_rekey (
+      content BLOB NOT NULL PRIMARY KEY CHECK (length(content) = 32)
+    ) STRICT, WITHOUT ROWID;
+    """
+
   /// What each path of the own library had first, where later versions may expire.
   static let firstVersions = """
     CREATE TABLE first_version (

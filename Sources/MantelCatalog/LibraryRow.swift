@@ -84,8 +84,30 @@ extension Catalog {
       "INSERT INTO identity (only, machine) VALUES (1, ?) ON CONFLICT DO UPDATE SET machine = excluded.machine",
       [.int(ref)])
     try clearMarks(library: ref, db)
-    if let before { try setMarks(library: before, db) }
+    if let before {
+      try setMarks(library: before, db)
+      try noteLiveForgotten(library: before, db)
+    }
     return ref
+  }
+
+  /// Keeps of the library that was the own one until now which forgotten contents it has live. It may be somebody else's from now
+  /// on, who has the former key: what it says later counts for nothing. What it does not name at all stays as it was known.
+  private static func noteLiveForgotten(library: Int64, _ db: Database) throws {
+    let entries = """
+      SELECT 1 FROM library l CROSS JOIN entry e INDEXED BY entry_by_content ON e.library = l.machine
+      WHERE l.machine = ?1 AND \(EntryCoding.isInstalled)
+      """
+    try db.run(
+      "DELETE FROM live_before_rekey WHERE EXISTS (\(entries) AND e.content = live_before_rekey.content)",
+      [.int(library)])
+    try db.run(
+      """
+      INSERT INTO live_before_rekey (content)
+      SELECT DISTINCT f.content FROM forgotten f
+      WHERE EXISTS (\(entries) AND e.content = f.content AND e.state = 0)
+      ON CONFLICT DO NOTHING
+      """, [.int(library)])
   }
 
   /// Takes a library's rows out of the queues.

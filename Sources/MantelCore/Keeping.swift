@@ -125,6 +125,9 @@ package protocol KeepingStore: AnyObject {
   func forgotten(after: EntryID?, limit: Int) throws(StoreError) -> [ForgottenEntry]
   func forgotten(_ id: EntryID) throws(StoreError) -> ForgottenEntry?
   func isForgotten(_ content: ContentID) throws(StoreError) -> Bool
+  /// Whether a content was forgotten, and live under another name, in the library that was the own one until the catalog became
+  /// another machine's.
+  func wasLiveBeforeRekey(_ content: ContentID) throws(StoreError) -> Bool
   /// Forgotten entries of a content, by id.
   func forgotten(of content: ContentID) throws(StoreError) -> [ForgottenEntry]
   /// Own files of a content that are `skipped: forgotten`, by folder and path.

@@ -41,6 +41,36 @@ import Testing
     #expect(try fixture.catalog.forgotten(all[0].id) == nil)
   }
 
+  /// Later words of the former library, and those of others, change nothing of it.
+  @Test func whatWasForgottenAndLiveIsKnownAfterARekey() throws {
+    let fixture = try CatalogFixture(.file)
+    func known() throws -> [UInt64] {
+      try (1...4).filter { try fixture.catalog.wasLiveBeforeRekey(Fixture.content($0)) }
+    }
+    let second = Fixture.entry("second", 1)
+    let retired = Fixture.entry("b", 2, state: .retired(.deleted, at: WallTime(nanoseconds: 1)))
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified([second, retired, Fixture.entry("d", 4)])),
+      head: Fixture.head(Fixture.own, Fixture.order(1)), files: [])
+    try fixture.catalog.follow(Fixture.anna, 1, add: [Fixture.entry("third", 3)])
+    try fixture.catalog.putForgotten((1...3).map { forgotten("forgotten", $0, at: 5) })
+    #expect(try known().isEmpty)
+    try fixture.reopen(as: Fixture.bert)
+    #expect(try known() == [1])
+    try fixture.catalog.follow(Fixture.own, 2, add: [Fixture.entry("third", 3)], remove: [second])
+    try fixture.reopen(as: Fixture.bert)
+    #expect(try known() == [1])
+    // Another rekey, before the library had anything; and one after it has dropped this.
+    let next = MachineID(Fixture.digest(1, 3))
+    try fixture.reopen(as: next)
+    #expect(try known() == [1])
+    try fixture.catalog.publish(
+      LibraryChange(added: Fixture.identified([dropped(1)])),
+      head: Fixture.head(next, Fixture.order(1)), files: [])
+    try fixture.reopen(as: MachineID(Fixture.digest(1, 4)))
+    #expect(try known().isEmpty)
+  }
+
   @Test(arguments: Home.allCases) func whatIsForgottenOfAKeptLibraryIsCountedApart(home: Home) throws {
     let fixture = try CatalogFixture(home)
     let (catalog, anna, bert) = (fixture.catalog, Fixture.anna, Fixture.bert)

@@ -111,15 +111,45 @@ import Testing
 
   /// The library of before has the bytes under another name, whose file is hashed for the new one: it is not the forgotten one.
   @Test func whatWasLiveUnderAnotherNameBeforeARekeyIsPublished() throws {
-    let machine = try rekeyed()
-    let link = try machine.connect()
-    try machine.install(0, 1, [own(a, at: "second.jpg")], over: link)
+    let former = try publishing(a, at: path)
+    try former.publish("second.jpg", a, former.stamp(1, inode: 8))
+    let first = try #require(
+      try former.catalog.liveEntry(former.machine, SingleMachine.folderID, bytes(path)))
+    try former.send(.forget([first.id]))
+    let machine = try SingleMachine(rekeyed: former)
+    try machine.scan([path: machine.stamp(1), "second.jpg": machine.stamp(1, inode: 8)])
     try machine.publish("second.jpg", a, machine.stamp(1, inode: 8))
     #expect(try machine.status("second.jpg") == .published)
-    // What is forgotten from now on is so, whatever the other library says.
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(try machine.ownEntries(of: a).map(\.path) == [bytes("second.jpg")])
+    // What is forgotten from now on is so, whatever the former library says.
     try forget(a, on: machine)
     try machine.publish("third.jpg", a, machine.stamp(1, inode: 9))
     #expect(try machine.status("third.jpg") == .skipped(.forgotten))
+  }
+
+  /// The former key's machine, which may be another's by now, takes it back; or a member names it under the same folder id.
+  @Test(arguments: [0, 1]) func nobodyElseBringsBackWhatWasForgottenBeforeARekey(peer: Int) throws {
+    let former = try publishing(a, at: path)
+    try forget(a, on: former)
+    let machine = try SingleMachine(rekeyed: former)
+    try machine.scan([path: machine.stamp(1)])
+    let link = try machine.connect(peer)
+    let entry = own(a, at: "second.jpg")
+    if peer == 0 {
+      let order = try #require(former.head?.order)
+      let next = HeadOrder(epoch: order.epoch, sequence: order.sequence + 1)
+      let head = try machine.head(by: former.key, next, [entry])
+      try machine.bring(head, added: [entry], removed: try dropped(a, on: former), over: link)
+    } else {
+      try machine.install(peer, 1, [entry], over: link)
+    }
+    #expect(try machine.catalog.entries(of: a).map(\.entry) == [entry])
+    try machine.publish(path, a, machine.stamp(1, mtime: SingleMachine.oldTime + 5))
+    try machine.publish("second.jpg", a, machine.stamp(1, inode: 8))
+    #expect(try machine.status(path) == .skipped(.forgotten))
+    #expect(try machine.status("second.jpg") == .skipped(.forgotten))
+    #expect(try machine.ownEntries(of: a).isEmpty)
   }
 
   @Test func newBytesAreBackedUp() throws {

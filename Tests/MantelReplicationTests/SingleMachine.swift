@@ -82,6 +82,35 @@ final class SingleMachine {
     }
   }
 
+  /// What `mantel rekey` makes of a machine: another one, over its catalog. The former one is its first peer, and was heard.
+  init(rekeyed former: SingleMachine) throws {
+    let key = DeviceKey()
+    var statements = former.statements
+    statements.append(
+      try Roster(statements).admitting(
+        subject: key.machine, publicKey: key.publicKey, name: "me-2", replaces: nil, by: former.key,
+        now: former.now.wall))
+    statements.append(try Roster(statements).accepting(by: key, now: former.now.wall))
+    let catalog = try former.catalog.copied(as: key.machine)
+    try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
+    // As the command does.
+    try catalog.setValue(.ownEpoch, [0, 0, 0, 0, 0, 0, 0, 1])
+    self.key = key
+    self.peers = [former.key] + former.peers
+    self.catalog = catalog
+    self.statements = statements
+    settings = former.settings
+    filesystem = former.filesystem
+    places = former.places
+    comparesReplica = former.comparesReplica
+    now = former.now
+    replicator = try Replicator(
+      machine: key.machine, roster: Roster(statements), role: former.replicator.role,
+      filesystem: FolderID(high: 1, low: 1), store: catalog, key: key, settings: former.settings,
+      now: former.now)
+    hear()
+  }
+
   var machine: MachineID { key.machine }
   var lastLinkID: LinkID { LinkID(lastLink) }
   var household: HouseholdID { replicator.household }

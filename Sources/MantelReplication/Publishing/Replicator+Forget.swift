@@ -251,17 +251,13 @@ extension Replicator {
     var isForgotten = try store.isForgotten(content)
     if !isForgotten, hasDropped { isForgotten = try isDroppedForGood(content) }
     guard isForgotten else { return false }
-    if try store.entries(machine, of: content).contains(where: { $0.entry.state.isLive }) { return false }
-    return try !wasLiveBefore(content)
-  }
-
-  /// In the library that was this machine's before a rekey forgotten bytes may be live under another name: that file goes into the
-  /// new library like all others. What the new one has dropped was forgotten since.
-  private func wasLiveBefore(_ content: ContentID) throws(StoreError) -> Bool {
-    guard try store.droppedEntries(machine, of: content).isEmpty else { return false }
-    return try store.entries(of: content).contains {
-      $0.library != machine && $0.entry.state.isLive && ledger.folders[$0.entry.folder] != nil
-    }
+    let own = try store.entries(machine, of: content)
+    if own.contains(where: { $0.entry.state.isLive }) { return false }
+    // What the library has had since a rekey, and has live no more, is judged by itself.
+    guard own.isEmpty, try store.droppedEntries(machine, of: content).isEmpty else { return true }
+    // Forgotten bytes may have been live under another name at the rekey: that file goes into the new library like all others. What
+    // the former one says by now is another machine's word, and so is any other's.
+    return try !store.wasLiveBeforeRekey(content)
   }
 
   /// The own library has dropped entries.
