@@ -137,7 +137,7 @@ final class PeerEnvironment: SessionEnvironment {
     case .prove(let challenge):
       return await read { [self] in try prove(challenge) }
     case .read(let unit, let offset, let maximumBytes):
-      return await serveManifest(of: unit, offset: offset, maximumBytes: maximumBytes)
+      return await serveManifest(of: unit, offset: offset, maximumBytes: maximumBytes, for: session)
     }
   }
 
@@ -186,12 +186,14 @@ final class PeerEnvironment: SessionEnvironment {
   }
 
   /// A manifest is not stored beside a file: it is one pass over it, remembered for the pages that follow.
-  private func serveManifest(of unit: UnitID, offset: UInt64, maximumBytes: Int) async -> StoreAnswer {
+  private func serveManifest(
+    of unit: UnitID, offset: UInt64, maximumBytes: Int, for session: SessionID
+  ) async -> StoreAnswer {
     do {
       guard try await effects.disk.run({ [self] in try !manifestSources(of: unit).isEmpty }) else {
         return .refused(.notHeld)
       }
-      let finding = manifests.find(unit.content) { [self] in
+      let finding = manifests.find(unit.content, for: session) { [self] in
         // Files are looked for when the turn comes: until then they may have moved.
         try await effects.hashing.run { [self] in try makeManifest(of: unit) }
       }

@@ -50,7 +50,12 @@ final class StoreQueries: Sendable {
     guard isTaken else { return mailbox.answered(questions.map { ($0.0, .refused(.busy)) }) }
     var reads: [(QueryID, StoreQuery)] = []
     for question in questions {
-      if case .read = question.1 { reads.append(question) } else { ask([question], session, mailbox) }
+      // A manifest may cost a pass over a film, and wait for its turn: nothing else is to wait with it.
+      if case .read(let unit, _, _) = question.1, unit.part != .manifest {
+        reads.append(question)
+      } else {
+        ask([question], session, mailbox)
+      }
     }
     while !reads.isEmpty {
       ask(Array(reads.prefix(Self.readsAtOnce)), session, mailbox)

@@ -109,7 +109,7 @@ final class FakeAgent: SessionEnvironment {
   let joining: @Sendable (JoinConnection) async -> Void
   /// Runs before a connection is greeted, and before a question is answered.
   let greetingDelay = Mutex<(@Sendable () async -> Void)?>(nil)
-  let answerDelay = Mutex<(@Sendable () async -> Void)?>(nil)
+  let answerDelay = Mutex<(@Sendable (StoreQuery) async -> Void)?>(nil)
   /// Runs before each event is taken.
   let slowness = Mutex<(@Sendable (SessionEvent) async -> Void)?>(nil)
 
@@ -153,7 +153,7 @@ final class FakeAgent: SessionEnvironment {
   }
 
   private func answer(_ query: StoreQuery) async -> StoreAnswer {
-    if let delay = answerDelay.withLock({ $0 }) { await delay() }
+    if let delay = answerDelay.withLock({ $0 }) { await delay(query) }
     guard case .read(let unit, let offset, let count) = query, let bytes = contents[unit.content] else {
       return .refused(.notHeld)
     }

@@ -260,7 +260,7 @@ import Testing
     let repaired = Journal()
     let sign = Journal.Item.ended(SessionID(number: 0), agents[0].key.machine)
     agents[0].answerDelay.withLock {
-      $0 = {
+      $0 = { _ in
         asked.add(sign)
         await repaired.wait { !$0.isEmpty }
       }
@@ -280,5 +280,29 @@ import Testing
       #expect(asked.items.count == 1)
     }
     repaired.add(sign)
+  }
+
+  /// A manifest may take a pass over a film; the photos that were asked for with it come meanwhile.
+  @Test func photosDoNotWaitForAManifest() async throws {
+    let made = (1...7).map { content(UInt64($0), bytes: 1_000) }
+    let agents = Household.agents(2, contents: Dictionary(uniqueKeysWithValues: made))
+    let units = made.dropLast().map { UnitID(content: $0.0, part: .whole) }
+    let manifest = UnitID(content: made[6].0, part: .manifest)
+    let isRead = Journal()
+    agents[0].answerDelay.withLock {
+      $0 = { query in
+        guard case .read(manifest, _, _) = query else { return }
+        await isRead.wait { !$0.isEmpty }
+      }
+    }
+    try await Household.run(agents) { household in
+      let transport = household.transports[1]
+      let session = try await transport.dial(household.address(of: 0), expecting: nil)
+      transport.send(.fetch((units + [manifest]).map { UnitFetch(unit: $0, bytes: 1_000) }), to: session)
+      await agents[1].journal.wait { $0.endedUnits().count == units.count }
+      #expect(units.allSatisfy { agents[1].journal.items.endedUnits()[$0] == .complete })
+      isRead.add(.ended(SessionID(number: 0), agents[0].key.machine))
+      await agents[1].journal.wait { $0.endedUnits()[manifest] == .complete }
+    }
   }
 }
