@@ -108,31 +108,43 @@ package final class RestoreTarget: Sendable {
   }
 
   /// Makes files that are there durable, and the names that lead to them: an earlier run may have ended, or failed, before that.
-  package func settle(_ paths: [[UInt8]]) throws(DiskError) {
+  /// Returns why each is not durable; nil if it is.
+  package func settle(_ paths: [[UInt8]]) -> [DiskError?] {
     syncer.watch(directory)
     defer { syncer.unwatch() }
     let root = directory
-    let files = syncer.sync(paths.count) { index throws(DiskError) in
+    // Each once: the kernel tells an error of what was written a single time, so a second try would hide it.
+    let files = syncer.syncEach(paths.count) { index throws(DiskError) in
       try root.openRegular(paths[index]).file
     }
-    try Self.check(synced: files, operation: "fsync")
+    var failures = zip(paths, files).map { Self.failure(of: $1, path: $0, operation: "fsync") }
     var above: Set<[UInt8]> = [[]]
     for path in paths {
       var parent = FilingBatch.parentPath(path)
       while above.insert(parent).inserted { parent = FilingBatch.parentPath(parent) }
     }
     let directories = Array(above)
-    let names = syncer.sync(directories.count) { index throws(DiskError) in
+    let names = syncer.syncEach(directories.count) { index throws(DiskError) in
       try root.directory(directories[index]).file
     }
-    try Self.check(synced: names, operation: "fsync directory")
+    var lost: [[UInt8]: DiskError] = [:]
+    for (path, outcome) in zip(directories, names) {
+      lost[path] = Self.failure(of: outcome, path: path, operation: "fsync directory")
+    }
+    for index in paths.indices {
+      var parent = paths[index]
+      while failures[index] == nil, !parent.isEmpty {
+        parent = FilingBatch.parentPath(parent)
+        failures[index] = lost[parent]
+      }
+    }
+    return failures
   }
 
-  private static func check(synced outcome: Int, operation: String) throws(DiskError) {
+  private static func failure(of outcome: Int, path: [UInt8], operation: String) -> DiskError? {
     // A filesystem that is only read (ISO 9660) knows no sync, and needs none.
-    guard outcome >= 0 || outcome == -Int(EINVAL) else {
-      throw DiskError(call: outcome, path: [], operation: operation)
-    }
+    guard outcome < 0, outcome != -Int(EINVAL) else { return nil }
+    return DiskError(call: outcome, path: path, operation: operation)
   }
 
   /// Writes files, each from the first of its sources that really has its bytes, and makes all of them durable together.

@@ -43,11 +43,18 @@ final class Syncer: Sendable {
   /// Syncs `count` files that `open` finds (nil: nothing to sync there); the first error, negated, or 0. An error is
   /// final: never call again for the same bytes.
   func sync(_ count: Int, open: @escaping @Sendable (Int) throws(DiskError) -> OpenFile?) -> Int {
-    if count == 0 { return 0 }
-    if count > Self.manyFiles, let outcome = syncFilesystem() { return outcome }
-    let work = SyncWork(calls: calls, open: open)
+    syncEach(count, open: open).first { $0 < 0 } ?? 0
+  }
+
+  /// The same, and what came of each: its error, negated, or 0. That of a syncfs is everybody's.
+  func syncEach(_ count: Int, open: @escaping @Sendable (Int) throws(DiskError) -> OpenFile?) -> [Int] {
+    if count == 0 { return [] }
+    if count > Self.manyFiles, let outcome = syncFilesystem() {
+      return Array(repeating: outcome, count: count)
+    }
+    let work = SyncWork(count: count, calls: calls, open: open)
     if count == 1 { work.run(0) } else { WorkerThread.parallel(count, width: Self.width) { work.run($0) } }
-    return work.outcome
+    return work.outcomes
   }
 
   /// Nil when syncfs is not to be used now.
@@ -86,15 +93,16 @@ final class Syncer: Sendable {
 private final class SyncWork: Sendable {
   private let calls: DiskCalls
   private let open: @Sendable (Int) throws(DiskError) -> OpenFile?
-  private let first = Mutex(0)
+  private let results: Mutex<[Int]>
 
-  init(calls: DiskCalls, open: @escaping @Sendable (Int) throws(DiskError) -> OpenFile?) {
+  init(count: Int, calls: DiskCalls, open: @escaping @Sendable (Int) throws(DiskError) -> OpenFile?) {
     self.calls = calls
     self.open = open
+    results = Mutex([Int](repeating: 0, count: count))
   }
 
-  /// The first error, negated, or 0.
-  var outcome: Int { first.withLock { $0 } }
+  /// The error of each, negated, or 0.
+  var outcomes: [Int] { results.withLock { $0 } }
 
   func run(_ index: Int) {
     let result: Int
@@ -105,6 +113,6 @@ private final class SyncWork: Sendable {
       // What cannot be opened to be synced is not durable.
       result = -Int(error.errno == 0 ? EIO : error.errno)
     }
-    if result < 0 { first.withLock { if $0 == 0 { $0 = result } } }
+    if result < 0 { results.withLock { $0[index] = result } }
   }
 }

@@ -140,7 +140,7 @@ struct RestoreRun: Sendable {
         try await fail(item, Self.words(error), progress)
       }
     }
-    try await settle(present, on: target, progress)
+    absent += try await settle(present, on: target, progress)
     guard !absent.isEmpty else { return }
     try checkRoom(for: absent, on: target)
     // What the files here do not give after all is asked of the others, once.
@@ -149,19 +149,22 @@ struct RestoreRun: Sendable {
     _ = try await write(refused, isAfresh: true, to: target, progress)
   }
 
-  /// What is there counts once it is durable: the run that wrote it may have failed in between.
+  /// What is there counts once it is durable: the run that wrote it may have failed in between. Returns what has vanished since.
   private func settle(
     _ present: [(item: Item, path: [UInt8])], on target: RestoreTarget, _ progress: JobProgress
-  ) async throws {
-    guard !present.isEmpty else { return }
+  ) async throws -> [Item] {
+    guard !present.isEmpty else { return [] }
     let paths = present.map { $0.path }
-    do {
-      try await effects.readThrough { try target.settle(paths) }
-    } catch let error as DiskError {
-      for (item, _) in present { try await fail(item, Self.words(error), progress) }
-      return
+    let failures = try await effects.readThrough { target.settle(paths) }
+    var vanished: [Item] = []
+    for ((item, _), failure) in zip(present, failures) {
+      switch failure {
+      case nil: progress.count("present", bytes: item.file.size)
+      case let error? where error.code == .notFound: vanished.append(item)
+      case let error?: try await fail(item, Self.words(error), progress)
+      }
     }
-    for (item, _) in present { progress.count("present", bytes: item.file.size) }
+    return vanished
   }
 
   /// Writes what can be had of the items. Returns those whose files here turned out to have other bytes.
