@@ -149,14 +149,14 @@ package final class RestoreTarget: Sendable {
 
   /// Writes files, each from the first of its sources that really has its bytes, and makes all of them durable together.
   /// Returns the paths that they got: another than the one asked for, where something else lies there. Fails with
-  /// `.changed` when no source has the bytes.
-  package func write(_ files: [(file: RestoreFile, sources: [RestoreSource])]) -> [Result<
-    RestoredFile, DiskError
-  >] {
+  /// `.changed` when no source has the bytes, with `.cancelled` when whoever asks wants no more.
+  package func write(
+    _ files: [(file: RestoreFile, sources: [RestoreSource])], shouldContinue: () -> Bool = { true }
+  ) -> [Result<RestoredFile, DiskError>] {
     var batch = RestoreBatch(directory: directory, mode: directoryMode, calls: calls, syncer: syncer)
     syncer.watch(directory)
     defer { syncer.unwatch() }
-    return batch.run(files)
+    return batch.run(files, shouldContinue: shouldContinue)
   }
 
   /// The file at a path whose directory is `parent`, if it has the bytes.
@@ -226,13 +226,13 @@ private struct RestoreBatch {
   }
 
   mutating func run(
-    _ files: [(file: RestoreFile, sources: [RestoreSource])]
+    _ files: [(file: RestoreFile, sources: [RestoreSource])], shouldContinue: () -> Bool
   ) -> [Result<RestoredFile, DiskError>] {
     defer { releaseNames() }
     var prepared: [Result<Prepared, DiskError>] = []
     for item in files {
       do throws(DiskError) {
-        prepared.append(.success(try prepare(item.file, item.sources)))
+        prepared.append(.success(try prepare(item.file, item.sources, shouldContinue: shouldContinue)))
       } catch {
         prepared.append(.failure(error))
       }
@@ -244,7 +244,7 @@ private struct RestoreBatch {
     var results: [Result<RestoredFile, DiskError>] = []
     for (item, bytes) in zip(files, prepared) {
       do throws(DiskError) {
-        results.append(.success(try name(bytes.get(), item.file)))
+        results.append(.success(try name(bytes.get(), item.file, shouldContinue: shouldContinue)))
       } catch {
         if case .success(let bytes) = bytes { drop(bytes) }
         results.append(.failure(error))
@@ -265,7 +265,7 @@ private struct RestoreBatch {
   // MARK: Bytes
 
   private mutating func prepare(
-    _ file: RestoreFile, _ sources: [RestoreSource]
+    _ file: RestoreFile, _ sources: [RestoreSource], shouldContinue: () -> Bool
   ) throws(DiskError) -> Prepared {
     try RestoreTarget.check(file.path)
     let parent = try makeParent(FilingBatch.parentPath(file.path))
@@ -273,12 +273,12 @@ private struct RestoreBatch {
     var failure = DiskError(.changed, path: file.path, operation: "restore")
     for source in sources {
       do throws(DiskError) {
-        let copy = try copy(file, from: source, to: name, in: parent)
+        let copy = try copy(file, from: source, to: name, in: parent, shouldContinue: shouldContinue)
         return Prepared(name: name, parent: parent, file: copy)
       } catch {
         failure = error
-        // What one source could not give, another may; a full disk stays full.
-        if error.code == .noSpace { break }
+        // What one source could not give, another may; a full disk stays full, and an end is one.
+        if error.code == .noSpace || error.code == .cancelled { break }
       }
     }
     throw failure
@@ -309,7 +309,8 @@ private struct RestoreBatch {
   }
 
   private func copy(
-    _ file: RestoreFile, from source: RestoreSource, to name: [UInt8], in parent: Directory
+    _ file: RestoreFile, from source: RestoreSource, to name: [UInt8], in parent: Directory,
+    shouldContinue: () -> Bool
   ) throws(DiskError) -> OpenFile {
     let changed = DiskError(.changed, path: file.path, operation: "restore")
     let origin = try source.open()
@@ -317,7 +318,8 @@ private struct RestoreBatch {
     let target = try create(name, in: parent)
     do throws(DiskError) {
       try FileCopy.copy(origin.file, to: target, size: file.size, calls: calls)
-      let digests = try ContentDigests(of: target, size: file.size, path: file.path, withBlocks: false)
+      let digests = try ContentDigests(
+        of: target, size: file.size, path: file.path, withBlocks: false, shouldContinue: shouldContinue)
       guard digests.content == file.content else { throw changed }
       // UTIME_OMIT: the access time stays. A filesystem with coarser times keeps what it can.
       let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(nanoseconds: file.mtime)]
@@ -345,7 +347,9 @@ private struct RestoreBatch {
 
   // MARK: Names
 
-  private mutating func name(_ bytes: Prepared, _ file: RestoreFile) throws(DiskError) -> RestoredFile {
+  private mutating func name(
+    _ bytes: Prepared, _ file: RestoreFile, shouldContinue: () -> Bool
+  ) throws(DiskError) -> RestoredFile {
     for attempt in 0..<SuffixedName.attempts {
       let candidate = SuffixedName.candidate(file.path, file.content, attempt: attempt)
       let outcome = rename(bytes, FilingBatch.leaf(candidate))
@@ -356,7 +360,9 @@ private struct RestoreBatch {
       guard outcome == -Int(EEXIST) else {
         throw DiskError(call: outcome, path: file.path, operation: "restore")
       }
-      guard try isPresent(file, at: candidate, in: bytes.parent) else { continue }
+      guard try isPresent(file, at: candidate, in: bytes.parent, shouldContinue: shouldContinue) else {
+        continue
+      }
       touched[FilingBatch.parentPath(file.path)] = bytes.parent
       drop(bytes)
       return .present(candidate)
@@ -366,10 +372,17 @@ private struct RestoreBatch {
 
   /// Whether the same bytes have the name already, and durably: of two items with one place one is enough.
   private func isPresent(
-    _ file: RestoreFile, at candidate: [UInt8], in parent: Directory
+    _ file: RestoreFile, at candidate: [UInt8], in parent: Directory, shouldContinue: () -> Bool
   ) throws(DiskError) -> Bool {
-    // What cannot be read is somebody else's: it keeps its name.
-    let equal = try? RestoreTarget.equal(to: file, at: candidate, in: parent, shouldContinue: { true })
+    let equal: OpenFile?
+    do throws(DiskError) {
+      equal = try RestoreTarget.equal(to: file, at: candidate, in: parent, shouldContinue: shouldContinue)
+    } catch {
+      // A second file of the same bytes would be made.
+      if error.code == .cancelled { throw error }
+      // What cannot be read is somebody else's: it keeps its name.
+      equal = nil
+    }
     guard let equal else { return false }
     let outcome = withExtendedLifetime(equal) { calls.fsync(equal.descriptor) }
     guard outcome >= 0 else { throw DiskError(call: outcome, path: candidate, operation: "fsync") }

@@ -220,6 +220,23 @@ private final class Meanwhile: Sendable {
     #expect(codes == [.notFound, nil, .notFound])
   }
 
+  /// A film takes minutes, and whoever ends an agent kills it before that.
+  @Test func noFilmIsReadToItsEndWhenTheAgentEnds() throws {
+    let fixture = try RestoreFixture()
+    let photo = try fixture.file("a.jpg", "a")
+    let ended = DiskError(.cancelled, path: photo.file.path, operation: "hash")
+    let refused = fixture.target.write([photo], shouldContinue: { false })
+    #expect(refused == [.failure(ended)])
+    #expect(try fixture.names().isEmpty)
+
+    _ = try fixture.write(photo)
+    // Its end comes while it looks whether what has the name is the same.
+    fixture.faults.fail { _, _ in nil }
+    let results = fixture.target.write([photo], shouldContinue: { !fixture.faults.log.contains("rename") })
+    #expect(results == [.failure(ended)])
+    #expect(try fixture.names() == ["a.jpg"], "no second one under another name")
+  }
+
   @Test func theNamesOfDirectoriesThatAreThereAreSyncedToo() throws {
     let fixture = try RestoreFixture()
     _ = try fixture.write(try fixture.file("x/y/a.jpg", "a"))

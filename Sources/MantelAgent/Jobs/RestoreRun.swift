@@ -202,7 +202,9 @@ struct RestoreRun: Sendable {
   ) async throws -> [Item] {
     guard !items.isEmpty else { return [] }
     let files = items.map { ($0.item.file, $0.sources) }
-    let results = try await effects.readThrough { target.write(files.map { (file: $0.0, sources: $0.1) }) }
+    let results = try await effects.readThrough { [effects] in
+      target.write(files.map { (file: $0.0, sources: $0.1) }) { effects.isRunning }
+    }
     var refused: [Item] = []
     for (item, result) in zip(items.map(\.item), results) {
       switch result {
