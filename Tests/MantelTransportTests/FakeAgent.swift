@@ -198,7 +198,7 @@ func content(_ number: UInt64, bytes count: Int) -> (ContentID, ByteBuffer) {
 
 /// Waits for what no journal tells; the suite's time limit bounds it.
 func eventually(_ condition: () -> Bool) async {
-  while !condition() { await Task.yield() }
+  while !condition(), !Task.isCancelled { await Task.yield() }
 }
 
 /// A household of transports on 127.0.0.1 and ::1, all running.
