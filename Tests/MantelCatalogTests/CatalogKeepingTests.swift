@@ -127,15 +127,23 @@ import Testing
     #expect(try fixture.catalog.droppers(of: content).isEmpty)
   }
 
-  @Test(arguments: Home.allCases) func whatIsRefusedIsDroppedByNobody(home: Home) throws {
+  /// Three contents that a library has dropped: the first is held, the others lie in the trash.
+  private func threeDropped(
+    of library: MachineID, lastIsConfirmed: Bool, _ home: Home
+  ) throws -> CatalogFixture {
     let fixture = try CatalogFixture(home)
-    let anna = Fixture.anna
-    try fixture.catalog.follow(anna, 1, add: [dropped(1), dropped(2), dropped(3)])
+    try fixture.catalog.follow(library, 1, add: [dropped(1), dropped(2), dropped(3)])
     try fixture.catalog.commitFiling(
       put: [
         marked("a", 1, .held), marked("b", 2, .trashed(since: time(4), isConfirmed: false)),
-        marked("c", 3, .trashed(since: time(4), isConfirmed: true)),
+        marked("c", 3, .trashed(since: time(4), isConfirmed: lastIsConfirmed)),
       ], removed: [], filed: [])
+    return fixture
+  }
+
+  @Test(arguments: Home.allCases) func whatIsRefusedIsDroppedByNobody(home: Home) throws {
+    let anna = Fixture.anna
+    let fixture = try threeDropped(of: anna, lastIsConfirmed: true, home)
     #expect(try fixture.catalog.unconfirmedTrash()[anna]?.files == 1)
     #expect(try fixture.catalog.refuseDrops(of: Fixture.bert) == 0)
     #expect(try fixture.catalog.refuseDrops(of: anna) == 2)
@@ -147,14 +155,8 @@ import Testing
   }
 
   @Test(arguments: Home.allCases) func whatWasRefusedBeforeHasNoMark(home: Home) throws {
-    let fixture = try CatalogFixture(home)
     let anna = Fixture.anna
-    try fixture.catalog.follow(anna, 1, add: [dropped(1), dropped(2), dropped(3)])
-    try fixture.catalog.commitFiling(
-      put: [
-        marked("a", 1, .held), marked("b", 2, .trashed(since: time(4), isConfirmed: false)),
-        marked("c", 3, .trashed(since: time(4), isConfirmed: false)),
-      ], removed: [], filed: [])
+    let fixture = try threeDropped(of: anna, lastIsConfirmed: false, home)
     try fixture.catalog.addRefusedDrops([2, 1, 2].map(Fixture.content))
     try fixture.reopen()
     for content in [1, 2].map(Fixture.content) { #expect(try fixture.catalog.droppers(of: content).isEmpty) }
