@@ -55,6 +55,7 @@ let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift"
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let serviceLifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -98,7 +99,10 @@ let package = Package(
       ]),
     .target(
       name: "MantelGallery",
-      dependencies: ["MantelCore", "MantelControl", hummingbird, serviceLifecycle, logging, nioCore]),
+      dependencies: [
+        "MantelCore", "MantelControl", hummingbird, hummingbirdCore, serviceLifecycle, logging, nioCore,
+        nioPosix,
+      ]),
     .target(
       name: "MantelCommands",
       dependencies: [

@@ -1,7 +1,9 @@
 import Hummingbird
+import HummingbirdCore
 package import Logging
 package import MantelControl
 import NIOCore
+import NIOPosix
 import ServiceLifecycle
 import Synchronization
 
@@ -30,20 +32,32 @@ package struct ControlServer: Service {
   package func run() async throws {
     try file.makeWay()
     let bound = Bound()
-    let application = Application(
-      router: ControlRoutes(service: service).router(),
-      configuration: ApplicationConfiguration(address: .unixDomainSocket(path: file.path)),
-      onServerRunning: { [file, logger, isRunning] _ in
-        do { try file.close() } catch {
-          // Its senders are checked one by one, so it stays safe.
-          logger.warning("the agent's socket is open to others", metadata: ["error": "\(error)"])
-        }
-        bound.inode.withLock { $0 = file.inode }
-        isRunning()
-      },
-      logger: logger)
+    let server = try server { [file, logger, isRunning] in
+      do { try file.close() } catch {
+        // Its senders are checked one by one, so it stays safe.
+        logger.warning("the agent's socket is open to others", metadata: ["error": "\(error)"])
+      }
+      bound.inode.withLock { $0 = file.inode }
+      isRunning()
+    }
     defer { file.remove(ifInode: bound.inode.withLock { $0 }) }
-    try await application.run()
+    try await server.run()
+  }
+
+  /// What Hummingbird's `Application` would make of the routes, but for its `Date` header: to keep that current it wakes each
+  /// second, and an agent with nothing to do sleeps.
+  private func server(isBound: @Sendable @escaping () -> Void) throws -> any Service {
+    let responder = ControlRoutes(service: service).router().buildResponder()
+    return try HTTPServerBuilder.http1().buildServer(
+      configuration: ServerConfiguration(address: .unixDomainSocket(path: file.path)),
+      eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger,
+      responder: { [logger] request, writer, channel in
+        let source = ApplicationRequestContextSource(channel: channel, logger: logger)
+        let context = ControlContext(source: source)
+        let response = try await responder.respond(to: request, context: context)
+        try await writer.write(response: response.head, body: response.body)
+      },
+      onServerRunning: { _ in isBound() })
   }
 
   /// The socket file that is this server's own.

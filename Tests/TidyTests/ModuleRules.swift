@@ -30,8 +30,8 @@ enum ModuleRules {
       "Synchronization", "Dispatch",
     ],
     "MantelGallery": [
-      "MantelCore", "MantelControl", "MantelAgent", "Hummingbird", "HTTPTypes", "Logging", "NIOCore",
-      "Foundation", "Glibc", "Synchronization", "ServiceLifecycle",
+      "MantelCore", "MantelControl", "MantelAgent", "Hummingbird", "HummingbirdCore", "HTTPTypes",
+      "Logging", "NIOCore", "NIOPosix", "Foundation", "Glibc", "Synchronization", "ServiceLifecycle",
     ],
     "MantelCommands": [
       "MantelCore", "MantelControl", "MantelAgent", "MantelGallery", "ArgumentParser", "Foundation", "Glibc",

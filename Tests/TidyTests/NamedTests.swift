@@ -4,11 +4,12 @@ import Foundation
 enum NamedTests {
   /// Those that are neither in one of the files, nor a target of the manifest.
   static func missing(in document: String, files: [SourceFile], manifest: String) -> [String] {
-    names(in: document).filter { name in
+    let declared = files.map { Declared(in: $0.text) }
+    return names(in: document).filter { name in
       let parts = name.split(separator: ".").map(String.init)
       if parts.count == 1, manifest.contains("name: \"\(name)\"") { return false }
-      let homes = files.filter { declares(parts[0], $0) }
-      return !homes.contains { parts.count == 1 || $0.text.contains("func \(parts[1])(") }
+      let homes = declared.filter { $0.types.contains(parts[0]) }
+      return !homes.contains { parts.count == 1 || $0.functions.contains(parts[1]) }
     }
   }
 
@@ -30,9 +31,31 @@ enum NamedTests {
     return isPlain && (parts.count == 1 || parts.count == 2 && parts[1].first?.isLowercase == true)
   }
 
-  private static func declares(_ suite: String, _ file: SourceFile) -> Bool {
-    ["struct", "class", "extension", "enum"].contains { keyword in
-      [" ", ":", "("].contains { file.text.contains("\(keyword) \(suite)\($0)") }
+  /// What a file declares or extends: each is read once, whatever the number of names.
+  private struct Declared {
+    var types: Set<String> = []
+    var functions: Set<String> = []
+
+    init(in text: String) {
+      var before = ""
+      for word in text.utf8.split(whereSeparator: { !Self.isOfWord($0) }) {
+        let word = String(decoding: word, as: UTF8.self)
+        switch before {
+        case "struct", "class", "extension", "enum": types.insert(word)
+        case "func": functions.insert(word)
+        default: break
+        }
+        before = word
+      }
+    }
+
+    private static func isOfWord(_ byte: UInt8) -> Bool {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), 0x80...:
+        true
+      default: false
+      }
     }
   }
 }
