@@ -13,12 +13,12 @@ struct Delays<Key: Hashable & Comparable & Sendable>: Sendable {
   }
 
   private(set) var until: [Key: Instant] = [:]
-  /// What has left `until`, or waits for another moment, is passed over.
+  /// What has left `until`, or waits for another moment, is passed over; it is never the first.
   private var queue = Heap<Due>()
 
   var count: Int { until.count }
 
-  /// No later than the first wait ends; earlier where that was forgotten.
+  /// When the first wait ends.
   var nextDeadline: Instant? { queue.min?.instant }
 
   func contains(_ key: Key) -> Bool { until[key] != nil }
@@ -26,25 +26,36 @@ struct Delays<Key: Hashable & Comparable & Sendable>: Sendable {
   mutating func wait(_ key: Key, until instant: Instant) {
     until[key] = instant
     queue.insert(Due(instant: instant, key: key))
+    dropForgotten()
   }
 
   /// The next whose wait is over; each comes once, and is still contained.
   mutating func nextOver(now: Instant) -> Key? {
-    while let due = queue.min, due.instant <= now {
-      queue.removeMin()
-      if until[due.key] == due.instant { return due.key }
-    }
-    return nil
+    guard let due = queue.min, due.instant <= now else { return nil }
+    queue.removeMin()
+    dropForgotten()
+    return due.key
   }
 
   /// The same, and it waits no more.
   mutating func popOver(now: Instant) -> Key? {
     guard let key = nextOver(now: now) else { return nil }
-    until[key] = nil
+    forget(key)
     return key
   }
 
-  mutating func forget(_ key: Key) { until[key] = nil }
+  mutating func forget(_ key: Key) {
+    until[key] = nil
+    dropForgotten()
+  }
 
-  mutating func forget(where isOver: (Key) -> Bool) { until = until.filter { !isOver($0.key) } }
+  mutating func forget(where isOver: (Key) -> Bool) {
+    until = until.filter { !isOver($0.key) }
+    dropForgotten()
+  }
+
+  /// Else whoever sets a clock by the first would be woken for nothing, once for each.
+  private mutating func dropForgotten() {
+    while let due = queue.min, until[due.key] != due.instant { queue.removeMin() }
+  }
 }

@@ -29,4 +29,20 @@ import Testing
     #expect(delays.nextOver(now: instant(1)) == 3)
     #expect(delays.nextOver(now: instant(1)) == nil)
   }
+
+  /// Fails where the queue keeps at its head what was forgotten (`dropForgotten`).
+  @Test func nobodyIsWokenForWhatIsForgotten() {
+    var delays = Delays<Int>()
+    for number in 1...4 { delays.wait(number, until: instant(Int64(number))) }
+    delays.forget(2)
+    #expect(delays.nextDeadline == instant(1))
+    delays.forget(1)
+    #expect(delays.nextDeadline == instant(3))
+    delays.wait(3, until: instant(9))
+    #expect(delays.nextDeadline == instant(4))
+    delays.forget { $0 == 4 }
+    #expect(delays.popOver(now: instant(8)) == nil)
+    #expect(delays.popOver(now: instant(9)) == 3)
+    #expect(delays.nextDeadline == nil)
+  }
 }
