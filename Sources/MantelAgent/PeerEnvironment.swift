@@ -97,20 +97,32 @@ final class PeerEnvironment: SessionEnvironment {
     var maximumBytes: Int
   }
 
+  private struct Served {
+    var answers: [StoreAnswer] = []
+    /// Contents of which own files are known here, and nothing could be read.
+    var unreadable: [ContentID] = []
+  }
+
   /// In one piece of work: the catalog is asked once, and files that lie side by side are opened in one directory.
   private func serve(_ reads: [UnitRead]) async -> [StoreAnswer] {
     guard !reads.isEmpty else { return [] }
     do {
-      return try await effects.disk.run { [self] in
+      let served = try await effects.disk.run { [self] () throws -> Served in
         let files = try engine.catalog.sources(of: reads.map { $0.unit.content })
         var reader = SeriesReader(replica: effects.replica)
-        var answers: [StoreAnswer] = []
-        answers.reserveCapacity(reads.count)
+        var served = Served()
+        served.answers.reserveCapacity(reads.count)
         for (read, files) in zip(reads, files) {
-          answers.append(answer { try serve(read, from: sources(of: read.unit, files), &reader) })
+          let result = answer {
+            try serve(read, from: sources(of: read.unit, files), &reader, &served.unreadable)
+          }
+          served.answers.append(result)
         }
-        return answers
+        return served
       }
+      // Before the answers: who asks for what is away waits for that, and hears of it with the refusal.
+      if !served.unreadable.isEmpty { await engine.handle(.couldNotServe(served.unreadable)) }
+      return served.answers
     } catch {
       effects.logger.debug("reads for a peer failed", metadata: ["error": "\(error)"])
       return reads.map { _ in .refused(.failed) }
@@ -165,7 +177,8 @@ final class PeerEnvironment: SessionEnvironment {
 
   /// On the disk pool: bytes of a unit from whatever file here has the content.
   private func serve(
-    _ read: UnitRead, from sources: [ContentSource], _ reader: inout SeriesReader
+    _ read: UnitRead, from sources: [ContentSource], _ reader: inout SeriesReader,
+    _ unreadable: inout [ContentID]
   ) throws -> StoreAnswer {
     var refusal = Outcome.notHeld
     for source in sources {
@@ -182,6 +195,11 @@ final class PeerEnvironment: SessionEnvironment {
         doubt(source, error)
       }
     }
+    // What a restore had fetched, while the disk of the own file is away.
+    if sources.contains(where: \.isFile), let left = staged(read.unit) {
+      return try serve(read, from: [left], &reader, &unreadable)
+    }
+    if refusal == .notHeld, sources.contains(where: \.isOwn) { unreadable.append(read.unit.content) }
     return .refused(refusal)
   }
 
@@ -198,7 +216,9 @@ final class PeerEnvironment: SessionEnvironment {
         try await effects.hashing.run { [self] in try makeManifest(of: unit) }
       }
       switch try await finding.value {
-      case .refused(let outcome): return .refused(outcome)
+      case .refused(let outcome):
+        if outcome == .notHeld { await engine.handle(.couldNotServe([unit.content])) }
+        return .refused(outcome)
       case .bytes(let bytes):
         guard offset <= UInt64(bytes.count) else { return .refused(.notHeld) }
         let page = bytes.dropFirst(Int(offset)).prefix(maximumBytes)
@@ -267,11 +287,13 @@ final class PeerEnvironment: SessionEnvironment {
   private func sources(of unit: UnitID, _ files: ContentFiles) -> [ContentSource] {
     let sources = files.replica.map { ContentSource.replica($0) } + files.own.map { ContentSource.own($0) }
     if !sources.isEmpty { return sources }
-    if let size = effects.replica.stagedSize(unit.content) {
-      return [.staged(unit.content, size: size)]
-    }
-    guard case .block = unit.part, let staged = effects.sink.staged(unit.content) else { return [] }
-    return [.blocks(staged)]
+    return staged(unit).map { [$0] } ?? []
+  }
+
+  private func staged(_ unit: UnitID) -> ContentSource? {
+    if let size = effects.replica.stagedSize(unit.content) { return .staged(unit.content, size: size) }
+    guard case .block = unit.part, let staged = effects.sink.staged(unit.content) else { return nil }
+    return .blocks(staged)
   }
 
   /// Fewer at the end of the file. They are read to where they are sent from.
@@ -337,6 +359,16 @@ private enum ContentSource {
   case staged(ContentID, size: UInt64)
   /// Still being fetched: the blocks that are verified.
   case blocks(StagedContent)
+
+  var isOwn: Bool { if case .own = self { true } else { false } }
+
+  /// Landed, or the user's.
+  var isFile: Bool {
+    switch self {
+    case .replica, .own: true
+    case .staged, .blocks: false
+    }
+  }
 
   var size: UInt64 {
     switch self {

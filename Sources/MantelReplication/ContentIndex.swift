@@ -10,6 +10,8 @@ struct ContentIndex: Sendable {
   let held: SetHandle
   /// Verified, can be served now, may be lost in a crash: drives the swarm. Holds `held`.
   let available: SetHandle
+  /// What peers are told of it: without what was withdrawn, because its disk is away (`Withdrawals`).
+  let offered: SetHandle
   /// Own live contents that some other machine attests.
   let safe: SetHandle
   /// Own contents that a peer had, by its own word, on a connection that is over.
@@ -30,6 +32,7 @@ struct ContentIndex: Sendable {
     self.household = household
     held = index.addSet(.holdings(household))
     available = index.addSet(.holdings(household))
+    offered = index.addSet(.holdings(household))
     safe = index.addSet(.holdings(household))
     seen = index.addSet(.holdings(household))
   }
@@ -77,14 +80,19 @@ struct ContentIndex: Sendable {
     }
   }
 
-  /// Returns whether anything changed.
+  /// What is available is offered, too, from then on. Returns whether what is offered changed.
   @discardableResult
   mutating func setAvailable(_ content: ContentID, _ isAvailable: Bool) -> Bool {
     set(content.digest, available, isAvailable)
+    return set(content.digest, offered, isAvailable)
   }
+
+  /// It stays available to all that this machine decides, and peers are told that it is not. Returns whether it was offered.
+  mutating func withdraw(_ content: ContentID) -> Bool { set(content.digest, offered, false) }
 
   func isHeld(_ content: ContentID) -> Bool { index.contains(content.digest, in: held) }
   func isAvailable(_ content: ContentID) -> Bool { index.contains(content.digest, in: available) }
+  func isOffered(_ content: ContentID) -> Bool { index.contains(content.digest, in: offered) }
   func isSafe(_ content: ContentID) -> Bool { index.contains(content.digest, in: safe) }
 
   func isWanted(_ content: ContentID, in library: MachineID) -> Bool {

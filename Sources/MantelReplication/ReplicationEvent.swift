@@ -224,6 +224,9 @@ package enum ReplicationEvent: Sendable {
   case contentAssembled(ContentID, isIntact: Bool)
   /// The last check of a large content could not be made: nothing is known of its bytes.
   case assemblyFailed(ContentID)
+  /// Peers asked for units of these contents, and not one of the files that have them could be read. At most what one peer asks
+  /// for at once.
+  case couldNotServe([ContentID])
   /// Staged bytes found at start, re-hashed: a complete content, or the blocks of a large one.
   case stagedFound(ContentID, blocks: [UInt32]?)
   /// All staged bytes of earlier runs were reported: fetching may begin.

@@ -146,6 +146,10 @@ package struct ReplicationSettings: Sendable {
   /// without end.
   package var retryPace: Duration = .milliseconds(20)
   package var longestRetry: Duration = .seconds(600)
+  /// Contents whose disk is back, and that are offered again in one event, and the time between two of these: a peer at the end
+  /// of a slow connection takes no more news.
+  package var offeredAgain = 4_096
+  package var offerInterval: Duration = .seconds(1)
   /// Steps of which it is not known what they did: when there are so many, nothing is planned for files that are here; when
   /// there are twice as many, nothing at all but finding out.
   package var unresolvedSteps = 4_096

@@ -64,6 +64,7 @@ package struct Replicator {
   var lastBatch: UInt64 = 0
   var actions: [ReplicationAction] = []
   var availability = AvailabilityNews()
+  var withdrawals = Withdrawals()
 
   /// Loads everything from the store. `room` is nil until the disk was looked at; `guarded` is what the replica's guard
   /// file says was published last, nil when it cannot be read.
@@ -144,7 +145,7 @@ package struct Replicator {
       historyDue, ownRecord.due, keepingDeadline,
       absenceDeadline, recoveryDeadline, orphans.deadline, releaseDeadline,
       libraries.values.lazy.compactMap(\.retryAt).min(),
-      links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline,
+      links.values.lazy.compactMap(\.nextDeadline).min(), scrubDeadline, withdrawals.due,
     ].compactMap(\.self).min()
   }
 
@@ -156,9 +157,7 @@ package struct Replicator {
     case .folderOffline(let id): wentAway(id, [])
     case .directoryAway(let id, let path): wentAway(id, path)
     case .inspected(let id, let found, let isBack): inspected(id, found, isBack: isBack, now: now)
-    case .scanBegan(let id):
-      ledger.scans[id] = FolderScan()
-      ledger.places[id]?.away.remove([])
+    case .scanBegan(let id): scanBegan(id, now: now)
     case .directoryScanned(let id, let sight): try scanned(id, sight, now: now)
     case .directoryUnreadable(let id, let path, let errno):
       try directoryUnreadable(id, path, errno: errno, now: now)
@@ -218,6 +217,7 @@ package struct Replicator {
     case .stagedFound(let content, let blocks): try stagedFound(content, blocks: blocks)
     case .recovered: recovered()
     case .stagingFailed(let unit, let failure): stagingFailed(unit, failure, now: now)
+    case .couldNotServe(let contents): try couldNotServe(contents)
     case .filed(let batch, let results): try filed(batch, results, now: now)
     case .dropsConfirmed(let library): try confirmDrops(of: library)
     case .dropsRefused(let library): try refuseDrops(of: library)
@@ -273,6 +273,7 @@ package struct Replicator {
     try attestIfDue(now: now)
     try releaseIfDue(now: now)
     challengeIfDue(now: now)
+    try offerAgainIfDue(now: now)
   }
 
   mutating func nextJob() -> LinkJob {

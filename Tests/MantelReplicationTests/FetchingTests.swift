@@ -93,6 +93,27 @@ import Testing
     #expect(asked.values.allSatisfy { $0 > 1 }, "none is given up")
   }
 
+  /// Whether its peer says so before it refuses, or after that. Fails where the delay is kept (`availabilityChanged`), or made for
+  /// nobody (`unitEnded`).
+  @Test(arguments: [false, true], [LinkOutcome.notHeld, .failed])
+  func whatIsWithdrawnIsNotWaitedForUntilItIsOfferedAgain(isTold: Bool, outcome: LinkOutcome) throws {
+    let machine = try machine(peers: 1)
+    let link = try machine.connect(0, has: [photos[0]])
+    try machine.install(0, 1, [entries(machine)[0]], over: link)
+    let order = try #require(machine.take().orders(link).first)
+    let withdrawal = ReplicationEvent.availabilityChanged(link, added: [], removed: [photos[0]])
+    let refusal = ReplicationEvent.unitEnded(link, order.unit, isTold ? outcome : .notHeld)
+    let events = isTold ? [withdrawal, refusal] : [refusal, withdrawal]
+    for event in events { try machine.send(event) }
+    let fetching = try #require(machine.replicator.links[link]?.fetching)
+    #expect(fetching.putOff.count == 0 && fetching.putOff.nextDeadline == nil)
+    #expect(machine.replicator.transfers.notBefore.nextDeadline == nil)
+    try machine.pass(.seconds(3_600))
+    #expect(machine.take().orders(link).isEmpty)
+    try machine.send(.availabilityChanged(link, added: [photos[0]], removed: []))
+    #expect(machine.take().orders(link) == [order])
+  }
+
   @Test func aConnectionThatIsEndingIsNotAskedForMore() throws {
     let machine = try machine()
     let first = try machine.connect(0, has: photos)

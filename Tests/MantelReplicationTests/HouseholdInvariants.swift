@@ -279,6 +279,16 @@ struct HouseholdInvariants {
         return true
       }
     }
+    let offered = machine.ask { replicator -> Int in
+      var count = 0
+      let contents = replicator.contents
+      contents.index.forEach(in: [contents.offered], notIn: [contents.available], from: .zero) { _ in
+        count += 1
+        return true
+      }
+      return count
+    }
+    guard offered == 0 else { try fail(index, "offers \(offered) contents that it does not have") }
     guard unheld.isEmpty else { try fail(index, "holds \(unheld.count) contents that are nowhere") }
   }
 

@@ -219,6 +219,10 @@ final class HouseholdTrial {
         let owners = household.machines.indices.filter { orphans[household.machines[$0].machine] != nil }
         return "m\(index) keeps orphans \(orphans.values.map(\.files).sorted()) of \(owners)"
       }
+      let withdrawn = machine.ask {
+        $0.contents.index.count(of: $0.contents.available) - $0.contents.index.count(of: $0.contents.offered)
+      }
+      if withdrawn != 0 { return "m\(index) has \(withdrawn) contents that it offers to nobody" }
       if !machine.recalls.isEmpty { return "m\(index) has \(machine.recalls.count) recalls without an end" }
       // Parts of what nobody has may be completed one day.
       let idle = machine.replica.staged.keys.filter { !lost.contains($0) }

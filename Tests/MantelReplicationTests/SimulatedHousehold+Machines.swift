@@ -200,6 +200,7 @@ extension ReplicationEvent {
     case .unitCorrupt(let link, let unit): "corrupt \(link.number) \(unit.traced)"
     case .unitEnded(let link, let unit, let outcome): "unit \(link.number) \(unit.traced) \(outcome)"
     case .stagingFailed(let unit, let failure): "staging failed \(unit.traced) \(failure)"
+    case .couldNotServe(let contents): "not served \(contents.map(\.digest.word0))"
     case .contentAssembled(let content, let isIntact): "assembled \(content.digest.word0) \(isIntact)"
     case .assemblyFailed(let content): "not assembled \(content.digest.word0)"
     case .stagedFound(let content, let blocks): "staged \(content.digest.word0) \(blocks?.count ?? -1)"

@@ -295,6 +295,7 @@ extension SimulatedHousehold {
       let payload = sound ?? machines[server].rottenPayload(of: order.unit.content),
       payload.layout.range(of: order.unit.part) != nil
     else {
+      if outcome == .complete { try noteUnserved(order.unit.content, at: server) }
       return send(link, to: index) { [self] in
         guard machines[index].links[link]?.units.removeValue(forKey: order.unit) != nil else { return }
         try handle(
@@ -308,6 +309,12 @@ extension SimulatedHousehold {
       // From here on it is the disk's: it reports even when the link has gone since.
       work(at: index) { [self] in try store(order, payload, isCorrupt: isCorrupt, link, at: index) }
     }
+  }
+
+  /// A file of the machine's folder should have had it: as the agent does, before it refuses.
+  private func noteUnserved(_ content: ContentID, at server: Int) throws {
+    guard try !machines[server].catalog.ownFiles(of: content).isEmpty else { return }
+    try handle(.couldNotServe([content]), at: server)
   }
 
   /// The last bytes of a unit came over a link with a rate.

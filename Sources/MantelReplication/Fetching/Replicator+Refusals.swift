@@ -28,6 +28,9 @@ extension Replicator {
     case .cancelled:
       // Nobody here cancelled it: the connection is about to end, and the others are asked.
       links[link]?.fetching.pausedUntil = now.instant + settings.retry
+    case _ where !isOffered(unit.content, over: link):
+      // Its peer has taken it back before it refused: it is asked for when it is offered again.
+      break
     case .notHeld, .unsupported, .unknownHead:
       // What is gone for good its peer announces; else it was just on its way from one file to another.
       if try !isClaimsFault(order) {

@@ -8,6 +8,7 @@ extension Replicator {
     held.sort()
     contents.index.insert(sorted: held, into: contents.held)
     contents.index.insert(sorted: held, into: contents.available)
+    contents.index.insert(sorted: held, into: contents.offered)
     for folder in try store.folders() where !folder.isRemoved { ledger.folders[folder.id] = folder }
     for sets in contents.byLibrary.values {
       var ids: [Digest256] = []

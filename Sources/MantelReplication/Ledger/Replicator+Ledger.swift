@@ -211,10 +211,9 @@ extension Replicator {
   // MARK: Scans
 
   mutating func scanned(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) {
-    guard ledger.folders[id] != nil, let current = ledger.close(sight, of: id), try isPresent(id, sight)
-    else {
-      return
-    }
+    guard ledger.folders[id] != nil, let current = ledger.close(sight, of: id),
+      try isPresent(id, sight, now: now)
+    else { return }
     let sight = current
     ledger.scans[id]?.directories.insert(sight.directory)
     try noteReadable(sight.directory, of: id, now: now)
@@ -251,7 +250,7 @@ extension Replicator {
 
   mutating func scanEnded(_ id: FolderID, isComplete: Bool, now: Now) throws(StoreError) {
     guard let scan = ledger.scans.removeValue(forKey: id), isComplete else { return }
-    settlePlaces(id, after: scan)
+    settlePlaces(id, after: scan, now: now)
     var after: [UInt8]?
     while true {
       let page = try store.filePaths(id, after: after, limit: 4_096)

@@ -42,8 +42,14 @@ extension Replicator {
     }
   }
 
+  /// A walk begins, and the folder's root is there.
+  mutating func scanBegan(_ id: FolderID, now: Now) {
+    ledger.scans[id] = FolderScan()
+    if ledger.places[id]?.away.remove([]) != nil { cameBack(now: now) }
+  }
+
   /// Whether a scanned directory may say what is there and what is not.
-  mutating func isPresent(_ id: FolderID, _ sight: DirectorySight) throws(StoreError) -> Bool {
+  mutating func isPresent(_ id: FolderID, _ sight: DirectorySight, now: Now) throws(StoreError) -> Bool {
     guard let places = ledger.places[id] else { return false }
     let store = store
     let sampled = settings.sampledFiles
@@ -61,18 +67,22 @@ extension Replicator {
     case .here:
       break
     }
-    if ledger.places[id]?.away.remove(sight.directory) != nil { attesting.isChanged = true }
+    if ledger.places[id]?.away.remove(sight.directory) != nil {
+      attesting.isChanged = true
+      cameBack(now: now)
+    }
     return ledger.places[id]?.isAway(sight.directory) == false
   }
 
   /// A scan is through: places that it did not come by are away, others that were are back, or gone with their directory.
-  mutating func settlePlaces(_ id: FolderID, after scan: FolderScan) {
+  mutating func settlePlaces(_ id: FolderID, after scan: FolderScan, now: Now) {
     guard let places = ledger.places[id] else { return }
     if !places.away.isEmpty { attesting.isChanged = true }
     ledger.places[id]?.away = scan.away
     for place in places.recorded.keys where !place.isEmpty && !scan.directories.contains(place) {
       wentAway(id, place)
     }
+    if let away = ledger.places[id]?.away, !places.away.isSubset(of: away) { cameBack(now: now) }
   }
 
   // MARK: The gate

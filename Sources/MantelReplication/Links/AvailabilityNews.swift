@@ -34,6 +34,7 @@ struct AvailabilityChange {
 }
 
 extension Replicator {
+  /// What was withdrawn is offered again: a file that can be read has it now.
   mutating func makeAvailable(_ content: ContentID) {
     guard contents.setAvailable(content, true) else { return }
     availability.note(content, isAvailable: true)
@@ -41,8 +42,9 @@ extension Replicator {
   }
 
   mutating func makeUnavailable(_ content: ContentID) {
-    guard contents.setAvailable(content, false) else { return }
-    availability.note(content, isAvailable: false)
+    guard contents.isAvailable(content) else { return }
+    // Of what was withdrawn the others know it already.
+    if contents.setAvailable(content, false) { availability.note(content, isAvailable: false) }
     // Whoever had a part has it still.
     if let has = transfers.large[content]?.has { availability.note(has.map(UInt32.init), of: content) }
     // Another library may want it: then it is missing now.

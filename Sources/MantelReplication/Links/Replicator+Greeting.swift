@@ -97,6 +97,6 @@ extension Replicator {
 
   /// Count and root of what can be served, for a new connection's hello.
   package mutating func holdings() -> (count: Int, root: Digest256) {
-    (contents.index.count(of: contents.available), contents.index.root(of: contents.available))
+    (contents.index.count(of: contents.offered), contents.index.root(of: contents.offered))
   }
 }

@@ -387,7 +387,7 @@ extension Replicator {
   package mutating func snapshot(of set: ComparedSet, for link: LinkID) -> SetSnapshot? {
     switch set {
     case .holdings:
-      let mine = contents.index.snapshot(of: contents.available)
+      let mine = contents.index.snapshot(of: contents.offered)
       // The question may come before the news that the link is open.
       opening[link]?.compared = mine
       links[link]?.comparison?.mine = mine

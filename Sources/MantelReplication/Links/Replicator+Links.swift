@@ -5,7 +5,7 @@ import MantelSummary
 extension Replicator {
   /// A connection is about to say hello with what is true now: what changes until it is open is told to it then.
   package mutating func prepare(_ link: LinkID) {
-    opening[link] = OpeningLink(holdings: contents.index.snapshot(of: contents.available))
+    opening[link] = OpeningLink(holdings: contents.index.snapshot(of: contents.offered))
     if isOwnWordStale { attesting.isWithheld = true }
   }
 
@@ -36,7 +36,7 @@ extension Replicator {
     }
     // Judged by the two hellos, as the peer does: else one side might wait for a comparison that the other, whose
     // holdings have changed since, takes for needless.
-    let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.available)
+    let mine = prepared?.holdings ?? contents.index.snapshot(of: contents.offered)
     if UInt64(mine.count) == opening.holdingsCount, mine.root == opening.holdingsRoot {
       links[id]?.comparison?.mine = mine
       knowHoldings(of: id)
@@ -73,7 +73,7 @@ extension Replicator {
   /// Starts the comparison; the side that dialled does, and both come to know.
   private mutating func compareHoldings(with id: LinkID) {
     let job = nextJob()
-    let mine = contents.index.snapshot(of: contents.available)
+    let mine = contents.index.snapshot(of: contents.offered)
     links[id]?.jobs[job] = .holdings
     links[id]?.comparison?.mine = mine
     links[id]?.comparison?.retryAt = nil
@@ -125,6 +125,8 @@ extension Replicator {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
     }
     for content in removed {
+      // Nothing is waited for: it is asked for when it is offered again, and at once.
+      links[id]?.fetching.putOff.forget(content)
       let hadPart = links[id]?.blocks.removeValue(forKey: content) != nil
       let hadAll = contents.index.remove(content.digest, from: link.contents)
       if hadPart || hadAll { noteShared(content, isLackedBy: id) }

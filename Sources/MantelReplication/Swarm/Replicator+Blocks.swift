@@ -103,6 +103,12 @@ extension Replicator {
     links[id].map { !contents.index.contains(content.digest, in: $0.contents) } ?? false
   }
 
+  /// Whether a link's peer says that it has a content, or a part of it.
+  func isOffered(_ content: ContentID, over id: LinkID) -> Bool {
+    guard let link = links[id] else { return false }
+    return link.blocks[content] != nil || contents.index.contains(content.digest, in: link.contents)
+  }
+
   /// Blocks that waited to be shared, have not come, and are not shared any more are to be asked for again.
   mutating func takeBackDroppedBlocks() {
     for unit in shared.takeDropped() where transfers.inFlight[unit] == nil && !shared.contains(unit) {

@@ -4,7 +4,7 @@ import MantelSummary
 /// The side that has: what to send to a peer that leaves the choice to this machine.
 extension Replicator {
   /// The units out of `units` that a link's peer gets next, at most `count`; none when it is known to have them all, or
-  /// nothing of it is here.
+  /// nothing of it can be had here.
   package mutating func choose(_ units: [UnitID], count: Int, for id: LinkID) -> [UnitID] {
     guard let asker = links[id] else { return [] }
     let others = links.filter { $0.key != id && $0.value.machine != asker.machine }
@@ -22,7 +22,7 @@ extension Replicator {
   }
 
   private func canServe(_ unit: UnitID) -> Bool {
-    if contents.isAvailable(unit.content) { return true }
+    if contents.isAvailable(unit.content) { return contents.isOffered(unit.content) }
     guard case .block(let index) = unit.part else { return false }
     return transfers.large[unit.content]?.has.contains(Int(index)) ?? false
   }
