@@ -7,8 +7,10 @@ extension Catalog {
   package func install(_ library: MachineID, head: Signed<Head>) throws(StoreError) {
     try writeOrRefuse { db in
       var row = try ensureLibrary(library, db)
+      let counts = try stagedCounts(row, db)
+      try moveBulk(row, db)
       try refuseDoublePaths(row, db)
-      row.counts = row.stagedCounts
+      row.counts = counts
       try advance(&row, to: head, db)
       if row.isOwn { try recordPublished(head.record, row, db) }
       try Self.setCache(Self.writerCacheKilobytes, db)

@@ -8,9 +8,19 @@ extension Catalog {
     _ library: MachineID, _ order: HeadOrder, _ entries: [(id: EntryID, entry: Entry)]
   ) throws(StoreError) {
     try write { db in
-      if entries.count >= Self.bulk { try Self.setCache(Self.bulkCacheKilobytes, db) }
       var row = try beginStaging(library, order, db)
-      for (id, entry) in entries { try stage(id, entry, &row, db) }
+      var place = try nextBulkPlace(row, adding: entries.count, db)
+      if place == nil, entries.count >= Self.bulk { try Self.setCache(Self.bulkCacheKilobytes, db) }
+      for (id, entry) in entries {
+        if try isKnown(id, &row, db) { continue }
+        if let next = place {
+          try insertInBulk(id, entry, at: next, db)
+          place = next + 1
+        } else {
+          try insert(id, entry, in: row, db)
+        }
+        row.stagedCounts.count(entry, by: 1)
+      }
       try save(row, db)
     }
   }
@@ -39,6 +49,7 @@ extension Catalog {
         try db.run("DELETE FROM entry WHERE ref = ?", [.int(found.ref)])
         try row.stagedCounts.countOut(found.entry)
       }
+      try unstageInBulk(added, &row, db)
       for id in removed { try takeRemovalBack(id, &row, db) }
       try save(row, db)
     }
@@ -50,11 +61,14 @@ extension Catalog {
     try read { db in
       guard let row = try self.library(library, db) else { return ([], []) }
       let key: [SQLValue] = [.int(row.ref), .int(row.next)]
+      var added: [EntryID] = try db.all(
+        "SELECT id FROM entry INDEXED BY entry_by_since WHERE library = ? AND since = ? ORDER BY id",
+        key
+      ) { try $0.id(0) }
+      let inBulk = try bulkIDs(row, db).ids
+      added = added.isEmpty ? inBulk : (added + inBulk).sorted()
       return (
-        try db.all(
-          "SELECT id FROM entry INDEXED BY entry_by_since WHERE library = ? AND since = ? ORDER BY id",
-          key
-        ) { try $0.id(0) },
+        added,
         try db.all(
           """
           SELECT id FROM entry INDEXED BY entry_by_until
@@ -66,7 +80,10 @@ extension Catalog {
   }
 
   package func stagedCounts(_ library: MachineID) throws(StoreError) -> LibraryCounts {
-    try read { db in try self.library(library, db)?.stagedCounts ?? LibraryCounts() }
+    try read { db in
+      guard let row = try self.library(library, db) else { return LibraryCounts() }
+      return try stagedCounts(row, db)
+    }
   }
 
   /// Forgets what is staged of a library.
@@ -81,6 +98,7 @@ extension Catalog {
   func discardStaged(_ row: inout LibraryRow, _ db: Database) throws {
     let key: [SQLValue] = [.int(row.ref), .int(row.next)]
     try db.run("DELETE FROM entry WHERE library = ? AND since = ?", key)
+    try discardBulk(row, db)
     try db.run(
       "UPDATE entry SET until = 0, went = 0 WHERE library = ? AND until = ? AND until <> 0", key)
     row.staging = nil
@@ -98,16 +116,14 @@ extension Catalog {
     return row
   }
 
-  private func stage(_ id: EntryID, _ entry: Entry, _ row: inout LibraryRow, _ db: Database) throws {
+  /// Whether `entry` has an id in the staged view; takes its staged removal back.
+  private func isKnown(_ id: EntryID, _ row: inout LibraryRow, _ db: Database) throws -> Bool {
     let known = try db.row(
       "SELECT until FROM entry WHERE library = ? AND id = ? AND until IN (0, ?)",
       [.int(row.ref), .id(id), .int(row.next)])
-    if let known {
-      if try known.integer(0) != 0 { try takeRemovalBack(id, &row, db) }
-      return
-    }
-    try insert(id, entry, in: row, db)
-    row.stagedCounts.count(entry, by: 1)
+    guard let known else { return false }
+    if try known.integer(0) != 0 { try takeRemovalBack(id, &row, db) }
+    return true
   }
 
   @discardableResult

@@ -18,12 +18,15 @@ package final class Catalog: HouseholdStore, Sendable {
   /// writes by a pragma, after which SQLite prepares each statement anew: half the time of a simulation.
   let hasOneConnection: Bool
 
-  /// Kilobytes of page cache of the writing connection; while many entries are staged, which touch random pages of three
-  /// indexes, it has more, until a head is installed.
+  /// Entries of one call from which on they are staged in bulk (`nextBulkPlace`).
+  let bulk: Int
+
+  /// Kilobytes of page cache of the writing connection; while many entries come, which touch random pages of many indexes,
+  /// it has more, until a head is installed.
   static let writerCacheKilobytes = 16 << 10
   static let bulkCacheKilobytes = 64 << 10
-  /// Entries staged at once from which on that pays.
-  static let bulk = 4_096
+  /// Entries at once from which on that pays.
+  package static let bulk = 4_096
   /// Pages (of 4 KiB) in the log before they are written to the file: while many rows come, the same pages are in it again
   /// and again, and are written there once.
   private static let checkpointPages = 8 << 10
@@ -34,24 +37,28 @@ package final class Catalog: HouseholdStore, Sendable {
 
   /// Opens the catalog at a path, or makes one. Another machine than the one that it was last opened for (after a
   /// rekey) turns the old library into one of the others.
-  package convenience init(path: String, machine: MachineID) throws(CatalogOpenError) {
+  package convenience init(
+    path: String, machine: MachineID, bulk: Int = Catalog.bulk
+  ) throws(CatalogOpenError) {
     do {
       try Self.refuseForeign(at: path)
       var configuration = Self.configuration
       configuration.maximumReaderCount = Self.readers
       let pool = try DatabasePool(path: path, configuration: configuration)
-      try self.init(database: pool, machine: machine)
+      try self.init(database: pool, machine: machine, bulk: bulk)
     } catch {
       throw CatalogOpenError(error)
     }
   }
 
   /// A catalog in memory that ends with this value: for tests and simulation. Readers wait for each other.
-  package convenience init(inMemory machine: MachineID) throws(CatalogOpenError) {
+  package convenience init(
+    inMemory machine: MachineID, bulk: Int = Catalog.bulk
+  ) throws(CatalogOpenError) {
     do {
       let queue = try DatabaseQueue(configuration: Self.configuration)
       try Self.empty.get().backup(to: queue)
-      try self.init(database: queue, machine: machine)
+      try self.init(database: queue, machine: machine, bulk: bulk)
     } catch {
       throw CatalogOpenError(error)
     }
@@ -73,17 +80,19 @@ package final class Catalog: HouseholdStore, Sendable {
     do {
       let copy = try DatabaseQueue(configuration: Self.configuration)
       try database.backup(to: copy)
-      return try Catalog(database: copy, machine: other ?? machine)
+      return try Catalog(database: copy, machine: other ?? machine, bulk: bulk)
     } catch {
       throw StoreError(mapping: error)
     }
   }
 
-  private init(database: any DatabaseWriter, machine: MachineID) throws {
+  private init(database: any DatabaseWriter, machine: MachineID, bulk: Int) throws {
     try database.writeWithoutTransaction { db in
       try Self.refuseForeign(db)
       // The pool's own set-up chooses NORMAL, with which a power cut takes back what was announced.
       try db.execute(sql: "PRAGMA synchronous = FULL")
+      // What is freed is not overwritten with zeros first, as some builds of SQLite do: nothing here is a secret.
+      try db.execute(sql: "PRAGMA secure_delete = OFF")
       try Self.setCache(Self.writerCacheKilobytes, db)
       try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
     }
@@ -91,6 +100,7 @@ package final class Catalog: HouseholdStore, Sendable {
     self.database = database
     self.hasOneConnection = database is DatabaseQueue
     self.machine = machine
+    self.bulk = bulk
     self.ownRef = try database.write { db in
       try db.execute(sql: "PRAGMA application_id = \(CatalogSchema.applicationID)")
       return try Self.takeIdentity(machine, db)

@@ -38,6 +38,7 @@ enum CatalogSchema {
     migrator.registerMigration("10 kept forgotten by time") { try $0.execute(sql: keptForgottenByTime) }
     migrator.registerMigration("11 reports seen healed") { try $0.execute(sql: reportsSeenHealed) }
     migrator.registerMigration("12 live before rekey") { try $0.execute(sql: liveBeforeRekey) }
+    migrator.registerMigration("13 staged in bulk") { try $0.execute(sql: stagedInBulk) }
     return migrator
   }
 

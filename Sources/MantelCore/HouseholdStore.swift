@@ -239,7 +239,7 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func delta(_ library: MachineID, from: HeadOrder, to: HeadOrder, cursor: Int64, maximumBytes: Int)
     throws(StoreError)
     -> (added: [[UInt8]], removed: [EntryID], next: Int64?)?
-  /// Canonical bytes of entries, installed or staged; unknown ids are left out.
+  /// Canonical bytes of entries of installed views; unknown ids are left out, and what is only staged may be.
   func entryBytes(_ library: MachineID, _ ids: [EntryID]) throws(StoreError) -> [[UInt8]]
 
   // MARK: Holdings and replica

@@ -59,12 +59,16 @@ import Testing
     try failEach(Self.kinds, errno, andAfter)
   }
 
+  @Test func everyCallMayFailInBulk() throws {
+    try failEach(Self.kinds, EIO, false, bulk: 1)
+  }
+
   /// The filesystem was mounted anew for reading only, before any call that changes it, and can be written again later.
   @Test func aRemountForReadingOnlyLosesNothing() throws {
     try failEach(Self.changes, EROFS, true)
   }
 
-  private func failEach(_ kinds: UInt32, _ errno: Int32, _ andAfter: Bool) throws {
+  private func failEach(_ kinds: UInt32, _ errno: Int32, _ andAfter: Bool, bulk: Int = Catalog.bulk) throws {
     let directory = FileManager.default.temporaryDirectory.appending(
       path: "mantel-faults-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -79,10 +83,10 @@ import Testing
       let path = directory.appending(path: "\(call)").path
       try FileManager.default.copyItem(atPath: base.path, toPath: path)
       let done: Int
-      (done, made) = try run(path, kinds, failing: call, errno, andAfter)
+      (done, made) = try run(path, kinds, failing: call, errno, andAfter, bulk)
       failed += done < Self.steps.count ? 1 : 0
       // The old value's connections are closed; what they left beside the file is found.
-      let catalog = try Catalog(path: path, machine: Fixture.own)
+      let catalog = try Catalog(path: path, machine: Fixture.own, bulk: bulk)
       #expect(try catalog.damage().isEmpty, "call \(call)")
       let found = try state(catalog)
       // A commit of which only the last sync failed may be there, though it was not said to be.
@@ -114,9 +118,9 @@ import Testing
 
   /// Runs the steps until one fails; returns how many were done, and how many calls there were.
   private func run(
-    _ path: String, _ kinds: UInt32, failing call: Int, _ errno: Int32, _ andAfter: Bool
+    _ path: String, _ kinds: UInt32, failing call: Int, _ errno: Int32, _ andAfter: Bool, _ bulk: Int
   ) throws -> (Int, Int) {
-    let catalog = try Catalog(path: path, machine: Fixture.own)
+    let catalog = try Catalog(path: path, machine: Fixture.own, bulk: bulk)
     var done = 0
     mantel_faults_arm(kinds, call, errno, andAfter ? 1 : 0)
     do {

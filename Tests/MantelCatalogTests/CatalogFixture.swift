@@ -13,18 +13,22 @@ final class CatalogFixture {
   private let directory: URL
   private(set) var catalog: Catalog
   let home: Home
+  private let bulk: Int
 
   var path: String { directory.appendingPathComponent("catalog").path }
 
-  init(_ home: Home) throws {
+  init(_ home: Home, bulk: Int = Catalog.bulk) throws {
     self.home = home
+    self.bulk = bulk
     directory = FileManager.default.temporaryDirectory
       .appendingPathComponent("mantel-catalog-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     catalog =
       switch home {
-      case .memory: try Catalog(inMemory: Fixture.own)
-      case .file: try Catalog(path: directory.appendingPathComponent("catalog").path, machine: Fixture.own)
+      case .memory: try Catalog(inMemory: Fixture.own, bulk: bulk)
+      case .file:
+        try Catalog(
+          path: directory.appendingPathComponent("catalog").path, machine: Fixture.own, bulk: bulk)
       }
   }
 
@@ -32,7 +36,7 @@ final class CatalogFixture {
 
   /// Opens the file again, as a restarted agent does; a catalog in memory goes on.
   func reopen(as machine: MachineID = Fixture.own) throws {
-    if home == .file { catalog = try Catalog(path: path, machine: machine) }
+    if home == .file { catalog = try Catalog(path: path, machine: machine, bulk: bulk) }
   }
 }
 
