@@ -53,6 +53,13 @@ extension Catalog {
   package func changedContents(_ library: MachineID) throws(StoreError) -> [ContentID] {
     try read { db in
       guard let row = try self.library(library, db), row.installed > 0 else { return [] }
+      if row.installed == 1 {
+        // Of the first head everything, in the order of an index: nothing to sort.
+        return try db.all(
+          "SELECT DISTINCT content FROM entry INDEXED BY entry_by_content WHERE library = ? AND since = 1",
+          [.int(row.ref)]
+        ) { try $0.id(0) }
+      }
       return try db.all(
         """
         SELECT content FROM entry INDEXED BY entry_by_since WHERE library = ?1 AND since = ?2

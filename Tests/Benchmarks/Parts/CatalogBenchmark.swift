@@ -10,11 +10,12 @@ struct CatalogBenchmark {
   let timing: Timing
   let place: URL
 
-  private static let staged = 4_096
+  /// As `ReplicationSettings.stagedAtOnce`.
+  private static let staged = 16_384
   private static let ledger = 256
 
   func measure() async throws -> [PartsReport.Row] {
-    try await [10_000, 100_000].asyncMap { try await install($0) } + [files(20_000)]
+    try await [10_000, 100_000, 1_000_000].asyncMap { try await install($0) } + [files(20_000)]
   }
 
   /// Entries of another machine's library, staged in the pieces that a session brings, and installed.
