@@ -7,6 +7,9 @@ internal import MantelCore
 /// are made again by sorting, in the same transaction. Nobody ever sees `entry` without an index.
 ///
 /// An id may stand there twice, when a peer sends it twice: that shows when all are there, and only one is moved.
+///
+/// What waits survives a restart, and a fetch that was given up: the next one compares it with its head and takes away what that
+/// does not have. It goes with whatever else is staged of the library.
 extension Catalog {
   /// One in so many of all installed entries has to be new before rows are staged this way. Those before are staged as
   /// a few are: of a large catalog the indexes are made again for much only.
@@ -58,19 +61,13 @@ extension Catalog {
       ] + EntryCoding.values(of: entry.state) + [.digest(entry.manifest)])
   }
 
-  /// Ascending, each once, and whether any stands there more than once.
-  func bulkIDs(_ row: LibraryRow, _ db: Database) throws -> (ids: [EntryID], hasRepeats: Bool) {
-    var ids: [EntryID] = try db.all(
-      "SELECT id FROM staged_entry WHERE ref BETWEEN ? AND ?", Self.range(row)
-    ) { try $0.id(0) }
-    ids.sort()
-    guard !zip(ids, ids.dropFirst()).allSatisfy({ $0 < $1 }) else { return (ids, false) }
-    return (Set(ids).sorted(), true)
+  /// In the order in which they came, some maybe more than once.
+  func bulkIDs(_ row: LibraryRow, _ db: Database) throws -> [EntryID] {
+    try db.all("SELECT id FROM staged_entry WHERE ref BETWEEN ? AND ?", Self.range(row)) { try $0.id(0) }
   }
 
-  /// The counts of the staged view. The row's own count what stands there twice twice.
-  func stagedCounts(_ row: LibraryRow, _ db: Database) throws -> LibraryCounts {
-    guard try lastPlace(row, db) != nil, try bulkIDs(row, db).hasRepeats else { return row.stagedCounts }
+  /// The counts of the staged view when something stands there twice, which the row's own count twice.
+  func countsWithoutRepeats(_ row: LibraryRow, _ db: Database) throws -> LibraryCounts {
     var counts = row.stagedCounts
     let repeats = try db.rows(
       """
@@ -82,47 +79,63 @@ extension Catalog {
     return counts
   }
 
-  /// One walk over the library's rows, however many ids there are.
+  /// What a newer head does not have comes in many pieces of a comparison: the first of them makes an index, which stays for as
+  /// long as the rows do.
   func unstageInBulk(_ ids: [EntryID], _ row: inout LibraryRow, _ db: Database) throws {
     guard !ids.isEmpty, try lastPlace(row, db) != nil else { return }
-    let gone = Set(ids)
-    var found: [(place: Int64, entry: Entry)] = []
-    let rows = try db.rows(
-      "SELECT e.ref, \(EntryCoding.columns) FROM staged_entry e WHERE e.ref BETWEEN ? AND ?", Self.range(row))
-    while let staged = try rows.next() {
-      guard gone.contains(try staged.id(1)) else { continue }
-      found.append((try staged.integer(0), try staged.entry(1).entry))
-    }
-    for (place, entry) in found {
-      try db.run("DELETE FROM staged_entry WHERE ref = ?", [.int(place)])
-      try row.stagedCounts.countOut(entry)
+    try db.execute(sql: "CREATE INDEX IF NOT EXISTS staged_entry_by_id ON staged_entry (id)")
+    for id in ids {
+      let found = try db.all(
+        """
+        SELECT e.ref, \(EntryCoding.columns) FROM staged_entry e INDEXED BY staged_entry_by_id
+        WHERE e.id = ? AND e.ref BETWEEN ? AND ?
+        """, [.id(id)] + Self.range(row)
+      ) { (place: try $0.integer(0), entry: try $0.entry(1).entry) }
+      for (place, entry) in found {
+        try db.run("DELETE FROM staged_entry WHERE ref = ?", [.int(place)])
+        try row.stagedCounts.countOut(entry)
+      }
     }
   }
 
   func discardBulk(_ row: LibraryRow, _ db: Database) throws {
-    try db.run("DELETE FROM staged_entry WHERE ref BETWEEN ? AND ?", Self.range(row))
+    guard try lastPlace(row, db) != nil else { return }
+    try db.execute(sql: "DROP INDEX IF EXISTS staged_entry_by_id")
+    let places = Self.places(row)
+    let hasOthers =
+      try db.exists("SELECT 1 FROM staged_entry WHERE ref < ? LIMIT 1", [.int(places.first)])
+      || db.exists("SELECT 1 FROM staged_entry WHERE ref > ? LIMIT 1", [.int(places.last)])
+    if hasOthers {
+      try db.run("DELETE FROM staged_entry WHERE ref BETWEEN ? AND ?", Self.range(row))
+    } else {
+      // Without a condition SQLite frees the pages as they are. Else it changes each, and keeps what was there before.
+      try db.run("DELETE FROM staged_entry")
+    }
   }
 
   /// Makes rows of `entry` of what waits in `staged_entry`, with their marks, as staging them one by one would have.
-  func moveBulk(_ row: LibraryRow, _ db: Database) throws {
-    guard let last = try lastPlace(row, db) else { return }
-    let count = UInt64(last - Self.places(row).first + 1)
-    let indexes = try count >= installedEntries(db) / Self.rebuildShare ? Self.entryIndexes(db) : []
+  func moveBulk(_ row: inout LibraryRow, _ db: Database) throws {
+    let waiting =
+      try db.row("SELECT count(*) FROM staged_entry WHERE ref BETWEEN ? AND ?", Self.range(row))?.bits(0) ?? 0
+    guard waiting > 0 else { return }
+    let indexes = try waiting >= installedEntries(db) / Self.rebuildShare ? Self.entryIndexes(db) : []
     for index in indexes { try db.execute(sql: "DROP INDEX \(index.name)") }
-    try Self.setCache(Self.bulkCacheKilobytes, db)
+    // Sorting takes as much memory again as the cache has. Only rows that go into all indexes need more of it.
+    try Self.setCache(indexes.isEmpty ? Self.bulkCacheKilobytes : Self.writerCacheKilobytes, db)
     let isFollowed = !row.isOwn && !row.isClosed
+    // In the order of the one index that cannot be dropped: at its end a row costs less than at a random place, by more than
+    // what the sorting takes.
     try db.run(
       """
       INSERT INTO entry (library, id, since, folder, path, content, size, mtime, kind, state, reason, state_time,
         manifest, came, lacking)
       SELECT ?3, s.id, ?4, s.folder, s.path, s.content, s.size, s.mtime, s.kind, s.state, s.reason, s.state_time,
         s.manifest, ?5, ?5 AND s.state <= 1 AND NOT EXISTS (SELECT 1 FROM replica_file r WHERE r.content = s.content)
-      FROM staged_entry s WHERE s.ref BETWEEN ?1 AND ?2
+      FROM staged_entry s WHERE s.ref BETWEEN ?1 AND ?2 ORDER BY s.id
       ON CONFLICT (library, id, since, until) DO NOTHING
       """, Self.range(row) + [.int(row.ref), .int(row.next), .flag(isFollowed)])
+    if UInt64(db.changesCount) < waiting { row.stagedCounts = try countsWithoutRepeats(row, db) }
     try discardBulk(row, db)
-    // Sorting takes as much memory again as the cache has.
-    try Self.setCache(Self.writerCacheKilobytes, db)
     for index in indexes { try db.execute(sql: index.sql) }
   }
 

@@ -22,26 +22,25 @@ extension Catalog {
   }
 
   package func forEachWanted(
-    _ library: MachineID, liveOnly: Bool, _ body: (ContentID, UInt64) -> Void
+    _ library: MachineID, _ body: (_ content: ContentID, _ isLive: Bool) -> Void
   ) throws(StoreError) {
-    let last: Int64 = liveOnly ? 0 : 1
+    var last: Digest256?
     try scan(library) { row, after, db in
-      // Rows of one content stand together in the index: grouping them sorts nothing.
+      // Rows of one content stand together in the index, the live ones first. SQLite would take twice the time to group them.
       try db.all(
         """
-        SELECT content, max(size) FROM entry INDEXED BY entry_by_content
-        WHERE library = ?1 AND content > coalesce(?3, x'') AND state <= ?5
+        SELECT content, state FROM entry INDEXED BY entry_by_content
+        WHERE library = ?1 AND content > coalesce(?3, x'') AND state <= 1
           AND since <= ?2 AND (until = 0 OR until > ?2)
-        GROUP BY content ORDER BY content LIMIT ?4
-        """,
-        [
-          .int(row.ref), .int(row.installed), .digest(after), .int(Self.scanPage), .int(last),
-        ]
-      ) { (content: try $0.digest(0), size: try $0.bits(1)) }
+        ORDER BY content, state LIMIT ?4
+        """, [.int(row.ref), .int(row.installed), .digest(after), .int(Self.scanPage)]
+      ) { (content: try $0.digest(0), isLive: try $0.integer(1) == 0) }
     } next: {
       $0.content
-    } body: {
-      body(ContentID($0.content), $0.size)
+    } body: { item in
+      guard item.content != last else { return }
+      last = item.content
+      body(ContentID(item.content), item.isLive)
     }
   }
 

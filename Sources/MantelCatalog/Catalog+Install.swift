@@ -7,10 +7,9 @@ extension Catalog {
   package func install(_ library: MachineID, head: Signed<Head>) throws(StoreError) {
     try writeOrRefuse { db in
       var row = try ensureLibrary(library, db)
-      let counts = try stagedCounts(row, db)
-      try moveBulk(row, db)
+      try moveBulk(&row, db)
       try refuseDoublePaths(row, db)
-      row.counts = counts
+      row.counts = row.stagedCounts
       try advance(&row, to: head, db)
       if row.isOwn { try recordPublished(head.record, row, db) }
       try Self.setCache(Self.writerCacheKilobytes, db)
@@ -53,11 +52,19 @@ extension Catalog {
   package func changedContents(_ library: MachineID) throws(StoreError) -> [ContentID] {
     try read { db in
       guard let row = try self.library(library, db), row.installed > 0 else { return [] }
-      if row.installed == 1 {
-        // Of the first head everything, in the order of an index: nothing to sort.
+      let key: [SQLValue] = [.int(row.ref), .int(row.installed)]
+      let changed = try db.row(
+        """
+        SELECT (SELECT count(*) FROM entry INDEXED BY entry_by_since WHERE library = ?1 AND since = ?2)
+          + (SELECT count(*) FROM entry INDEXED BY entry_by_until WHERE library = ?1 AND until = ?2 AND until <> 0)
+        """, key)
+      if Self.isMuch(try changed?.bits(0) ?? 0, of: row) {
+        // One walk in the order of an index: nothing to sort, and nothing to look up.
         return try db.all(
-          "SELECT DISTINCT content FROM entry INDEXED BY entry_by_content WHERE library = ? AND since = 1",
-          [.int(row.ref)]
+          """
+          SELECT DISTINCT content FROM entry INDEXED BY entry_by_content
+          WHERE library = ?1 AND (since = ?2 OR until = ?2)
+          """, key
         ) { try $0.id(0) }
       }
       return try db.all(
@@ -65,7 +72,7 @@ extension Catalog {
         SELECT content FROM entry INDEXED BY entry_by_since WHERE library = ?1 AND since = ?2
         UNION
         SELECT content FROM entry INDEXED BY entry_by_until WHERE library = ?1 AND until = ?2 AND until <> 0
-        """, [.int(row.ref), .int(row.installed)]
+        """, key
       ) { try $0.id(0) }
     }
   }
@@ -102,13 +109,17 @@ extension Catalog {
       ])
   }
 
-  /// A few new rows are looked up one by one; where much is new, one walk over all paths costs less.
+  /// A few rows are looked up one by one, also in a library that has nothing but a long history; where much changes, one walk over
+  /// all of an index costs less.
+  private static func isMuch(_ changed: UInt64, of row: LibraryRow) -> Bool {
+    changed > max(4, row.counts.entries / 4)
+  }
+
   private func refuseDoublePaths(_ row: LibraryRow, _ db: Database) throws {
     let key: [SQLValue] = [.int(row.ref), .int(row.next)]
     let added = try db.row("SELECT count(*) FROM entry WHERE library = ? AND since = ?", key)
-    let isBulk = UInt64(try added?.integer(0) ?? 0) > row.counts.entries / 4
     let isDouble =
-      if isBulk {
+      if Self.isMuch(try added?.bits(0) ?? 0, of: row) {
         try db.exists(
           """
           SELECT 1 FROM entry INDEXED BY entry_by_path

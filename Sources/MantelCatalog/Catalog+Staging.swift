@@ -11,8 +11,11 @@ extension Catalog {
       var row = try beginStaging(library, order, db)
       var place = try nextBulkPlace(row, adding: entries.count, db)
       if place == nil, entries.count >= Self.bulk { try Self.setCache(Self.bulkCacheKilobytes, db) }
+      // Most of a first head comes while nothing of its library is there that could be known.
+      let isFirst =
+        try place != nil && !db.exists("SELECT 1 FROM entry WHERE library = ? LIMIT 1", [.int(row.ref)])
       for (id, entry) in entries {
-        if try isKnown(id, &row, db) { continue }
+        if !isFirst, try isKnown(id, &row, db) { continue }
         if let next = place {
           try insertInBulk(id, entry, at: next, db)
           place = next + 1
@@ -56,34 +59,34 @@ extension Catalog {
   }
 
   package func staged(_ library: MachineID) throws(StoreError) -> (
-    added: [EntryID], removed: [EntryID]
+    added: [EntryID], removed: [EntryID], counts: LibraryCounts
   ) {
     try read { db in
-      guard let row = try self.library(library, db) else { return ([], []) }
+      guard let row = try self.library(library, db) else { return ([], [], LibraryCounts()) }
       let key: [SQLValue] = [.int(row.ref), .int(row.next)]
-      var added: [EntryID] = try db.all(
-        "SELECT id FROM entry INDEXED BY entry_by_since WHERE library = ? AND since = ? ORDER BY id",
-        key
+      var added = try bulkIDs(row, db)
+      let inEntry: [EntryID] = try db.all(
+        "SELECT id FROM entry INDEXED BY entry_by_since WHERE library = ? AND since = ?", key
       ) { try $0.id(0) }
-      let inBulk = try bulkIDs(row, db).ids
-      added = added.isEmpty ? inBulk : (added + inBulk).sorted()
-      return (
-        added,
-        try db.all(
-          """
-          SELECT id FROM entry INDEXED BY entry_by_until
-          WHERE library = ? AND until = ? AND until <> 0 ORDER BY id
-          """, key
-        ) { try $0.id(0) }
-      )
+      var removed: [EntryID] = try db.all(
+        "SELECT id FROM entry INDEXED BY entry_by_until WHERE library = ? AND until = ? AND until <> 0", key
+      ) { try $0.id(0) }
+      // Here, not by SQLite, which sorts much in a file.
+      added += inEntry
+      added.sort()
+      removed.sort()
+      let counts = try Self.dropRepeats(&added) ? countsWithoutRepeats(row, db) : row.stagedCounts
+      return (added, removed, counts)
     }
   }
 
-  package func stagedCounts(_ library: MachineID) throws(StoreError) -> LibraryCounts {
-    try read { db in
-      guard let row = try self.library(library, db) else { return LibraryCounts() }
-      return try stagedCounts(row, db)
-    }
+  /// Of ascending ids; returns whether there were any.
+  private static func dropRepeats(_ ids: inout [EntryID]) -> Bool {
+    guard zip(ids, ids.dropFirst()).contains(where: { $0 == $1 }) else { return false }
+    var kept: [EntryID] = []
+    for id in ids where id != kept.last { kept.append(id) }
+    ids = kept
+    return true
   }
 
   /// Forgets what is staged of a library.

@@ -19,7 +19,7 @@ package final class Catalog: HouseholdStore, Sendable {
   let hasOneConnection: Bool
 
   /// Entries of one call from which on they are staged in bulk (`nextBulkPlace`).
-  let bulk: Int
+  package let bulk: Int
 
   /// Kilobytes of page cache of the writing connection; while many entries come, which touch random pages of many indexes,
   /// it has more, until a head is installed.
@@ -30,6 +30,8 @@ package final class Catalog: HouseholdStore, Sendable {
   /// Pages (of 4 KiB) in the log before they are written to the file: while many rows come, the same pages are in it again
   /// and again, and are written there once.
   private static let checkpointPages = 8 << 10
+  /// What is left of a log that was longer, as after the install of a large library.
+  private static let journalBytes = 128 << 20
   /// Snapshots that can be read at once; a further reader waits.
   private static let readers = 4
   /// Machines that the catalog gives numbers to; those of earlier, closed households included.
@@ -95,6 +97,7 @@ package final class Catalog: HouseholdStore, Sendable {
       try db.execute(sql: "PRAGMA secure_delete = OFF")
       try Self.setCache(Self.writerCacheKilobytes, db)
       try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
+      try db.execute(sql: "PRAGMA journal_size_limit = \(Self.journalBytes)")
     }
     try CatalogSchema.migrator.migrate(database)
     self.database = database

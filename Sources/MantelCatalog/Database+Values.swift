@@ -5,7 +5,8 @@ internal import MantelCore
 /// Runs statements. GRDB prepares and keeps them, once per connection; values go to SQLite and come back without a
 /// detour over its types, which costs more than SQLite needs for a row.
 ///
-/// A statement must not be run again inside a loop over its own rows.
+/// A statement must not be run again inside a loop over its own rows, and no index or table may come or go inside a loop over
+/// any: GRDB lets go of all prepared statements then.
 extension Database {
   func run(_ sql: String, _ values: [SQLValue] = []) throws {
     let rows = try rows(sql, values)

@@ -186,18 +186,17 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func stageRemoval(_ library: MachineID, _ order: HeadOrder, _ ids: [EntryID]) throws(StoreError)
   /// Takes staged entries back that a newer head does not have, and removals that it does not ask for.
   func unstage(_ library: MachineID, added: [EntryID], removed: [EntryID]) throws(StoreError)
-  /// Staged additions and removals; empty arrays when nothing is staged. Ascending ids.
-  func staged(_ library: MachineID) throws(StoreError) -> (added: [EntryID], removed: [EntryID])
-  /// Counts of the installed view after the staged changes.
-  func stagedCounts(_ library: MachineID) throws(StoreError) -> LibraryCounts
+  /// Staged additions and removals, ascending ids, empty when nothing is staged; and the counts of the installed view after
+  /// them.
+  func staged(_ library: MachineID) throws(StoreError)
+    -> (added: [EntryID], removed: [EntryID], counts: LibraryCounts)
   /// Makes the staged view the installed one. The caller has verified root, signature, order and counts. In the same
   /// transaction the contents of all rows that came or went become unfiled, and `missing` follows.
   func install(_ library: MachineID, head: Signed<Head>) throws(StoreError)
   /// Calls back with every entry id of the installed view, ascending.
   func forEachEntryID(_ library: MachineID, _ body: (EntryID) -> Void) throws(StoreError)
-  /// Calls back with every wanted content of the installed view, ascending, without repeats; `liveOnly` leaves
-  /// retired ones out.
-  func forEachWanted(_ library: MachineID, liveOnly: Bool, _ body: (ContentID, UInt64) -> Void)
+  /// Calls back with every wanted content of the installed view, ascending, without repeats; live is what any entry has live.
+  func forEachWanted(_ library: MachineID, _ body: (_ content: ContentID, _ isLive: Bool) -> Void)
     throws(StoreError)
   /// Live entries of an installed library at one path, or nil.
   func liveEntry(_ library: MachineID, _ folder: FolderID, _ path: [UInt8]) throws(StoreError)

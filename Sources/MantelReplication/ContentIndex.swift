@@ -60,13 +60,19 @@ struct ContentIndex: Sendable {
 
   /// The same for many contents that are live now; ascending.
   mutating func placeLive(_ contents: [ContentID], in library: MachineID) {
-    let sets = sets(of: library)
     let ids = contents.map(\.digest)
-    let heldIDs = ids.filter { index.contains($0, in: held) }
-    index.insert(sorted: ids, into: sets.wanted)
-    index.insert(sorted: ids, into: sets.live)
-    index.insert(sorted: heldIDs, into: sets.heldWanted)
-    index.insert(sorted: heldIDs, into: sets.heldLive)
+    place(wanted: ids, live: ids, in: library)
+  }
+
+  /// The same for many contents that are wanted now, those of them that are live included; ascending.
+  mutating func place(wanted: [Digest256], live: [Digest256], in library: MachineID) {
+    let sets = sets(of: library)
+    let heldWanted = wanted.filter { index.contains($0, in: held) }
+    let heldLive = live.filter { index.contains($0, in: held) }
+    index.insert(sorted: wanted, into: sets.wanted)
+    index.insert(sorted: live, into: sets.live)
+    index.insert(sorted: heldWanted, into: sets.heldWanted)
+    index.insert(sorted: heldLive, into: sets.heldLive)
   }
 
   /// What is held has to be available already: `Replicator.makeAvailable` tells the others of it.

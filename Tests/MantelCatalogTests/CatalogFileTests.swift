@@ -82,7 +82,7 @@ import Testing
     #expect(error?.code == .diskFull)
     try fixture.reopen()
     #expect(try fixture.catalog.staged(Fixture.anna).added == [Fixture.id(kept)])
-    #expect(try fixture.catalog.stagedCounts(Fixture.anna).entries == 1)
+    #expect(try fixture.catalog.staged(Fixture.anna).counts.entries == 1)
   }
 
   @Test func writesDurably() throws {
@@ -91,6 +91,7 @@ import Testing
     #expect(try fixture.catalog.inspect("PRAGMA journal_mode") == ["wal"])
     #expect(try fixture.catalog.inspect("PRAGMA synchronous") == ["2"])
     #expect(try fixture.catalog.inspect("PRAGMA foreign_keys") == ["1"])
+    #expect(try fixture.catalog.inspect("PRAGMA journal_size_limit") == ["\(128 << 20)"])
     #expect(try fixture.catalog.damage() == [])
   }
 

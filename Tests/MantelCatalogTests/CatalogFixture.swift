@@ -158,7 +158,9 @@ extension Catalog {
 
   func wanted(_ library: MachineID, liveOnly: Bool = false) throws(StoreError) -> [ContentID] {
     var contents: [ContentID] = []
-    try forEachWanted(library, liveOnly: liveOnly) { content, _ in contents.append(content) }
+    try forEachWanted(library) { content, isLive in
+      if isLive || !liveOnly { contents.append(content) }
+    }
     return contents
   }
 

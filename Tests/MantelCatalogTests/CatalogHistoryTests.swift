@@ -204,7 +204,7 @@ private struct RandomHistory {
       let staged = try catalog.staged(library)
       #expect(staged.added == state.added.keys.sorted())
       #expect(staged.removed == state.removed.sorted())
-      #expect(try catalog.stagedCounts(library) == model.counts(state.staged))
+      #expect(staged.counts == model.counts(state.staged))
       #expect(Set(try catalog.changedContents(library)) == state.changed)
       let missing = try catalog.missing(in: library, limit: 2)
       let expected = model.closed.contains(library) ? [] : model.missing(in: library)

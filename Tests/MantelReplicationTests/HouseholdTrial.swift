@@ -1,3 +1,4 @@
+import MantelCatalog
 import MantelCore
 import Testing
 import MantelTestSupport
@@ -56,7 +57,10 @@ final class HouseholdTrial {
     let usual = 2 + random.below(3) + (random.oneIn(8) ? random.below(4) : 0)
     // A large household takes as long as a hundred small ones.
     let count = seed % 1_000 == 999 ? 9 + random.below(12) : usual
-    household = try SimulatedHousehold(machines: count, seed: seed, settings: settings, canary: canary)
+    // What large libraries alone do is done with two entries already.
+    let bulk = seed % 8 == 5 ? 2 : Catalog.bulk
+    household = try SimulatedHousehold(
+      machines: count, seed: seed, settings: settings, bulk: bulk, canary: canary)
     invariants = HouseholdInvariants(machines: count)
     household.beVerbose(isVerbose)
     household.onStep = { [unowned self] index in try invariants.check(household, at: index) }

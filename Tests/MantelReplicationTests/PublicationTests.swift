@@ -230,6 +230,6 @@ import Testing
     try desk.catalog.forEachEntryID(desk.machine) { ids.append($0.digest) }
     let tag = SetTag.entries(desk.household, library: desk.machine)
     #expect(desk.head?.root == SetSnapshot(sorted: ids, tag: tag).root)
-    #expect(try desk.catalog.stagedCounts(desk.machine) == desk.head?.counts)
+    #expect(try desk.catalog.staged(desk.machine).counts == desk.head?.counts)
   }
 }

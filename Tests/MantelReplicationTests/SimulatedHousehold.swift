@@ -58,6 +58,8 @@ final class SimulatedHousehold {
   /// All statements that there were after each admission and each removal.
   var decided: [[SignedStatement]] = []
   private let settings: ReplicationSettings
+  /// How many entries at once the catalogs stage in bulk.
+  private let bulk: Int
   /// A mistake that every machine makes.
   let canary: Canary?
   var faults: Faults?
@@ -84,10 +86,11 @@ final class SimulatedHousehold {
   /// The first `count` machines of which there are keys are the same in every household.
   init(
     machines count: Int, seed: UInt64, settings: ReplicationSettings = ReplicationSettings(),
-    canary: Canary? = nil
+    bulk: Int = Catalog.bulk, canary: Canary? = nil
   ) throws {
     self.canary = canary
     self.settings = settings
+    self.bulk = bulk
     random = SeededGenerator(seed: seed)
     let keys = try SimulatedKeys.first(count)
     var statements = try Roster.found(
@@ -114,7 +117,7 @@ final class SimulatedHousehold {
     machines.append(
       try SimulatedMachine(
         key: key, statements: statements, folder: folder, record: record, settings: settings,
-        canary: canary, now: now))
+        bulk: bulk, canary: canary, now: now))
   }
 
   func beVerbose(_ isVerbose: Bool) { trace.isVerbose = isVerbose }

@@ -75,7 +75,7 @@ extension SimulatedMachine {
   /// What `replica adopt` makes of a lost catalog: the household and the folders from the copy in the replica, and a row for
   /// each file there, by what it is now.
   func loseCatalog(now: Now) throws {
-    let fresh = try Catalog(inMemory: machine)
+    let fresh = try Catalog(inMemory: machine, bulk: catalog.bulk)
     try fresh.addStatements(replicator.roster.statements.map { ($0.id, $0.bytes) })
     try fresh.putFolder(folder)
     for (_, record) in replicator.records.sorted(by: { $0.key < $1.key }) { try fresh.putRecord(record) }

@@ -83,14 +83,14 @@ final class SimulatedMachine {
 
   init(
     key: DeviceKey, statements: [SignedStatement], folder: Folder, record: MachineRecord,
-    settings: ReplicationSettings, canary: Canary? = nil, now: Now
+    settings: ReplicationSettings, bulk: Int = Catalog.bulk, canary: Canary? = nil, now: Now
   ) throws {
     self.key = key
     self.canary = canary
     replica = SimulatedReplica(canary: canary)
     self.folder = folder
     self.settings = settings
-    catalog = try Catalog(inMemory: key.machine)
+    catalog = try Catalog(inMemory: key.machine, bulk: bulk)
     try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
     replicator = try Self.load(key, statements, catalog, settings, now)
     var actions = try replicator.handle(.folderAdded(folder), now: now)

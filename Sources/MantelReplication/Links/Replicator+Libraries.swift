@@ -81,19 +81,22 @@ extension Replicator {
       entries: SetSnapshot(sorted: [], tag: .entries(household, library: machine)))
   }
 
+  /// Wanted contents that are placed at once, so that those of a large library are not in memory twice.
+  private static let placedAtOnce = 16_384
+
   private mutating func loadWanted(_ machine: MachineID) throws(StoreError) {
     var wanted: [Digest256] = []
     var live: [Digest256] = []
-    try store.forEachWanted(machine, liveOnly: false) { content, _ in wanted.append(content.digest) }
-    try store.forEachWanted(machine, liveOnly: true) { content, _ in live.append(content.digest) }
-    let sets = contents.sets(of: machine)
-    contents.index.insert(sorted: wanted, into: sets.wanted)
-    contents.index.insert(sorted: live, into: sets.live)
-    let held = contents.held
-    contents.index.insert(
-      sorted: wanted.filter { contents.index.contains($0, in: held) }, into: sets.heldWanted)
-    contents.index.insert(
-      sorted: live.filter { contents.index.contains($0, in: held) }, into: sets.heldLive)
+    let store = store
+    try store.forEachWanted(machine) { content, isLive in
+      wanted.append(content.digest)
+      if isLive { live.append(content.digest) }
+      guard wanted.count == Self.placedAtOnce else { return }
+      contents.place(wanted: wanted, live: live, in: machine)
+      wanted.removeAll(keepingCapacity: true)
+      live.removeAll(keepingCapacity: true)
+    }
+    contents.place(wanted: wanted, live: live, in: machine)
   }
 
   // MARK: Heads
@@ -179,16 +182,17 @@ extension Replicator {
       .link(
         fetch.link,
         .reconcile(
-          job, .library(owner, fetch.target.record.order), mine: try candidate(owner, library))))
+          job, .library(owner, fetch.target.record.order), mine: try candidate(owner, library).view)))
   }
 
   /// The installed view with what is staged.
   private func candidate(
     _ owner: MachineID, _ library: Library
-  ) throws(StoreError) -> SetSnapshot {
+  ) throws(StoreError) -> (view: SetSnapshot, counts: LibraryCounts) {
     let staged = try store.staged(owner)
-    return library.entries.applying(
+    let view = library.entries.applying(
       added: staged.added.map(\.digest), removed: staged.removed.map(\.digest))
+    return (view, staged.counts)
   }
 
   mutating func received(
@@ -297,9 +301,9 @@ extension Replicator {
 
   private mutating func installIfWhole(_ owner: MachineID, now: Now) throws(StoreError) {
     guard let library = libraries[owner], let fetch = library.fetch else { return }
-    let view = try candidate(owner, library)
+    let (view, counts) = try candidate(owner, library)
     let head = fetch.target.record
-    guard view.root == head.root, try store.stagedCounts(owner) == head.counts else {
+    guard view.root == head.root, counts == head.counts else {
       if fetch.hasReconciled {
         actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
         giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
