@@ -43,11 +43,17 @@ enum ResultRow {
   }
 
   func bytes(_ column: Int) throws -> [UInt8] {
-    switch value(column) {
-    case .blob(let bytes): return bytes
-    case .id256(let digest): return digest.withStoredBytes { Array($0) }
-    default: throw StoreError.damaged("a blob")
+    switch self {
+    case .current(let rows):
+      if let blob = Self.blob(rows.statement, Int32(column)) { return Array(blob) }
+    case .kept(let values):
+      switch values[column] {
+      case .blob(let bytes): return bytes
+      case .id256(let digest): return digest.withStoredBytes { Array($0) }
+      default: break
+      }
     }
+    throw StoreError.damaged("a blob")
   }
 
   func optionalDigest(_ column: Int) throws -> Digest256? {
@@ -70,15 +76,27 @@ enum ResultRow {
   }
 
   func folder(_ column: Int) throws -> FolderID {
-    let bytes = try bytes(column)
-    guard bytes.count == FolderID.byteCount else { throw StoreError.damaged("a folder id") }
-    // In two loads: walks over all own files read one a row.
-    return bytes.withUnsafeBytes { raw in
-      func word(_ index: Int) -> UInt64 {
-        UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
-      }
-      return FolderID(high: word(0), low: word(1))
+    // Out of SQLite's own bytes: walks over all own files read one a row.
+    if case .current(let rows) = self, let blob = Self.blob(rows.statement, Int32(column)) {
+      return try Self.folder(blob)
     }
+    return try bytes(column).withUnsafeBytes { try Self.folder($0) }
+  }
+
+  private static func folder(_ bytes: UnsafeRawBufferPointer) throws -> FolderID {
+    guard bytes.count == FolderID.byteCount else { throw StoreError.damaged("a folder id") }
+    func word(_ index: Int) -> UInt64 {
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+    }
+    return FolderID(high: word(0), low: word(1))
+  }
+
+  /// A blob where it lies, good until the statement goes on; nil for a value of another kind.
+  private static func blob(_ statement: OpaquePointer, _ column: Int32) -> UnsafeRawBufferPointer? {
+    guard sqlite3_column_type(statement, column) == SQLITE_BLOB else { return nil }
+    // An empty one has no address.
+    let start = sqlite3_column_blob(statement, column)
+    return UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
   }
 
   private func value(_ column: Int) -> SQLValue {
@@ -96,11 +114,9 @@ enum ResultRow {
       let start = sqlite3_column_text(statement, column)
       let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
       return .string(String(decoding: bytes, as: UTF8.self))
-    case SQLITE_BLOB:
-      let start = sqlite3_column_blob(statement, column)
-      let bytes = UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
+    default:
+      guard let bytes = blob(statement, column) else { return .null }
       return Digest256(stored: bytes).map { .id256($0) } ?? .blob(Array(bytes))
-    default: return .null
     }
   }
 }

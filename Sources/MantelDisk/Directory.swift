@@ -96,8 +96,21 @@ struct Directory: Sendable {
     return FileStatistics(raw)
   }
 
+  /// The same of a name that ends with a NUL.
+  func entryStatus(terminated name: UnsafePointer<CChar>, path: [UInt8]) throws(DiskError) -> FileStatistics {
+    var raw = stat()
+    let outcome = result { fstatat(descriptor, name, &raw, AT_SYMLINK_NOFOLLOW) }
+    guard outcome >= 0 else { throw DiskError(call: outcome, path: path, operation: "stat") }
+    return FileStatistics(raw)
+  }
+
   /// Calls back with the name and the type (`DT_...`) of each entry, in no order, without `.` and `..`.
   func forEachEntry(_ body: (_ name: [UInt8], _ type: UInt8) -> Void) throws(DiskError) {
+    try forEachName { name, type in body(Array(name), type) }
+  }
+
+  /// The same for directories of many: a name is lent for the time of its call.
+  func forEachName(_ body: (_ name: UnsafeRawBufferPointer, _ type: UInt8) -> Void) throws(DiskError) {
     let capacity = 64 << 10
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 8)
     defer { buffer.deallocate() }
@@ -112,11 +125,18 @@ struct Directory: Sendable {
         let length = Int(buffer.loadUnaligned(fromByteOffset: position + 16, as: UInt16.self))
         guard length > 19, position + length <= filled else { break }
         let type = buffer[position + 18]
-        let name = Array(buffer[(position + 19)..<(position + length)].prefix { $0 != 0 })
-        if name != [UInt8(ascii: ".")], name != [UInt8(ascii: "."), UInt8(ascii: ".")] { body(name, type) }
+        let field = UnsafeRawBufferPointer(rebasing: buffer[(position + 19)..<(position + length)])
+        let name = UnsafeRawBufferPointer(rebasing: field[..<(field.firstIndex(of: 0) ?? field.endIndex)])
+        if !Self.isItselfOrParent(name) { body(name, type) }
         position += length
       }
     }
+  }
+
+  /// `.` or `..`.
+  private static func isItselfOrParent(_ name: UnsafeRawBufferPointer) -> Bool {
+    guard name.count == 1 || name.count == 2 else { return false }
+    return name[0] == UInt8(ascii: ".") && name[name.count - 1] == UInt8(ascii: ".")
   }
 
   private static func open(

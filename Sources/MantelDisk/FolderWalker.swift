@@ -89,32 +89,40 @@ package struct FolderWalker: Sendable {
       listing.skipped = [(path, .mantel)]
       return listing
     }
-    var names: [[UInt8]] = []
-    try directory.forEachEntry { name, _ in names.append(name) }
-    names.sort { $0.lexicographicallyPrecedes($1) }
-    for name in names { add(name, of: directory, at: Self.join(path, name), to: &listing) }
+    var names = EntryNames()
+    try directory.forEachName { name, _ in names.append(name) }
+    listing.files.reserveCapacity(names.count)
+    names.forEachAscending { name, terminated in
+      add(name, terminated, of: directory, at: Self.join(path, name), to: &listing)
+    }
     return listing
   }
 
-  /// What a watch has to know of a directory: the directories to look into, and the paths of its files, in no order. As
-  /// `directory(_:)`, but files are told by the directory alone, without asking for their `stat`. Nil for one of Mantel's.
-  func outline(_ path: [UInt8]) throws(DiskError) -> (subdirectories: [[UInt8]], files: [[UInt8]])? {
+  /// What a watch has to know of a directory: the directories to look into, ascending, and if asked for the paths of its files, in
+  /// no order. As `directory(_:)`, but files are told by the directory alone, without asking for their `stat`. Nil for one of
+  /// Mantel's.
+  func outline(
+    _ path: [UInt8], withFiles: Bool
+  ) throws(DiskError) -> (subdirectories: [[UInt8]], files: [[UInt8]])? {
     let directory = try open(path)
     if try isMantel(directory, path: path) { return nil }
     var files: [[UInt8]] = []
-    var unsure: [[UInt8]] = []
-    try directory.forEachEntry { name, type in
+    var unsure = EntryNames()
+    try directory.forEachName { name, type in
       switch Int(type) {
       case Int(DT_DIR), Int(DT_UNKNOWN): unsure.append(name)
-      case Int(DT_REG):
+      case Int(DT_REG) where withFiles:
         let file = Self.join(path, name)
         if file.count <= Limits.pathBytes, ownReason(file, isDirectory: false) == nil { files.append(file) }
       default: break
       }
     }
     var listing = DirectoryListing()
-    for name in unsure { add(name, of: directory, at: Self.join(path, name), to: &listing) }
-    return (listing.subdirectories, files + listing.files.map(\.path))
+    unsure.forEachAscending { name, terminated in
+      add(name, terminated, of: directory, at: Self.join(path, name), to: &listing)
+    }
+    if withFiles { files += listing.files.map(\.path) }
+    return (listing.subdirectories, files)
   }
 
   private func open(_ path: [UInt8]) throws(DiskError) -> Directory {
@@ -122,8 +130,15 @@ package struct FolderWalker: Sendable {
     return try path.isEmpty ? root : root.directory(path)
   }
 
-  private static func join(_ path: [UInt8], _ name: [UInt8]) -> [UInt8] {
-    path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
+  private static func join(_ path: [UInt8], _ name: UnsafeRawBufferPointer) -> [UInt8] {
+    var joined: [UInt8] = []
+    joined.reserveCapacity(path.count + 1 + name.count)
+    if !path.isEmpty {
+      joined.append(contentsOf: path)
+      joined.append(UInt8(ascii: "/"))
+    }
+    joined.append(contentsOf: name)
+    return joined
   }
 
   /// Why a path of the folder is not backed up, judged by its name and the names above it alone; nil if it may be.
@@ -139,9 +154,10 @@ package struct FolderWalker: Sendable {
     return nil
   }
 
+  /// `terminated` is the name as a C string.
   private func add(
-    _ name: [UInt8], of directory: Directory, at path: [UInt8],
-    to listing: inout DirectoryListing
+    _ name: UnsafeRawBufferPointer, _ terminated: UnsafePointer<CChar>, of directory: Directory,
+    at path: [UInt8], to listing: inout DirectoryListing
   ) {
     // The kernel's names have no slash, dots or NUL of their own: lengths are all there is to check.
     guard path.count <= Limits.pathBytes, name.count <= Limits.pathComponentBytes else {
@@ -150,7 +166,7 @@ package struct FolderWalker: Sendable {
     }
     let status: FileStatistics
     do {
-      status = try directory.entryStatus(name, path: path)
+      status = try directory.entryStatus(terminated: terminated, path: path)
     } catch {
       // Gone since it was listed: nothing to say of it.
       if error.errno == ENOENT { return }
@@ -167,13 +183,13 @@ package struct FolderWalker: Sendable {
   }
 
   private func skipReason(
-    _ name: [UInt8], _ status: FileStatistics, of directory: Directory, at path: [UInt8]
+    _ name: UnsafeRawBufferPointer, _ status: FileStatistics, of directory: Directory, at path: [UInt8]
   ) -> SkipReason? {
     if let reason = ownReason(path, isDirectory: status.isDirectory) { return reason }
     if status.isDirectory {
       let place = Place(device: status.stamp.device, inode: status.stamp.inode)
       if ownPlaces.contains(place) || ownPaths.contains(absolute(path)) { return .mantel }
-      let marker = name + [UInt8(ascii: "/")] + Self.markerPath
+      let marker = Array(name) + [UInt8(ascii: "/")] + Self.markerPath
       return (try? directory.entryStatus(marker, path: path)) != nil ? .mantel : nil
     }
     if status.isSymlink { return .symlink }
@@ -185,7 +201,10 @@ package struct FolderWalker: Sendable {
   private func ownReason(_ path: [UInt8], isDirectory: Bool) -> SkipReason? {
     if excludes.contains(where: { $0.matches(path, isDirectory: isDirectory) }) { return .excluded }
     let start = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
-    return JunkList.isJunk(name: Array(path[start...]), isDirectory: isDirectory) ? .junk : nil
+    let isJunk = path.withUnsafeBytes { bytes in
+      JunkList.isJunk(name: UnsafeRawBufferPointer(rebasing: bytes[start...]), isDirectory: isDirectory)
+    }
+    return isJunk ? .junk : nil
   }
 
   private func isMantel(_ directory: Directory, path: [UInt8]) throws(DiskError) -> Bool {

@@ -111,7 +111,7 @@ struct WatchLoop {
         continue
       }
       do throws(DiskError) {
-        guard let outline = try watched.walker.outline(next) else {
+        guard let outline = try watched.walker.outline(next, withFiles: isNew) else {
           removeWatches(of: id, below: next)
           continue
         }

@@ -25,6 +25,20 @@ import Testing
     }
   }
 
+  @Test func namesAscendByTheirBytes() {
+    let others: [[UInt8]] = [[0x61], [0x61, 0x61], [0x42], [0x80], [0x7F], [1]]
+    let names = Self.hostileNames + others
+    var entries = EntryNames()
+    for name in names { name.withUnsafeBytes { entries.append($0) } }
+    var ascending: [[UInt8]] = []
+    entries.forEachAscending { name, terminated in
+      #expect(strlen(terminated) == name.count)
+      ascending.append(Array(name))
+    }
+    #expect(ascending == names.sorted { $0.lexicographicallyPrecedes($1) })
+    #expect(entries.count == names.count)
+  }
+
   @Test func depthBeyondPathMaxIsNoLimit() throws {
     let scratch = try Scratch()
     let path = deepPath + Array("photo.jpg".utf8)
@@ -78,11 +92,14 @@ import Testing
     let walker = FolderWalker(folder: Folder(scratch, excludes: ["raw"]), ownPaths: [])
     for directory in ["", "b"] {
       let listing = try walker.directory(Array(directory.utf8))
-      let outline = try #require(try walker.outline(Array(directory.utf8)))
-      #expect(outline.subdirectories.sorted { $0.lexicographicallyPrecedes($1) } == listing.subdirectories)
+      let outline = try #require(try walker.outline(Array(directory.utf8), withFiles: true))
+      #expect(outline.subdirectories == listing.subdirectories)
       #expect(outline.files.sorted { $0.lexicographicallyPrecedes($1) } == listing.files.map(\.path))
+      let bare = try #require(try walker.outline(Array(directory.utf8), withFiles: false))
+      #expect(bare.subdirectories == listing.subdirectories)
+      #expect(bare.files.isEmpty)
     }
-    #expect(try walker.outline(Array("Copies".utf8)) == nil)
+    #expect(try walker.outline(Array("Copies".utf8), withFiles: true) == nil)
   }
 
   /// Twice the look at the directories, once that at the files.
@@ -97,7 +114,7 @@ import Testing
     }
     var found = 0
     let listing = try best { found += try walker.directory([]).files.count }
-    let outline = try best { found += try walker.outline([])?.files.count ?? 0 }
+    let outline = try best { found += try walker.outline([], withFiles: true)?.files.count ?? 0 }
     #expect(found == 2 * 7 * 2_000)
     #expect(outline < listing, "\(outline) against \(listing)")
   }
@@ -331,7 +348,10 @@ import Testing
     ("x.part", false, true), ("x.PART", false, true), (".part", false, false), ("x.part", true, false),
     ("IMG.jpg", false, false), ("db-wal", false, true), ("lost+found", true, true),
     (".Trash-1000", true, true),
-    ("unknown.xyz", false, false),
+    ("unknown.xyz", false, false), ("THUMBS.DB", false, true), ("Thumbs.dbx", false, false),
+    ("thumbs.db", true, false), ("~$letter.docx", false, true), ("~$", false, true), ("~", false, false),
+    (".nfs000", false, false), (".Trashed-1", false, true), ("xpart", false, false), ("x.tmpx", false, false),
+    (".trash", true, true), (".trasher", true, false), ("", false, false), ("", true, false),
   ])
   func junk(_ name: String, _ isDirectory: Bool, _ isJunk: Bool) {
     #expect(JunkList.isJunk(name: Array(name.utf8), isDirectory: isDirectory) == isJunk)

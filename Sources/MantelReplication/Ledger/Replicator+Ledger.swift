@@ -7,7 +7,7 @@ import MantelSummary
 struct Ledger: Sendable {
   var folders: [FolderID: Folder] = [:]
   var scans: [FolderID: FolderScan] = [:]
-  /// The directory that a walk is reading at this moment; there is one walk at a time.
+  /// The directories that a walk is reading at this moment; there is one walk at a time.
   var listings = OpenListings()
   /// Folders whose first scan since start is complete.
   var scanned: Set<FolderID> = []
@@ -114,7 +114,8 @@ struct Ledger: Sendable {
     if hashing.contains(key) { changedWhileHashing.insert(key) }
   }
 
-  mutating func settled(_ key: FileKey) { settling[key] = nil }
+  /// Nothing is hashed for the many files of which none settles.
+  mutating func settled(_ key: FileKey) { if !settling.isEmpty { settling[key] = nil } }
 
   mutating func forget(folder id: FolderID) {
     settling = settling.filter { $0.key.folder != id }
@@ -166,8 +167,16 @@ struct FolderScan: Sendable {
   /// Found to be away.
   var away: Set<[UInt8]> = []
 
-  /// Whether the directory that a file lies in was walked.
-  func walked(pathOf file: [UInt8]) -> Bool { directories.contains(Replicator.directory(of: file)) }
+  /// Whether the directory that a file lies in was walked. `last` is one that was, for the file that comes next: most lie in the
+  /// directory of the file before them.
+  func walked(pathOf file: [UInt8], last: inout [UInt8]?) -> Bool {
+    let above = file[..<(file.lastIndex(of: UInt8(ascii: "/")) ?? 0)]
+    if let last, above.elementsEqual(last) { return true }
+    let directory = Array(above)
+    guard directories.contains(directory) else { return false }
+    last = directory
+    return true
+  }
 }
 
 extension Replicator {
@@ -217,11 +226,15 @@ extension Replicator {
     let sight = current
     ledger.scans[id]?.directories.insert(sight.directory)
     try noteReadable(sight.directory, of: id, now: now)
-    var known = KnownFiles(
-      try store.files(id, in: sight.directory).compactMap { file in
+    var rows = try store.files(id, in: sight.directory)
+    // Of most directories the catalog knows all.
+    if !sight.newer.isEmpty || publication.ledgerRows.count > 0 {
+      rows = rows.compactMap { file in
         sight.newer.contains(file.path)
           ? nil : publication.ledgerRows[FileKey(folder: id, path: file.path)] ?? file
-      })
+      }
+    }
+    var known = KnownFiles(rows)
     for (path, stamp) in sight.files {
       let key = FileKey(folder: id, path: path)
       let file = known.take(path) ?? publication.ledgerRows[key]
@@ -252,10 +265,12 @@ extension Replicator {
     guard let scan = ledger.scans.removeValue(forKey: id), isComplete else { return }
     settlePlaces(id, after: scan, now: now)
     var after: [UInt8]?
+    var walked: [UInt8]?
     while true {
       let page = try store.filePaths(id, after: after, limit: 4_096)
       guard let last = page.last else { break }
-      for path in page where !scan.walked(pathOf: path) && !scan.isHidden(path) {
+      for path in page {
+        guard !scan.walked(pathOf: path, last: &walked), !scan.isHidden(path) else { continue }
         guard !isAway(FileKey(folder: id, path: path)), let file = try store.file(id, path) else { continue }
         try vanished(file, reason: .deleted, now: now)
       }
@@ -363,7 +378,7 @@ extension Replicator {
     _ key: FileKey, _ stamp: FileStamp, isClosed: Bool, known: LedgerFile?, now: Now
   ) throws(StoreError) {
     if let known, try isUpToDate(known, stamp), !isClosed, !ledger.unproven.contains(key) {
-      publication.deletions[key] = nil
+      if !publication.deletions.isEmpty { publication.deletions[key] = nil }
       ledger.settled(key)
       return
     }
