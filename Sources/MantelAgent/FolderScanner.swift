@@ -155,58 +155,23 @@ final class FolderScanner: Sendable {
     }
   }
 
-  /// What came of listing a directory.
-  private struct Look: Sendable {
-    var directory: [UInt8]
-    /// Nil: the walk ends.
-    var listing: Result<DirectoryListing, any Error>?
-  }
-
-  /// The next directory is listed while the engine takes in the last one.
   private func walk(_ folder: Folder, from start: [UInt8]) async -> Bool {
     let walker = FolderWalker(folder: folder, ownPaths: ownPaths)
-    var open: [[UInt8]] = []
-    var isWhole = true
-    var look = await list(start, of: folder, with: walker)
-    while let current = look {
-      guard let listing = current.listing else { return false }
-      if case .success(let listing) = listing { open.append(contentsOf: listing.subdirectories.reversed()) }
-      let next = open.popLast()
-      async let ahead = list(next, of: folder, with: walker)
-      if await !tell(current.directory, listing, of: folder) { isWhole = false }
-      look = await ahead
-    }
-    return isWhole
-  }
-
-  /// Nil for no directory.
-  private func list(_ directory: [UInt8]?, of folder: Folder, with walker: FolderWalker) async -> Look? {
-    guard let directory else { return nil }
-    do {
-      while await !engine.beginListing(folder.id, directory) {
-        try await Task.sleep(for: .milliseconds(50))
-      }
-    } catch {
-      return Look(directory: directory, listing: nil)
-    }
-    guard !Task.isCancelled else { return Look(directory: directory, listing: nil) }
-    do {
-      return Look(
-        directory: directory, listing: .success(try await effects.walk { try walker.directory(directory) }))
-    } catch {
-      return Look(directory: directory, listing: .failure(error))
-    }
+    let directories = DirectoryWalk(
+      begin: { [engine] directory in await engine.beginListing(folder.id, directory) },
+      list: { [effects] directory in
+        try await effects.walk { try DirectorySight(walker.directory(directory), of: directory) }
+      },
+      tell: { [self] directory, listing in await tell(directory, listing, of: folder) })
+    return await directories.run(from: start)
   }
 
   /// False when the whole folder cannot be said to have been seen.
   private func tell(
-    _ directory: [UInt8], _ listing: Result<DirectoryListing, any Error>, of folder: Folder
+    _ directory: [UInt8], _ listing: DirectoryWalk.Listing, of folder: Folder
   ) async -> Bool {
     do {
-      let listing = try listing.get()
-      let sight = DirectorySight(
-        directory: directory, files: listing.files.map { ($0.path, $0.stamp) },
-        skipped: listing.skipped, subdirectories: listing.subdirectories, filesystem: listing.filesystem)
+      let sight = try listing.get()
       await engine.handle(.directoryScanned(folder.id, sight))
     } catch let error as DiskError where error.code == .notFound && !directory.isEmpty {
       await engine.handle(.directoryGone(folder.id, directory))
@@ -251,5 +216,13 @@ final class FolderScanner: Sendable {
       sight = .skipped(reason, nil)
     }
     await engine.handle(.sighted(folder.id, path, sight))
+  }
+}
+
+extension DirectorySight {
+  fileprivate init(_ listing: DirectoryListing, of directory: [UInt8]) {
+    self.init(
+      directory: directory, files: listing.files.map { ($0.path, $0.stamp) }, skipped: listing.skipped,
+      subdirectories: listing.subdirectories, filesystem: listing.filesystem)
   }
 }

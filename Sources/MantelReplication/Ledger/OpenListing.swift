@@ -27,15 +27,14 @@ struct OpenListing: Sendable {
   }
 }
 
-/// The directories that are being listed: one, and the next one ahead while the first is taken in.
+/// The directories that are being listed: some ahead, while one is taken in.
 struct OpenListings: Sendable {
-  private static let most = 2
   private var open: [OpenListing] = []
 
   /// One that was given up is never ended; its successors take its place.
   mutating func begin(_ listing: OpenListing) {
     open.removeAll { $0.folder == listing.folder && $0.directory == listing.directory }
-    if open.count == Self.most { open.removeFirst() }
+    if open.count == Replicator.openListings { open.removeFirst() }
     open.append(listing)
   }
 
@@ -85,7 +84,11 @@ extension Ledger {
 }
 
 extension Replicator {
-  /// A walk is about to list a directory, the next one at most while another is still to be told of; false while so many files wait to be hashed that it has to wait too.
+  /// Directories that a walk may have begun to list and not told of. They are told of in the order in which they were begun:
+  /// so what is given up is always older than what is not.
+  package static let openListings = 3
+
+  /// A walk is about to list a directory; false while so many files wait to be hashed that it has to wait too.
   package mutating func beginListing(_ folder: FolderID, _ directory: [UInt8]) -> Bool {
     guard ledger.waiting < settings.filesWaiting else { return false }
     ledger.listings.begin(OpenListing(folder: folder, directory: directory))
