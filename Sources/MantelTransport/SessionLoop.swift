@@ -24,7 +24,7 @@ struct SessionLoop: ~Copyable {
   private var bytesIn: UInt64 = 0
   private var bytesOut: UInt64 = 0
   private var queriesRunning = 0
-  private var queriesWaiting: [(QueryID, StoreQuery)] = []
+  private var queriesWaiting = WaitingQueries()
   private var timer: (due: Instant, task: Scheduled<Void>)?
   /// The peer broke the framing; nothing after that can be read.
   private var isUnreadable = false
@@ -52,13 +52,14 @@ struct SessionLoop: ~Copyable {
   /// Returns when the session has ended and every event of it is with the delivery; closes the channel.
   mutating func run() async {
     drain()
-    askWaiting()
+    askWaiting(now: clock())
     submit()
     link.delivery.wake()
     while !isClosing {
       let takesInbound = link.delivery.hasRoom() && !isUnreadable
       // Without room nothing of the peer is heard, so its silence is not judged either; but it must hear of us.
       armTimer(takesInbound ? session.nextDeadline : session.nextHeldUpDeadline)
+      armTimer(queriesWaiting.nextDeadline)
       if !(isHeldUp && takesInbound) { await mailbox.wait(inbound: takesInbound) }
       take(mailbox.take(inbound: takesInbound), takesInbound: takesInbound)
       link.delivery.wake()
@@ -83,6 +84,7 @@ struct SessionLoop: ~Copyable {
     }
     for (query, answer) in batch.answers {
       queriesRunning -= 1
+      queriesWaiting.answered(query)
       session.answered(query, answer, now: now)
       drain()
     }
@@ -98,7 +100,7 @@ struct SessionLoop: ~Copyable {
       }
     }
     drain()
-    askWaiting()
+    askWaiting(now: now)
   }
 
   /// Adds received buffers behind the part of a frame that is left. A new buffer each time: frames that were handed on
@@ -150,7 +152,7 @@ struct SessionLoop: ~Copyable {
         FrameEncoder.encode(frame, into: &outgoing)
         if outgoing.readableBytes >= limits.writeBytes { submit() }
       case .query(let id, let query):
-        queriesWaiting.append((id, query))
+        queriesWaiting.add(id, query)
       case .deliver(let event):
         link.delivery.add(event)
         observe(link, event)
@@ -172,12 +174,11 @@ struct SessionLoop: ~Copyable {
   }
 
   /// All that one batch of inputs led to is asked at once: many small files are one piece of work.
-  private mutating func askWaiting() {
-    let count = min(limits.concurrentQueries - queriesRunning, queriesWaiting.count)
-    guard count > 0 else { return }
-    queriesRunning += count
-    queries.ask(Array(queriesWaiting.prefix(count)), for: link)
-    queriesWaiting.removeFirst(count)
+  private mutating func askWaiting(now: Instant) {
+    let questions = queriesWaiting.take(limits.concurrentQueries - queriesRunning, now: now)
+    guard !questions.isEmpty else { return }
+    queriesRunning += questions.count
+    queries.ask(questions, for: link)
   }
 
   // MARK: Time
