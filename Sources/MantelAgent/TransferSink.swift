@@ -23,6 +23,8 @@ final class TransferSink: Sendable {
   /// Of one piece of work.
   private static let unitsAtOnce = 128
   private static let bytesAtOnce = 4 << 20
+  /// Of a unit that costs as much for its bytes as for its name, which is made by one thread at a time.
+  private static let unitWorthBytes = 64 << 10
 
   private struct State {
     var orders: [LinkID: [UnitID: UnitOrder]] = [:]
@@ -36,6 +38,12 @@ final class TransferSink: Sendable {
     var large: [ContentID: StagedContent] = [:]
     /// Contents whose staged bytes are to go, before anything of them is staged anew.
     var doomed: Set<ContentID> = []
+
+    /// Two threads that make files wait for each other at the directory, and kernels spin there, which takes the processor from
+    /// whoever has the other end: another one only helps where there is a piece of work for it, and bytes rather than names.
+    func needsThread(limit: Int, piece: Int, worth: Int) -> Bool {
+      storing == 0 || storing < limit && waitingBytes > max(piece, waiting.count * worth)
+    }
   }
 
   init(replica: Replica, pool: BlockingPool) {
@@ -80,9 +88,7 @@ final class TransferSink: Sendable {
     let needsThread = state.withLock { state in
       state.waiting.append(ArrivedUnit(order: order, bytes: buffer, link: link))
       state.waitingBytes += buffer.readableBytes
-      // Two threads that make files wait for each other at the directory, and kernels spin there: another one only helps where
-      // there is a piece of work for it.
-      guard state.storing == 0 || state.storing < Self.threads && state.waitingBytes > Self.bytesAtOnce
+      guard state.needsThread(limit: Self.threads, piece: Self.bytesAtOnce, worth: Self.unitWorthBytes)
       else { return false }
       state.storing += 1
       return true
