@@ -96,15 +96,17 @@ package struct Digest256: Hashable, Comparable, Sendable {
   }
 
   /// 64 lower-case hexadecimal digits, as `sha256sum` prints them.
-  package var hex: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    text.reserveCapacity(64)
-    for byte in bytes {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
+  package var hex: String { String(decoding: hexDigits, as: UTF8.self) }
+
+  /// The same as ASCII, for names of files.
+  package var hexDigits: [UInt8] {
+    var digits: [UInt8] = []
+    digits.reserveCapacity(Self.nibbleCount)
+    for depth in 0..<Self.nibbleCount {
+      let digit = UInt8(nibble(at: depth))
+      digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
     }
-    return String(decoding: text, as: UTF8.self)
+    return digits
   }
 
   private static func hexValue(_ character: UInt8) -> UInt8? {

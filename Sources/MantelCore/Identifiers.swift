@@ -20,6 +20,7 @@ package struct Identifier<Named>: Hashable, Comparable, Sendable, CustomStringCo
 
   package var bytes: [UInt8] { digest.bytes }
   package var hex: String { digest.hex }
+  package var hexDigits: [UInt8] { digest.hexDigits }
   /// The first 8 hexadecimal digits: for people, never for decisions.
   package var short: String { String(digest.hex.prefix(8)) }
   package var description: String { digest.hex }

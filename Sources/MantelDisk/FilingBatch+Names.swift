@@ -32,6 +32,7 @@ extension FilingBatch {
         outcome = found
       }
     }
+    guard followsFiles else { return outcome }
     let target = Target(path: operation.path, content: operation.content)
     switch outcome {
     case .placed(let path), .adopted(let path):
@@ -46,6 +47,7 @@ extension FilingBatch {
 
   /// The operation was not done: what is to be made from its file must not be made from another.
   mutating func miss(_ operation: FilingOperation) {
+    guard followsFiles else { return }
     let target = Target(path: operation.path, content: operation.content)
     actual[target] = nil
     missed.insert(target)

@@ -33,7 +33,7 @@ extension FilingBatch {
     }
     guard !isThere else { return }
     // The name first: as long as the content counts as verified, nobody writes new bytes under it.
-    dropStaged(Array(content.hex.utf8))
+    dropStaged(content.hexDigits)
     replica.forget(content)
     throw .sourceChanged
   }

@@ -93,6 +93,8 @@ struct FilingBatch {
   let staging: Directory
   let isRepeat: Bool
   var touched: Set<[UInt8]> = []
+  /// Whether an operation takes its bytes from a file that another one may bring, or move: else nobody asks where files are.
+  var followsFiles = true
   /// Paths that files really got.
   var actual: [Target: [UInt8]] = [:]
   /// Files that were to come and did not: under their names lies what kept them from there, or nothing.
@@ -117,6 +119,7 @@ struct FilingBatch {
   mutating func run(_ operations: [FilingOperation]) -> [FilingResult] {
     replica.syncer.watch(root)
     defer { replica.releaseIfIdle() }
+    followsFiles = operations.contains(where: \.takesFromReplica)
     let prepared = prepare(operations)
     let synced = syncBytes(prepared)
     guard synced >= 0 else { return abandon(prepared, errno: synced) }
@@ -168,12 +171,12 @@ struct FilingBatch {
       do throws(Stop) {
         switch operation {
         case .land(let content, _, let mtime):
-          let staged = Source.staged(Array(content.hex.utf8))
-          coming[target] = staged
+          if followsFiles { coming[target] = .staged(content.hexDigits) }
           if landing.insert(content).inserted {
             return .success(try prepareLanding(content, mtime: mtime, keepsFile: keepsFiles))
           }
-          return .success(try prepareCopy(of: [staged], content, mtime: mtime, keepsFile: keepsFiles))
+          let sources = [Source.staged(content.hexDigits)]
+          return .success(try prepareCopy(of: sources, content, mtime: mtime, keepsFile: keepsFiles))
         case .move(let from, _, let content, _), .link(let from, _, let content, _):
           coming[target] = coming[Target(path: from, content: content)] ?? .replica(from)
           return .success(nil)
@@ -203,7 +206,7 @@ struct FilingBatch {
   private func prepareLanding(
     _ content: ContentID, mtime: Int64, keepsFile: Bool
   ) throws(Stop) -> Prepared? {
-    let name = Array(content.hex.utf8)
+    let name = content.hexDigits
     if !keepsFile, let known = try dressByName(name, content, mtime: mtime) { return known }
     let opened: (file: OpenFile, status: FileStatistics)
     do throws(DiskError) {
@@ -405,6 +408,15 @@ struct FilingBatch {
       return try body()
     } catch {
       throw .disk(error)
+    }
+  }
+}
+
+extension FilingOperation {
+  fileprivate var takesFromReplica: Bool {
+    switch self {
+    case .move, .link, .copy: true
+    case .land, .copyOwn, .remove: false
     }
   }
 }

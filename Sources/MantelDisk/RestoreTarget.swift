@@ -45,7 +45,7 @@ package enum RestoreSource: Sendable {
     case .own(let root, let path): try Directory(root: root).openRegular(path)
     case .replica(let replica, let path): try replica.mounted().openRegular(path)
     case .staged(let replica, let content):
-      try replica.staging(replica.mounted()).openRegular(Array(content.hex.utf8))
+      try replica.staging(replica.mounted()).openRegular(content.hexDigits)
     }
   }
 }

@@ -241,7 +241,7 @@ package final class StagedContent: Sendable {
 
   // MARK: -
 
-  private var path: [UInt8] { Replica.stagingPath + [UInt8(ascii: "/")] + Array(content.hex.utf8) }
+  private var path: [UInt8] { Replica.stagingPath + [UInt8(ascii: "/")] + content.hexDigits }
 
   /// Gives a verified unit the content's name. False when another peer's has it: these bytes are not needed.
   private func takeName() throws(DiskError) -> Bool {
@@ -315,13 +315,13 @@ extension Replica {
   /// Opens the file that has a content's name in the staging area, or makes one. What an earlier process left there
   /// stays: check it with `finishWhole` or `resume`.
   package func restage(_ content: ContentID, size: UInt64) throws(DiskError) -> StagedContent {
-    let path = Self.stagingPath + [UInt8(ascii: "/")] + Array(content.hex.utf8)
+    let path = Self.stagingPath + [UInt8(ascii: "/")] + content.hexDigits
     guard size <= Limits.contentBytes else { throw DiskError(.tooLarge, path: path, operation: "stage") }
     let root = try mounted()
     let staging = try staging(root)
     syncer.watch(root)
     if verified(content) != nil {
-      guard (try? staging.entryStatus(Array(content.hex.utf8), path: path)) == nil else {
+      guard (try? staging.entryStatus(content.hexDigits, path: path)) == nil else {
         throw DiskError(.exists, path: path, operation: "stage")
       }
       forget(content)
@@ -352,7 +352,7 @@ extension Replica {
   /// Bytes of a staged content, for serving what is verified and not landed yet.
   package func readStaged(_ content: ContentID, offset: UInt64, count: Int) throws(DiskError) -> [UInt8] {
     try FileReader.read(
-      in: staging(mounted()), path: Array(content.hex.utf8), offset: offset, count: count, expecting: nil)
+      in: staging(mounted()), path: content.hexDigits, offset: offset, count: count, expecting: nil)
   }
 
   /// Removes what is staged of a content, if anything is; what is just being written stays.
@@ -383,7 +383,7 @@ extension Replica {
   }
 
   private func nameStaged(_ staging: Directory, _ name: [UInt8], _ content: ContentID) -> Int {
-    let newName = Array(content.hex.utf8)
+    let newName = content.hexDigits
     let outcome = calls.renameWithoutReplacing(staging, name, staging, newName)
     guard outcome == -Int(EEXIST), verified(content) == nil else { return outcome }
     // Left by an earlier process, and not vouched for by this one.
@@ -408,7 +408,7 @@ extension Replica {
   private func openStaged(_ staging: Directory, _ content: ContentID, path: [UInt8]) throws(DiskError)
     -> OpenFile
   {
-    let name = Array(content.hex.utf8)
+    let name = content.hexDigits
     var opened = calls.create(staging.descriptor, name, O_RDWR | O_CREAT, 0o600)
     if opened == -Int(EACCES) {
       // A batch that was cut off had made it read-only already.
@@ -420,7 +420,7 @@ extension Replica {
   }
 
   private func unlinkStaged(_ staging: Directory, _ content: ContentID) throws(DiskError) {
-    let outcome = calls.unlink(staging.descriptor, Array(content.hex.utf8), false)
+    let outcome = calls.unlink(staging.descriptor, content.hexDigits, false)
     guard outcome >= 0 || outcome == -Int(ENOENT) else {
       throw DiskError(call: outcome, path: Self.stagingPath, operation: "discard")
     }

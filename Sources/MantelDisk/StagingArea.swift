@@ -23,7 +23,7 @@ package struct StagingArea {
   /// writes the same content, whose bytes are not there yet; `.noSpace` and the like.
   package func stage(_ content: ContentID, _ bytes: UnsafeRawBufferPointer) throws(DiskError) -> Bool {
     guard ContentID(Digest256(hashing: bytes)) == content else { return false }
-    let name = Array(content.hex.utf8)
+    let name = content.hexDigits
     let path = Replica.stagingPath + [UInt8(ascii: "/")] + name
     switch replica.reserve(content) {
     case .reserved: break
@@ -79,7 +79,7 @@ extension Replica {
     }
     contents.sort()
     return Self.lengths(of: contents, onFailure: onFailure) { content throws(DiskError) in
-      try staging.entryStatus(Array(content.hex.utf8), path: Self.stagingPath).stamp.size
+      try staging.entryStatus(content.hexDigits, path: Self.stagingPath).stamp.size
     }
   }
 

@@ -150,7 +150,7 @@ struct FilingPlan {
 
   /// Where a file waits for its new name. It has a row there: after a crash, or when its name was not to be had, the
   /// next plan finds it.
-  static func parking(_ content: ContentID) -> [UInt8] { parked + Array(content.hex.utf8) }
+  static func parking(_ content: ContentID) -> [UInt8] { parked + content.hexDigits }
 
   static func isParked(_ path: [UInt8]) -> Bool { path.starts(with: parked) }
 
