@@ -10,6 +10,9 @@ struct GrowthRun {
   /// How long nothing is done while what idling costs is counted.
   let idle: Duration
 
+  /// One photo is new later: a library that grows by more than a million within a day waits for its user's word.
+  private var entries: Int { photos - 1 }
+
   /// Between two looks at memory.
   private static let look: Duration = .milliseconds(200)
   /// After the last work, before idling is measured.
@@ -19,7 +22,7 @@ struct GrowthRun {
     var report = GrowthReport(photos: photos)
     try await owner.initialise()
     GrowthCommand.say("\(photos): making the library ...")
-    try SyntheticLibrary(photos: photos).write(into: owner.home)
+    try SyntheticLibrary(photos: entries).write(into: owner.home)
     sync()
     GrowthCommand.say("\(photos): the agent alone ...")
     var (process, seconds) = try await owner.start()
@@ -66,13 +69,14 @@ struct GrowthRun {
         report.ownerPeakBytes, try await ProcessFigures(owner.machine).anonymousBytes)
       report.newcomerPeakBytes = max(
         report.newcomerPeakBytes, try await ProcessFigures(newcomer.machine).anonymousBytes)
-      if let status = try await newcomer.status(), status.missing.files == photos { break }
+      if let status = try await newcomer.status(), status.missing.files == entries { break }
       guard watch.seconds < GrowthAgent.patience / .seconds(1) else {
         throw GrowthError("the library did not come over:\n\(newcomer.log)")
       }
       try await ContinuousClock().sleep(for: Self.look)
     }
     report.firstSyncSeconds = watch.seconds
+    GrowthCommand.say("\(photos): known after \(Int(report.firstSyncSeconds)) s, a new photo ...")
   }
 
   /// From its last byte to its copy on the other machine, durable; the folder is watched, nothing is asked for.

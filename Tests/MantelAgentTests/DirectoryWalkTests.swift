@@ -28,8 +28,9 @@ import Testing
   private static func name(_ directory: [UInt8]) -> String { String(decoding: directory, as: UTF8.self) }
 
   private static func sight(of directory: String, files: Int = 0) -> DirectorySight {
-    DirectorySight(
-      directory: Array(directory.utf8), files: Array(repeating: (path: [], stamp: .unknown), count: files),
+    let stamp = FileStamp(size: 0, mtime: 0, ctime: 0, inode: 0, device: 0)
+    return DirectorySight(
+      directory: Array(directory.utf8), files: Array(repeating: (path: [], stamp: stamp), count: files),
       skipped: [], subdirectories: (tree[directory] ?? []).map { Array($0.utf8) })
   }
 
