@@ -148,6 +148,21 @@ import Testing
     #expect(machine.isHeld(photo), "the own file is still there")
   }
 
+  /// Fails where an own file that changes takes what is staged with it (`unhold`, of a file).
+  @Test func whatIsFetchedAfreshCanBeServedThoughTheOwnFileChanges() throws {
+    let machine = try machine()
+    try machine.publish("a.jpg", photo, machine.stamp(10))
+    let link = try machine.connect(has: [photo])
+    try machine.send(.recall(id, order(photo, isAfresh: true, of: machine)))
+    try machine.send(.unitVerified(link, whole(photo)))
+    _ = machine.take()
+    try machine.sight("a.jpg", .file(machine.stamp(11, ctime: 5), isClosed: false))
+    #expect(!machine.isHeld(photo) && machine.isAvailable(photo))
+    #expect(machine.take().told(link, of: photo) == nil)
+    try machine.send(.recallReleased(id))
+    #expect(!machine.isAvailable(photo) && machine.take().told(link, of: photo) == false)
+  }
+
   @Test func oneMachineAloneIsAskedWhenSomebodySaysSo() throws {
     let machine = try machine()
     let first = try machine.connect(0, has: [photo])

@@ -453,7 +453,7 @@ extension Replicator {
     let isServed = try publishedFiles(of: content).contains {
       ($0.folder, $0.path) != (file.folder, file.path)
     }
-    if !isServed { makeUnavailable(content) }
+    if !isServed, !transfers.staged.contains(content) { makeUnavailable(content) }
   }
 
   /// Own files that have a content, as far as anybody knows: the catalog's rows, but for those that changed since.

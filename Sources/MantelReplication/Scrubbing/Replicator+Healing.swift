@@ -56,7 +56,9 @@ extension Replicator {
     guard !others, try heldOwnFiles(of: bad.content).isEmpty else { return }
     contents.setHeld(bad.content, false)
     noteLost(bad.content)
-    if try publishedFiles(of: bad.content).isEmpty { makeUnavailable(bad.content) }
+    if try publishedFiles(of: bad.content).isEmpty, !transfers.staged.contains(bad.content) {
+      makeUnavailable(bad.content)
+    }
     attesting.retract()
   }
 
