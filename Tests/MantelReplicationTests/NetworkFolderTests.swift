@@ -35,7 +35,7 @@ import Testing
     #expect(try machine.catalog.file(network, path)?.status == .published)
   }
 
-  /// Fails where any other published file keeps a content held (`unhold`, of a file).
+  /// Fails where any other published file keeps a content held (`unhold`).
   @Test func theFirstChangeOfTheOnlyLocalFileEndsWhatIsHeld() throws {
     let machine = try SingleMachine()
     try machine.publish("mine.jpg", a, machine.stamp(10))

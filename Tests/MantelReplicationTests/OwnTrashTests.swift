@@ -48,7 +48,7 @@ import Testing
   }
 
   /// The own file on a network filesystem can be served, and is no copy. Fails where any published file keeps a content held
-  /// (`releaseIfGone`).
+  /// (`unhold`).
   @Test func whatOnlyANetworkFolderHasIsNotHeldAnyMore() throws {
     let machine = try machineWithTrash()
     try setLocal(machine, false)
@@ -57,7 +57,7 @@ import Testing
     #expect(!machine.isHeld(a) && machine.isAvailable(a))
   }
 
-  /// Fails where any published file keeps a content held while its copy may just have been deleted (`unholdDeleted`).
+  /// Fails where any published file keeps a content held while its copy may just have been deleted (`unhold`).
   @Test func whatABatchMayHaveDeletedIsNotHeldForANetworkFoldersSake() throws {
     let machine = try machineWithTrash()
     try machine.pass(month + .agentDay)

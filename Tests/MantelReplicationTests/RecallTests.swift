@@ -148,7 +148,7 @@ import Testing
     #expect(machine.isHeld(photo), "the own file is still there")
   }
 
-  /// Fails where an own file that changes takes what is staged with it (`unhold`, of a file).
+  /// Fails where an own file that changes takes what is staged with it (`unhold`).
   @Test func whatIsFetchedAfreshCanBeServedThoughTheOwnFileChanges() throws {
     let machine = try machine()
     try machine.publish("a.jpg", photo, machine.stamp(10))

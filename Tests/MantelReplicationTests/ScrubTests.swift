@@ -238,7 +238,7 @@ import Testing
     #expect(Set(machine.take().asideOrders.map(\.path)) == [files[0].path, second.path])
   }
 
-  /// Fails, with an own file on a network filesystem, where that counts as another copy (`unholdUnlessElsewhere`).
+  /// Fails, with an own file on a network filesystem, where that counts as another copy (`unhold`).
   @Test(arguments: [false, true]) func aFileThatRotsWhileItMovesIsFoundUnderItsNewName(isServed: Bool) throws
   {
     let (machine, link, files) = try machine([a])

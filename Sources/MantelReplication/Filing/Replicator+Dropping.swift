@@ -248,11 +248,7 @@ extension Replicator {
     let deletions = steps.filter { FilingPlan.isDeletion($0.operation) }
     let gone = Set(deletions.map(\.operation.path))
     for content in Set(deletions.map(\.operation.content)).sorted() {
-      guard try heldOwnFiles(of: content).isEmpty,
-        try store.replicaFiles(of: content).allSatisfy({ gone.contains($0.path) })
-      else { continue }
-      let isServed = try !publishedFiles(of: content).isEmpty
-      unhold(content, isServed: isServed)
+      try releaseIfGone(content, without: gone)
     }
   }
 

@@ -444,16 +444,11 @@ extension Replicator {
     publication.ledgerRows.put(file, at: key, isNew: known == nil)
   }
 
-  /// The first sign of a change: the bytes at this path are no longer known to be the content's.
+  /// The first sign of a change: the bytes at this path are no longer known to be the content's. Nothing is lost by that: its user
+  /// has written it.
   mutating func unhold(_ file: LedgerFile) throws(StoreError) {
     guard let content = file.content else { return }
-    let others = try heldOwnFiles(of: content).filter { ($0.folder, $0.path) != (file.folder, file.path) }
-    guard others.isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
-    contents.setHeld(content, false)
-    let isServed = try publishedFiles(of: content).contains {
-      ($0.folder, $0.path) != (file.folder, file.path)
-    }
-    if !isServed, !transfers.staged.contains(content) { makeUnavailable(content) }
+    try unhold(content, withoutOwn: FileKey(folder: file.folder, path: file.path))
   }
 
   /// Own files that have a content, as far as anybody knows: the catalog's rows, but for those that changed since.

@@ -329,19 +329,26 @@ extension Replicator {
     }
   }
 
-  /// A file went: its content may have no other here any more.
-  mutating func releaseIfGone(_ content: ContentID) throws(StoreError) {
-    guard try heldOwnFiles(of: content).isEmpty, try store.replicaFiles(of: content).isEmpty else { return }
-    let isServed = try !publishedFiles(of: content).isEmpty
-    unhold(content, isServed: isServed)
+  /// A file went: its content may have no other here any more. `gone`: replica files that are as good as gone.
+  mutating func releaseIfGone(_ content: ContentID, without gone: Set<[UInt8]> = []) throws(StoreError) {
+    let wasHeld = contents.isHeld(content)
+    if try unhold(content, withoutReplica: { gone.contains($0.path) }), wasHeld { noteLost(content) }
   }
 
-  /// No file here counts for a content any more. What is staged can be served, and is not held before it is filed; `isServed`:
-  /// an own file has it that does not count.
-  mutating func unhold(_ content: ContentID, isServed: Bool = false) {
-    let wasHeld = contents.isHeld(content)
+  /// Some files do not count for a content any more: an own one, or some in the replica. Without another that does it is not held.
+  /// An own file that does not count as a copy can be served all the same, and so can what is staged, which is not held before it
+  /// is filed. False: it is held as before.
+  @discardableResult mutating func unhold(
+    _ content: ContentID, withoutOwn own: FileKey? = nil,
+    withoutReplica isOut: (ReplicaFile) -> Bool = { _ in false }
+  ) throws(StoreError) -> Bool {
+    func counts(_ file: LedgerFile) -> Bool { FileKey(folder: file.folder, path: file.path) != own }
+    guard try !heldOwnFiles(of: content).contains(where: counts),
+      try store.replicaFiles(of: content).allSatisfy(isOut)
+    else { return false }
     contents.setHeld(content, false)
-    if wasHeld { noteLost(content) }
+    let isServed = try publishedFiles(of: content).contains(where: counts)
     if !isServed, !transfers.staged.contains(content) { makeUnavailable(content) }
+    return true
   }
 }

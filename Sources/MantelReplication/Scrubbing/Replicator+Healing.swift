@@ -52,13 +52,8 @@ extension Replicator {
 
   /// A claim that has become false is taken back at once, whatever the batch brings.
   private mutating func unholdUnlessElsewhere(_ bad: ReplicaFile) throws(StoreError) {
-    let others = try store.replicaFiles(of: bad.content).contains { $0.stamp.inode != bad.stamp.inode }
-    guard !others, try heldOwnFiles(of: bad.content).isEmpty else { return }
-    contents.setHeld(bad.content, false)
+    guard try unhold(bad.content, withoutReplica: { $0.stamp.inode == bad.stamp.inode }) else { return }
     noteLost(bad.content)
-    if try publishedFiles(of: bad.content).isEmpty, !transfers.staged.contains(bad.content) {
-      makeUnavailable(bad.content)
-    }
     attesting.retract()
   }
 
