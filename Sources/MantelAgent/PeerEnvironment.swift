@@ -99,7 +99,7 @@ final class PeerEnvironment: SessionEnvironment {
 
   private struct Served {
     var answers: [StoreAnswer] = []
-    /// Contents of which own files are known here, and nothing could be read.
+    /// Contents that are known to be here, and of which nothing could be read.
     var unreadable: [ContentID] = []
   }
 
@@ -195,11 +195,12 @@ final class PeerEnvironment: SessionEnvironment {
         doubt(source, error)
       }
     }
-    // What a restore had fetched, while the disk of the own file is away.
+    // What a restore had fetched, while the disk of the file is away.
     if sources.contains(where: \.isFile), let left = staged(read.unit) {
-      return try serve(read, from: [left], &reader, &unreadable)
+      let answer = try serve(read, from: [left], &reader, &unreadable)
+      guard case .refused(.notHeld) = answer else { return answer }
     }
-    if refusal == .notHeld, sources.contains(where: \.isOwn) { unreadable.append(read.unit.content) }
+    if refusal == .notHeld, sources.contains(where: \.isWhole) { unreadable.append(read.unit.content) }
     return .refused(refusal)
   }
 
@@ -360,7 +361,8 @@ private enum ContentSource {
   /// Still being fetched: the blocks that are verified.
   case blocks(StagedContent)
 
-  var isOwn: Bool { if case .own = self { true } else { false } }
+  /// Has all of it: what is still being fetched is offered to nobody as a whole.
+  var isWhole: Bool { if case .blocks = self { false } else { true } }
 
   /// Landed, or the user's.
   var isFile: Bool {

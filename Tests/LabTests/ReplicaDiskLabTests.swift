@@ -25,7 +25,7 @@ extension LabTests {
         try await eventually(within: .seconds(60), "carl knows what it lacks, and asks ben") {
           try await household.status(of: "carl").missing.files == 10
         }
-        // Each look takes a while: carl asks several times meanwhile.
+        // Each look takes a while: carl asks meanwhile, and ben takes back what cannot be had.
         for _ in 0..<20 {
           #expect(try await household.status(of: "ben").missing.files == 0)
           #expect(try await household.status(of: "carl").missing.files == 10)

@@ -105,6 +105,67 @@ import Testing
     #expect(owner.told(b) == nil)
   }
 
+  /// Fails where what the replica has counts as here though its disk is away (`isOutOfReach`), where only folders can be away
+  /// (`couldNotServe`), or where a mount offers nothing again (`mounted`).
+  @Test func whatTheReplicaHasIsWithdrawnWhileItsDiskIsAway() throws {
+    let (machine, link) = try SingleMachine.holding([a, b])
+    try machine.send(.couldNotServe([b]))
+    #expect(machine.take().told(link, of: b) == nil, "nobody knows yet that it is away")
+    try machine.send(.replicaAway)
+    #expect(machine.take().told(link, of: b) == nil, "nobody has asked for it since")
+    try machine.send(.couldNotServe([b]))
+    #expect(machine.take().told(link, of: b) == false)
+    #expect(machine.isHeld(b) && machine.isAvailable(b))
+    try machine.send(.replicaAway)
+    try machine.send(.couldNotServe([b, b]))
+    try machine.pass(.seconds(100))
+    #expect(machine.take().told(link, of: b) == nil)
+    try machine.send(.replicaMounted)
+    let actions = machine.take()
+    #expect(actions.told(link, of: b) == true && actions.told(link, of: a) == nil)
+    try machine.pass(.seconds(100))
+    #expect(machine.take().told(link, of: b) == nil)
+  }
+
+  /// Fails where a replica that is away is reason enough, whatever own files have (`isOutOfReach`).
+  @Test func whatAFolderHasIsWithdrawnOnlyWhenThatIsAwayToo() throws {
+    let (machine, link) = try SingleMachine.holding([a, b])
+    try machine.publish("mine.jpg", a, machine.stamp(10))
+    try machine.send(.replicaAway)
+    _ = machine.take()
+    try machine.send(.couldNotServe([a, b]))
+    var actions = machine.take()
+    #expect(actions.told(link, of: a) == nil && actions.told(link, of: b) == false)
+    try machine.send(.folderOffline(SingleMachine.folderID))
+    try machine.send(.couldNotServe([a]))
+    #expect(machine.take().told(link, of: a) == false)
+    try machine.send(.replicaMounted)
+    actions = machine.take()
+    #expect(actions.told(link, of: a) == true && actions.told(link, of: b) == true)
+  }
+
+  /// What a restore has fetched can be served for the file that is away, from the staging area of a replica that is there. Fails
+  /// where that does not count, or counts in any case (`isOutOfReach`).
+  @Test func whatIsStagedIsWithdrawnOnlyWhileTheReplicaIsAway() throws {
+    let owner = try owner()
+    let machine = owner.machine
+    try machine.send(.recovered)
+    let other = try machine.connect(1, has: [b])
+    try unplug(owner)
+    let missing = MissingContent(
+      content: b, size: 10, manifest: nil, mtime: SingleMachine.oldTime, library: machine.machine)
+    try machine.send(.recall(RecallID(1), RecallOrder(missing, isAfresh: true)))
+    try machine.send(.unitVerified(other, whole(b)))
+    #expect(machine.take().recalled.map(\.outcome) == [.here])
+    try machine.send(.couldNotServe([b]))
+    #expect(owner.told(b) == nil)
+    try machine.send(.replicaAway)
+    try machine.send(.couldNotServe([b]))
+    #expect(owner.told(b) == false)
+    try machine.send(.replicaMounted)
+    #expect(owner.told(b) == true)
+  }
+
   /// A file that could not be read, on a disk that is there, may be read the next time.
   @Test func nothingIsWithdrawnWhileNothingIsAway() throws {
     let owner = try owner()

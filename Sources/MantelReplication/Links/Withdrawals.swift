@@ -1,8 +1,9 @@
 import MantelCore
 import MantelSummary
 
-/// Contents that were asked for in vain, because every file here that has them lies on a disk that is away: peers are told once
-/// that they cannot be had, and once that they can when the disk is back. To all else here they are available.
+/// Contents that were asked for in vain, because every file here that has them, the user's or the replica's, lies on a disk that
+/// is away: peers are told once that they cannot be had, and once that they can when the disk is back. To all else here they are
+/// available.
 struct Withdrawals: Sendable {
   /// When the walk over them goes on that looks for what is back; nil: there is none.
   fileprivate(set) var due: Instant?
@@ -14,25 +15,25 @@ extension Replicator {
   /// Nothing is withdrawn that nobody asked for: whoever has all of it need not hear of a million photos whenever a disk is
   /// unplugged.
   mutating func couldNotServe(_ asked: [ContentID]) throws(StoreError) {
-    guard isAnythingAway else { return }
+    guard isAnythingAway || scrub.sight.isAway else { return }
     for content in asked where contents.isOffered(content) {
       guard try isOutOfReach(content), contents.withdraw(content) else { continue }
       availability.note(content, isAvailable: false)
     }
   }
 
-  /// Whether every file that has a content lies in a part of a folder that is away. One that only changed, or could not be read,
-  /// says nothing of the next time.
+  /// Whether every file that has a content lies in a part of a folder that is away, or in the replica while that is; what is staged
+  /// lies there too. One that only changed, or could not be read, says nothing of the next time.
   private func isOutOfReach(_ content: ContentID) throws(StoreError) -> Bool {
-    guard !transfers.staged.contains(content) else { return false }
-    let files = try publishedFiles(of: content)
-    guard !files.isEmpty, files.allSatisfy({ isAway(FileKey(folder: $0.folder, path: $0.path)) }) else {
-      return false
-    }
-    return try store.replicaFiles(of: content).isEmpty
+    var isInReplica = transfers.staged.contains(content)
+    if !isInReplica { isInReplica = try !store.replicaFiles(of: content).isEmpty }
+    if isInReplica, !scrub.sight.isAway { return false }
+    let own = try publishedFiles(of: content)
+    guard isInReplica || !own.isEmpty else { return false }
+    return own.allSatisfy { isAway(FileKey(folder: $0.folder, path: $0.path)) }
   }
 
-  /// A part of a folder is there that was away. A walk that is under way starts over, in its time.
+  /// A part of a folder is there that was away, or the replica is. A walk that is under way starts over, in its time.
   mutating func cameBack(now: Now) {
     withdrawals.position = .zero
     withdrawals.due = withdrawals.due ?? now.instant

@@ -291,6 +291,7 @@ extension Replicator {
     becameWritable()
     if scrub.isResting { scrub.surveyDue = now.instant }
     attesting.isChanged = true
+    cameBack(now: now)
     actions.append(.keepGuard(libraries[machine]?.installed))
   }
 
