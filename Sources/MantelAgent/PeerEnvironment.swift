@@ -101,6 +101,8 @@ final class PeerEnvironment: SessionEnvironment {
     var answers: [StoreAnswer] = []
     /// Contents that are known to be here, and of which nothing could be read.
     var unreadable: [ContentID] = []
+    /// Own files that could not be read.
+    var failed: [OwnSource] = []
   }
 
   /// In one piece of work: the catalog is asked once, and files that lie side by side are opened in one directory.
@@ -114,7 +116,7 @@ final class PeerEnvironment: SessionEnvironment {
         served.answers.reserveCapacity(reads.count)
         for (read, files) in zip(reads, files) {
           let result = answer {
-            try serve(read, from: sources(of: read.unit, files), &reader, &served.unreadable)
+            try serve(read, from: sources(of: read.unit, files), &reader, &served)
           }
           served.answers.append(result)
         }
@@ -122,6 +124,7 @@ final class PeerEnvironment: SessionEnvironment {
       }
       // Before the answers: who asks for what is away waits for that, and hears of it with the refusal.
       if !served.unreadable.isEmpty { await engine.handle(.couldNotServe(served.unreadable)) }
+      look(at: served.failed)
       return served.answers
     } catch {
       effects.logger.debug("reads for a peer failed", metadata: ["error": "\(error)"])
@@ -178,7 +181,7 @@ final class PeerEnvironment: SessionEnvironment {
   /// On the disk pool: bytes of a unit from whatever file here has the content.
   private func serve(
     _ read: UnitRead, from sources: [ContentSource], _ reader: inout SeriesReader,
-    _ unreadable: inout [ContentID]
+    _ served: inout Served
   ) throws -> StoreAnswer {
     var refusal = Outcome.notHeld
     for source in sources {
@@ -192,15 +195,15 @@ final class PeerEnvironment: SessionEnvironment {
         return .read(bytes, unitBytes: UInt64(range.count))
       } catch let error as DiskError {
         refusal = error.code == .changed ? .changed : .notHeld
-        doubt(source, error)
+        if case .own(let own) = source { served.failed.append(own) } else { doubt(source, error) }
       }
     }
     // What a restore had fetched, while the disk of the file is away.
     if sources.contains(where: \.isFile), let left = staged(read.unit) {
-      let answer = try serve(read, from: [left], &reader, &unreadable)
+      let answer = try serve(read, from: [left], &reader, &served)
       guard case .refused(.notHeld) = answer else { return answer }
     }
-    if refusal == .notHeld, sources.contains(where: \.isWhole) { unreadable.append(read.unit.content) }
+    if refusal == .notHeld, sources.contains(where: \.isWhole) { served.unreadable.append(read.unit.content) }
     return .refused(refusal)
   }
 
@@ -340,14 +343,24 @@ final class PeerEnvironment: SessionEnvironment {
   private func doubt(_ source: ContentSource, _ error: DiskError) {
     switch source {
     case .replica(let file): effects.doubt(file, because: error, engine: engine)
-    case .own(let own):
-      Task { [effects, engine] in
+    case .own(let own): look(at: [own])
+    case .staged, .blocks: break
+    }
+  }
+
+  /// Own files could not be read. Those on a disk that is away say nothing by that, however many a peer asks for.
+  private func look(at files: [OwnSource]) {
+    guard !files.isEmpty else { return }
+    Task { [effects, engine] in
+      let here = await engine.ask { replicator in
+        files.filter { !replicator.isAway($0.file.folder, $0.file.path) }
+      }
+      for own in here {
         let file = own.file
         if let sight = await effects.sight(root: own.root, path: file.path, isClosed: false) {
           await engine.handle(.sighted(file.folder, file.path, sight))
         }
       }
-    case .staged, .blocks: break
     }
   }
 }

@@ -27,6 +27,11 @@ extension Replicator {
   /// Own files cannot be seen now, and whether they are still there.
   var isAnythingAway: Bool { ledger.places.values.contains { !$0.away.isEmpty } }
 
+  /// Whether an own file lies in a part of its folder that is away.
+  package func isAway(_ folder: FolderID, _ path: [UInt8]) -> Bool {
+    isAway(FileKey(folder: folder, path: path))
+  }
+
   func isAway(_ key: FileKey) -> Bool { ledger.places[key.folder]?.isAway(key.path) ?? false }
 
   // MARK: What is seen

@@ -30,7 +30,7 @@ extension Replicator {
     if isInReplica, !scrub.sight.isAway { return false }
     let own = try publishedFiles(of: content)
     guard isInReplica || !own.isEmpty else { return false }
-    return own.allSatisfy { isAway(FileKey(folder: $0.folder, path: $0.path)) }
+    return own.allSatisfy { isAway($0.folder, $0.path) }
   }
 
   /// A part of a folder is there that was away, or the replica is. A walk that is under way starts over, in its time.
