@@ -17,4 +17,11 @@ extension CatalogSchema {
       manifest BLOB CHECK (manifest IS NULL OR length(manifest) = 32)
     ) STRICT;
     """
+
+  /// How many bytes are missing is told by the index alone: a million rows of the table in another order took eight seconds,
+  /// at each statement of a machine that lacks them.
+  static let lackingWithSizes = """
+    DROP INDEX entry_lacking_content;
+    CREATE INDEX entry_lacking_content ON entry (library, content, mtime, since, until, size) WHERE lacking = 1;
+    """
 }

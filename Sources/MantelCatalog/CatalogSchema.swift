@@ -39,6 +39,7 @@ enum CatalogSchema {
     migrator.registerMigration("11 reports seen healed") { try $0.execute(sql: reportsSeenHealed) }
     migrator.registerMigration("12 live before rekey") { try $0.execute(sql: liveBeforeRekey) }
     migrator.registerMigration("13 staged in bulk") { try $0.execute(sql: stagedInBulk) }
+    migrator.registerMigration("14 lacking with sizes") { try $0.execute(sql: lackingWithSizes) }
     return migrator
   }
 

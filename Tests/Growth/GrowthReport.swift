@@ -16,6 +16,7 @@ struct GrowthReport: Codable, Sendable {
   var ownerPeakBytes = 0
   var newcomerPeakBytes = 0
   var newPhotoSeconds = 0.0
+  var quietSeconds = 0.0
   var idleBytes = 0
   var idleProcessorShare = 0.0
   var idleWakeupsPerSecond = 0.0
@@ -42,6 +43,7 @@ struct GrowthReport: Codable, Sendable {
     Row(name: "peak memory, owner (MB)", limit: "250") { megabytes($0.ownerPeakBytes) },
     Row(name: "peak memory, newcomer (MB)", limit: "250") { megabytes($0.newcomerPeakBytes) },
     Row(name: "new photo, until it has a copy (s)", limit: "1") { number($0.newPhotoSeconds) },
+    Row(name: "asking for what is away (s)", limit: "-") { number($0.quietSeconds) },
     Row(name: "memory, idle (MB)", limit: "150") { megabytes($0.idleBytes) },
     Row(name: "idle, share of a core (%)", limit: "0.1") { number(100 * $0.idleProcessorShare) },
     Row(name: "idle, wake-ups a second", limit: "2") { number($0.idleWakeupsPerSecond) },

@@ -15,8 +15,9 @@ struct GrowthRun {
 
   /// Between two looks at memory.
   private static let look: Duration = .milliseconds(200)
-  /// After the last work, before idling is measured.
-  private static let calm: Duration = .seconds(15)
+  /// The link is quiet when less than this has left the owner within `calm`: what cannot be had is asked for once.
+  private static let quietBytes = 20_000
+  private static let calm: Duration = .seconds(10)
 
   func measure() async throws -> GrowthReport {
     var report = GrowthReport(photos: photos)
@@ -103,7 +104,16 @@ struct GrowthRun {
 
   private func measureIdle(_ report: inout GrowthReport) async throws {
     let clock = ContinuousClock()
-    try await clock.sleep(for: Self.calm)
+    let end = Stopwatch()
+    while true {
+      let sent = try await owner.machine.linkBytes().sent
+      try await clock.sleep(for: Self.calm)
+      if try await owner.machine.linkBytes().sent - sent < Self.quietBytes { break }
+      guard end.seconds < GrowthAgent.patience / .seconds(1) else {
+        throw GrowthError("the two never come to rest:\n\(newcomer.log)")
+      }
+    }
+    report.quietSeconds = end.seconds - Self.calm / .seconds(1)
     let (before, sent) = (try await ProcessFigures(owner.machine), try await owner.machine.linkBytes().sent)
     let watch = Stopwatch()
     try await clock.sleep(for: idle)

@@ -78,9 +78,13 @@ extension Replicator {
 
   /// A content that walks have passed by may be asked for again, of any link or of one whose peer has it now.
   mutating func reconsider(_ content: ContentID, over only: LinkID? = nil) {
+    // A newcomer hears of all that a peer has before it knows what to want: then its walks begin anew.
+    let isWanted = recalls.open[content] != nil || contents.isWantedByOther(than: machine, content)
     for id in only.map({ [$0] }) ?? Array(links.keys) {
       noteSharedBlocks(of: content, over: id)
-      guard let set = links[id]?.contents, contents.index.contains(content.digest, in: set) else { continue }
+      guard isWanted, let set = links[id]?.contents, contents.index.contains(content.digest, in: set) else {
+        continue
+      }
       links[id]?.fetching.walk.reconsider(content, limit: settings.reconsidered)
     }
     transfers.isWorthLooking = true
