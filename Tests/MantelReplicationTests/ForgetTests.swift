@@ -440,6 +440,28 @@ import Testing
     #expect(try machine.replicator.keepers(of: [machine.machine: [a]]).map(\.why) == [.unaware])
   }
 
+  /// Its disk is away, and somebody has asked for the photo in vain. Fails where only what a machine offers counts (`keepers`).
+  @Test func whoHasWithdrawnWhatItAttestsIsNamedUntilItHasHeardOfIt() throws {
+    let machine = try publishing(a, at: path)
+    let link = try machine.connect(has: [a])
+    let wanting = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link, try machine.attestation(0, [machine.statement(machine.machine, wanting, held: [a])])))
+    try machine.send(.availabilityChanged(link, added: [], removed: [a]))
+    try forget(a, on: machine)
+    #expect(
+      try machine.replicator.keepers(of: [machine.machine: [a]]) == [
+        KeptBytes(machine: machine.peers[0].machine, why: .trash, files: 1)
+      ])
+    let dropping = try #require(machine.head?.order)
+    try machine.send(
+      .attestationReceived(
+        link,
+        try machine.attestation(0, number: 2, [machine.statement(machine.machine, dropping, held: [])])))
+    #expect(try machine.replicator.keepers(of: [machine.machine: [a]]).isEmpty)
+  }
+
   @Test func aMachineThatTookCopiesOnceIsNamedAlsoWhenItIsRemoved() throws {
     let machine = try publishing(a, at: path)
     let link = try machine.connect(has: [a])

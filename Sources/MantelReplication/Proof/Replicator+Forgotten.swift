@@ -9,7 +9,8 @@ package struct KeptBytes: Hashable, Sendable {
     case ownLibrary
     /// The machine's own library names them: only its user can forget them, or its keeper's.
     case otherLibrary
-    /// Connected, and says that it has them: in its trash, or held there until somebody confirms.
+    /// Connected, and says that it has them: in its trash, or held there until somebody confirms. Or on a disk that is away, which
+    /// lets go of nothing before it is back.
     case trash
     /// Not connected; by its last word it knew that they are forgotten.
     case away
@@ -56,7 +57,10 @@ extension Replicator {
     }
     for member in possibleKeepers where !unnamed.isEmpty {
       if let link = links.values.first(where: { $0.machine == member }), link.knowsContents {
-        let files = unnamed.keys.count { contents.index.contains($0.digest, in: link.contents) }
+        var files = 0
+        for (content, libraries) in unnamed where try says(link, toHave: content, of: libraries) {
+          files += 1
+        }
         if files > 0 { counts[member, default: [:]][.trash] = files }
       } else {
         for (why, files) in try whereabouts(of: unnamed, at: member) {
@@ -81,6 +85,20 @@ extension Replicator {
     let full = members.filter { (records[$0]?.record.role ?? .full) == .full }
     let connected = links.values.map(\.machine)
     return Set(full + connected).union(attesting.onceFull).subtracting([machine]).sorted()
+  }
+
+  /// Whether a connected machine offers bytes, or attests to have them at a head that wanted them: what lies on a disk that is away
+  /// it may have withdrawn, and its word stays the last one until the disk is back.
+  private func says(
+    _ link: Link, toHave content: ContentID, of libraries: [MachineID]
+  ) throws(StoreError) -> Bool {
+    if contents.index.contains(content.digest, in: link.contents) { return true }
+    guard let word = attesting.newest[link.machine]?.record else { return false }
+    for statement in word.libraries where libraries.contains(statement.library) {
+      guard statement.listsMissing, !statement.missing.contains(content) else { continue }
+      if try store.wasWanted(content, in: statement.library, at: statement.order) == true { return true }
+    }
+    return false
   }
 
   /// What a machine that is not here has at most. How long ago it said something counts for nothing: its trash counts the
