@@ -17,6 +17,8 @@ struct Delays<Key: Hashable & Comparable & Sendable>: Sendable {
   private var queue = Heap<Due>()
 
   var count: Int { until.count }
+  /// Also what is passed over.
+  var queued: Int { queue.count }
 
   /// When the first wait ends.
   var nextDeadline: Instant? { queue.min?.instant }
@@ -27,6 +29,7 @@ struct Delays<Key: Hashable & Comparable & Sendable>: Sendable {
     until[key] = instant
     queue.insert(Due(instant: instant, key: key))
     dropForgotten()
+    if queue.count > 2 * until.count + 64 { dropPassedOver() }
   }
 
   /// The next whose wait is over; each comes once, and is still contained.
@@ -57,5 +60,12 @@ struct Delays<Key: Hashable & Comparable & Sendable>: Sendable {
   /// Else whoever sets a clock by the first would be woken for nothing, once for each.
   private mutating func dropForgotten() {
     while let due = queue.min, until[due.key] != due.instant { queue.removeMin() }
+  }
+
+  /// Behind one that waits for long, whoever has things put off and forgotten over and over could fill the memory.
+  private mutating func dropPassedOver() {
+    var kept: Set<Key> = []
+    let left = queue.unordered.filter { until[$0.key] == $0.instant && kept.insert($0.key).inserted }
+    queue = Heap(left)
   }
 }

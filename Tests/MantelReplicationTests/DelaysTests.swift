@@ -45,4 +45,21 @@ import Testing
     #expect(delays.popOver(now: instant(9)) == 3)
     #expect(delays.nextDeadline == nil)
   }
+
+  /// A peer may refuse a content, take it back and offer it again for ever. Fails where the queue keeps what was forgotten behind
+  /// its head (`wait`).
+  @Test func whatIsForgottenBehindTheFirstTakesNoRoom() {
+    var delays = Delays<Int>()
+    delays.wait(1, until: instant(1))
+    for second in 2...2_000 {
+      delays.wait(2, until: instant(Int64(second)))
+      delays.forget(2)
+    }
+    #expect(delays.count == 1 && delays.queued < 100)
+    for _ in 1...200 { delays.wait(3, until: instant(3)) }
+    #expect(delays.queued < 100)
+    #expect(delays.popOver(now: instant(9)) == 1)
+    #expect(delays.popOver(now: instant(9)) == 3)
+    #expect(delays.popOver(now: instant(9)) == nil)
+  }
 }
