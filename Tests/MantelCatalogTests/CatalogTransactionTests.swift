@@ -64,10 +64,11 @@ import Testing
     #expect(try catalog.directoryName(Fixture.bert, nil) == nil)
   }
 
-  /// A head that its owner signed, and that is no library: the event that brought it goes on.
-  @Test(arguments: Home.allCases)
-  func aRefusedHeadLeavesTheOthersAlone(home: Home) throws {
-    let fixture = try CatalogFixture(home)
+  /// A head that its owner signed, and that is no library: the event that brought it goes on. Also when the head has moved much,
+  /// without indexes, before that is found out.
+  @Test(arguments: Home.allCases, [Catalog.bulk, 2])
+  func aRefusedHeadLeavesTheOthersAlone(home: Home, bulk: Int) throws {
+    let fixture = try CatalogFixture(home, bulk: bulk)
     let catalog = fixture.catalog
     let double = [Fixture.entry("a.jpg", 1), Fixture.entry("a.jpg", 2)]
     try catalog.stage(Fixture.anna, Fixture.order(1), Fixture.identified(double))
@@ -79,12 +80,15 @@ import Testing
       } catch {
         guard error.code == .constraint else { throw error }
       }
+      try catalog.follow(Fixture.bert, 1, add: [Fixture.entry("b.jpg", 3)])
       try catalog.setValue(.machineName, [2])
     }
     try fixture.reopen()
     #expect(try fixture.catalog.value(.role) == [1])
     #expect(try fixture.catalog.value(.machineName) == [2])
     #expect(try fixture.catalog.staged(Fixture.anna).added.count == 2)
+    #expect(try fixture.catalog.wanted(Fixture.bert) == [Fixture.content(3)])
+    #expect(try fixture.catalog.damage().isEmpty)
   }
 
   /// Half of a write cannot be taken back alone: it fails the event, whoever catches that.

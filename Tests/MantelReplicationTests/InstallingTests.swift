@@ -158,4 +158,27 @@ import Testing
     try machine.send(.jobEnded(link, next, .complete))
     #expect(machine.replicator.installedHead(of: machine.peers[0].machine) == head.record)
   }
+
+  /// To find that out takes as long as an install, and whoever has such a head has the same entries.
+  @Test func aHeadThatIsNoLibraryIsTriedOnce() throws {
+    let machine = try SingleMachine(peers: 2)
+    let (owner, other) = (try machine.connect(0), try machine.connect(1))
+    let double = [machine.entry("a.jpg", a), machine.entry("a.jpg", b)]
+    let head = try machine.head(0, 1, double)
+    let job = try #require(try machine.send(.headReceived(owner, head)).deltas(owner).first)
+    try machine.send(.headReceived(other, head))
+    try machine.send(.entriesReceived(owner, job, added: double, removed: []))
+    _ = machine.take()
+    try machine.send(.jobEnded(owner, job, .complete))
+    try machine.send(.linkClosed(owner))
+    let again = try machine.connect(0)
+    try machine.send(.headReceived(again, head))
+    try machine.pass(machine.settings.contradiction)
+    let asked = machine.take()
+    for link in [other, again] {
+      #expect(asked.deltas(link).isEmpty && asked.reconciliations(link).isEmpty)
+    }
+    let next = try machine.head(0, 2, [double[0]])
+    #expect(try machine.send(.headReceived(again, next)).reconciliations(again).count == 1)
+  }
 }

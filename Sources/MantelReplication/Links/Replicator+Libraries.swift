@@ -18,6 +18,8 @@ struct Library: Sendable {
   /// run.
   var outstandingSince: Instant?
   var fetch: LibraryFetch?
+  /// A head that its owner signed, and whose entries are no library: whoever serves it serves the same.
+  var impossible: Head?
   /// The head that a link failed to serve last, and when it may be asked for it again.
   var refused: [LinkID: (order: HeadOrder, until: Instant)] = [:]
 
@@ -141,7 +143,7 @@ extension Replicator {
         showUnserved(newest)
         continue
       }
-      if isTooMuch(newest.record) { continue }
+      if isTooMuch(newest.record) || newest.record == library.impossible { continue }
       let servers = holders.filter { library.refused[$0]?.order != target }
       // The owner itself first: it is the least likely to be behind again in a moment.
       guard let link = servers.first(where: { links[$0]?.machine == owner }) ?? servers.first else {
@@ -319,6 +321,8 @@ extension Replicator {
       guard error.code == .constraint else { throw error }
       // Signed by its owner, and still not a library: two live entries at one path.
       actions.append(.warn(.rejectedHead(owner, error.message)))
+      // To find that out takes as long as an install. A recovery of the own library hears its members one by one.
+      if owner != machine { libraries[owner]?.impossible = head }
       giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
       return
     }
