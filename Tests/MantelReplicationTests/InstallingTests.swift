@@ -181,4 +181,34 @@ import Testing
     let next = try machine.head(0, 2, [double[0]])
     #expect(try machine.send(.headReceived(again, next)).reconciliations(again).count == 1)
   }
+
+  /// A peer that repeats itself, or makes entries up, without end. The next one is asked.
+  @Test func noMoreIsTakenThanAHeadHas() throws {
+    var settings = ReplicationSettings()
+    settings.stagedAtOnce = 1
+    let machine = try SingleMachine(peers: 2, settings: settings)
+    let peer = machine.peers[0].machine
+    let (owner, other) = (try machine.connect(0), try machine.connect(1))
+    let entry = machine.entry("a.jpg", a)
+    let head = try machine.head(0, 1, [entry])
+    let job = try #require(try machine.send(.headReceived(owner, head)).deltas(owner).first)
+    try machine.send(.headReceived(other, head))
+    for number in 0..<2 {
+      let made = machine.entry("\(number).jpg", b)
+      let actions = try machine.send(.entriesReceived(owner, job, added: [made], removed: []))
+      #expect(actions.reconciliations(other).isEmpty)
+    }
+    let last = try machine.send(.entriesReceived(owner, job, added: [machine.entry("2.jpg", b)], removed: []))
+    let compare = try #require(last.reconciliations(other).first)
+    try machine.send(.entriesReceived(owner, job, added: [machine.entry("3.jpg", b)], removed: []))
+    #expect(try machine.catalog.staged(peer).added.count == 2)
+    let mine = try machine.catalog.staged(peer).added.map(\.digest)
+    let asked = try machine.send(
+      .differenceFound(other, compare.job, theirsOnly: [EntryID(of: entry).digest], mineOnly: mine))
+    let fetch = try #require(asked.entryFetches(other).first)
+    try machine.send(.entriesReceived(other, fetch.job, added: [entry], removed: []))
+    try machine.send(.jobEnded(other, fetch.job, .complete))
+    try machine.send(.jobEnded(other, compare.job, .complete))
+    #expect(machine.replicator.installedHead(of: peer) == head.record)
+  }
 }

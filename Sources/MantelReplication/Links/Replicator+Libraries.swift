@@ -44,6 +44,11 @@ struct LibraryFetch: Sendable {
   var hasReconciled = false
   /// Came, and not staged yet.
   var arrived = ArrivedEntries()
+  /// Entries that came at all.
+  var taken: UInt64 = 0
+
+  /// More than a delta and what it lacked can be of the head: what is repeated takes room, too, until a head is installed.
+  var hasTooMany: Bool { taken > 2 * target.record.counts.entries }
 }
 
 /// Why a link did not bring the entries of a head.
@@ -207,6 +212,11 @@ extension Replicator {
     guard case .library(let owner) = links[link]?.jobs[job], let fetch = libraries[owner]?.fetch,
       fetch.openJobs.contains(job)
     else { return }
+    libraries[owner]?.fetch?.taken += UInt64(added.count)
+    guard libraries[owner]?.fetch?.hasTooMany == false else {
+      actions.append(.warn(.rejectedHead(owner, "more entries came than it has")))
+      return giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
+    }
     libraries[owner]?.fetch?.arrived.add(added)
     if !removed.isEmpty || libraries[owner]?.fetch?.arrived.isMany(settings) == true {
       try stageArrived(owner)
