@@ -135,11 +135,12 @@ extension Catalog {
       ON CONFLICT (library, id, since, until) DO NOTHING
       """, Self.range(row) + [.int(row.ref), .int(row.next), .flag(isFollowed)])
     if UInt64(db.changesCount) < waiting { row.stagedCounts = try countsWithoutRepeats(row, db) }
-    try discardBulk(row, db)
     // They are made by sorting: a second thread writes one run while the next is gathered.
     try db.execute(sql: "PRAGMA threads = 1")
     for index in indexes { try db.execute(sql: index.sql) }
     try db.execute(sql: "PRAGMA threads = 0")
+    // Last: of pages that were freed within a savepoint, and are used again, SQLite keeps a copy in a temporary file.
+    try discardBulk(row, db)
   }
 
   /// The indexes of `entry` that can be dropped, as the migrations made them, in their order.
