@@ -76,12 +76,15 @@ extension ReplicationEvent {
     case .opened(let hello, _, let features):
       var heads: [MachineID: HeadOrder] = [:]
       for member in hello.members { heads[member.machine] = member.head }
+      // By its number, also when the word is known here: it is not sent again then.
+      let saysItsWord = hello.members.contains { $0.machine == peer && $0.attestation > 0 }
       self = .linkOpened(
         link,
         LinkOpening(
           machine: peer, heads: heads, holdingsCount: hello.holdingsCount,
           holdingsRoot: hello.holdingsRoot, rosterHash: hello.rosterHash, time: hello.time,
-          isDialer: isDialer, takesPulls: features & Feature.lateBinding != 0))
+          isDialer: isDialer, takesPulls: features & Feature.lateBinding != 0,
+          saysItsWord: saysItsWord))
     case .roster(let statements): self = .rosterReceived(link, statements)
     case .record(let record): self = .recordReceived(link, record)
     case .head(let head): self = .headReceived(link, head)

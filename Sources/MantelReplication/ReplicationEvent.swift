@@ -39,13 +39,17 @@ package struct LinkOpening: Sendable {
   package var isDialer: Bool
   /// Whether both sides let the other choose what to send.
   package var takesPulls: Bool
+  /// Whether the peer says an attestation of its own: it does not while it cannot see its replica.
+  package var saysItsWord: Bool
 
   package init(
     machine: MachineID, heads: [MachineID: HeadOrder], holdingsCount: UInt64,
-    holdingsRoot: Digest256, rosterHash: Digest256, time: WallTime, isDialer: Bool, takesPulls: Bool = false
+    holdingsRoot: Digest256, rosterHash: Digest256, time: WallTime, isDialer: Bool, takesPulls: Bool = false,
+    saysItsWord: Bool
   ) {
     self.machine = machine
     self.heads = heads
+    self.saysItsWord = saysItsWord
     self.holdingsCount = holdingsCount
     self.holdingsRoot = holdingsRoot
     self.rosterHash = rosterHash

@@ -23,7 +23,7 @@ import Testing
         link,
         LinkOpening(
           machine: newcomer.machine, heads: [:], holdingsCount: 7, holdingsRoot: .zero,
-          rosterHash: .zero, time: machine.now.wall, isDialer: true)))
+          rosterHash: .zero, time: machine.now.wall, isDialer: true, saysItsWord: true)))
   }
 
   private func record(of key: DeviceKey, in household: HouseholdID) throws -> Signed<MachineRecord> {

@@ -81,6 +81,31 @@ import Testing
     #expect(try !isRetired(desk))
   }
 
+  /// Its disk is away: what lies there it may have withdrawn, and it does not say its word. Fails where whoever is compared tells
+  /// what it lacks (`compared`).
+  @Test func aConnectedPeerThatDoesNotSayItsWordMayHaveIt() throws {
+    let (desk, order) = try machine()
+    try attest(desk, desk.statement(desk.machine, order, held: [], missingCount: 5_000))
+    try desk.restart()
+    try desk.send(.folderAdded(desk.folder))
+    try desk.connect(has: [], saysItsWord: false)
+    #expect(try isRetired(desk))
+  }
+
+  /// The disk is back. Fails where only a word that is news counts (`received`), or anybody's who brings it.
+  @Test(arguments: [0, 1]) func itTellsWhatItLacksAsSoonAsItSaysItsWord(speaker: Int) throws {
+    let (desk, order) = try machine(peers: 2)
+    let statement = desk.statement(desk.machine, order, held: [], missingCount: 5_000)
+    let word = try desk.attestation(0, [statement])
+    let first = try desk.connect()
+    try desk.send(.attestationReceived(first, word))
+    try desk.restart()
+    try desk.send(.folderAdded(desk.folder))
+    let links = [try desk.connect(0, saysItsWord: false), try desk.connect(1)]
+    try desk.send(.attestationReceived(links[speaker], word))
+    #expect(try isRetired(desk) == (speaker == 1))
+  }
+
   @Test func whatAPeerLackedWhenItLastSaidSoIsUnheld() throws {
     let (desk, order) = try machine()
     try attest(desk, desk.statement(desk.machine, order, held: [], missing: [a]))

@@ -15,7 +15,7 @@ import Testing
     LinkOpening(
       machine: machine.peers[0].machine, heads: [:], holdingsCount: UInt64(holdings.count),
       holdingsRoot: holdings.root, rosterHash: machine.replicator.roster.hash, time: machine.now.wall,
-      isDialer: isDialer)
+      isDialer: isDialer, saysItsWord: true)
   }
 
   /// The peer said what this machine has by now, and was told what it had: it waits to be compared with.

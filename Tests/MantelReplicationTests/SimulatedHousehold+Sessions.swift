@@ -35,7 +35,8 @@ extension SimulatedHousehold {
     let opening = LinkOpening(
       machine: machines[index].machine, heads: Dictionary(uniqueKeysWithValues: orders),
       holdingsCount: UInt64(greeting.holdings.count), holdingsRoot: greeting.holdings.root,
-      rosterHash: roster.hash, time: wall, isDialer: isDialer, takesPulls: takesPulls)
+      rosterHash: roster.hash, time: wall, isDialer: isDialer, takesPulls: takesPulls,
+      saysItsWord: greeting.attestations.contains { $0.record.holder == machines[index].machine })
     send(link, to: peer, within: 30) { [self] in
       machines[peer].links[link]?.isOpen = true
       try handle(.linkOpened(link, opening), at: peer)

@@ -304,10 +304,11 @@ final class SingleMachine {
 
   // MARK: Links
 
-  /// Opens a link to a peer that has these contents, and answers the comparison of holdings.
+  /// Opens a link to a peer that has these contents, and answers the comparison of holdings. `saysItsWord`: its hello names an
+  /// attestation of its own.
   @discardableResult func connect(
     _ peer: Int = 0, has contents: [ContentID] = [], heads: [MachineID: HeadOrder] = [:],
-    compares: Bool = true, takesPulls: Bool = false
+    compares: Bool = true, takesPulls: Bool = false, saysItsWord: Bool = true
   ) throws -> LinkID {
     lastLink += 1
     let link = LinkID(lastLink)
@@ -318,7 +319,7 @@ final class SingleMachine {
         LinkOpening(
           machine: peers[peer].machine, heads: heads, holdingsCount: UInt64(contents.count) + 1_000_000,
           holdingsRoot: .zero, rosterHash: replicator.roster.hash, time: now.wall, isDialer: true,
-          takesPulls: takesPulls)))
+          takesPulls: takesPulls, saysItsWord: saysItsWord)))
     guard compares, let (job, mine) = actions.compared(link) else { return link }
     var mineOnly: [Digest256] = []
     mine.forEach(from: .zero) {

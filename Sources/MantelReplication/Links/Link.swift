@@ -21,6 +21,8 @@ struct Link: Sendable {
   var blocks: [ContentID: BitSet] = [:]
   /// Nil once all that the peer has is known: nothing may be read from an absence before that.
   var comparison: HoldingsComparison?
+  /// It said its own word on this connection. One that cannot see its replica does not, and may have withdrawn what lies there.
+  var hasSpoken: Bool
   var jobs: [LinkJob: JobPurpose] = [:]
   var fetching: LinkFetching
   var challenges = LinkChallenges()
@@ -32,6 +34,8 @@ struct Link: Sendable {
   let openedAt: Now
 
   var knowsContents: Bool { comparison == nil }
+  /// What it does not show here, it does not have.
+  var tellsAbsences: Bool { knowsContents && hasSpoken }
   var nextDeadline: Instant? {
     [
       comparison?.retryAt, fetching.pausedUntil, fetching.pullsPausedUntil, fetching.putOff.nextDeadline,

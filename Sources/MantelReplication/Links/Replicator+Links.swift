@@ -22,6 +22,7 @@ extension Replicator {
     links[id] = Link(
       machine: opening.machine, heads: opening.heads, contents: set,
       comparison: HoldingsComparison(mine: prepared?.compared, settled: settled),
+      hasSpoken: opening.saysItsWord,
       fetching: LinkFetching(settings), takesPulls: opening.takesPulls, peerTime: opening.time, openedAt: now)
     links[id]?.challenges.due = now.instant + settings.challengeDelay
     shared.opened(id, isAskedAll: !opening.takesPulls)

@@ -61,7 +61,10 @@ extension Replicator {
     _ attestation: Signed<Attestation>, from link: LinkID, now: Now
   ) throws(StoreError) {
     let holder = attestation.record.holder
-    guard guests[link] == nil, roster.isMember(holder), roster.verify(attestation),
+    guard guests[link] == nil, roster.isMember(holder), roster.verify(attestation) else { return }
+    // News or not: who says its own word sees what it speaks of.
+    if links[link]?.machine == holder { links[link]?.hasSpoken = true }
+    guard
       attestation.record.number > attesting.newest[holder]?.record.number ?? 0
         || isSaidAgain(attestation, over: link)
     else { return }

@@ -13,7 +13,8 @@ struct KnownCopies {
   let store: any HouseholdStore
   /// What each connected peer has, as far as that is known.
   let announced: [SetHandle]
-  /// The peers of which all of it is known: what they do not have there, they do not have.
+  /// The peers of which all of it is known, and that said their own word on their connection: what they do not have there, they do
+  /// not have. One that said none may have withdrawn what lies on a disk that is away.
   let compared: Set<MachineID>
   /// The other members' newest statements on the own library, however old: they tell what once was.
   let statements: [MachineID: LibraryAttestation]
@@ -56,7 +57,7 @@ extension Replicator {
     return KnownCopies(
       machine: machine, contents: contents, store: store,
       announced: links.values.map(\.contents),
-      compared: Set(links.values.filter(\.knowsContents).map(\.machine)), statements: statements)
+      compared: Set(links.values.filter(\.tellsAbsences).map(\.machine)), statements: statements)
   }
 
   /// A connection ends: the peer still has what it had, and may not have attested it yet.
