@@ -91,6 +91,23 @@ import Testing
     #expect(said.missingCount == UInt64(photos.count) && said.missing == [photos[Limits.attestedMissing]])
   }
 
+  /// Its disk may be away, or it has not shown all yet. Fails where what a peer does not show counts at once (`missingEverywhere`).
+  @Test(arguments: [(true, true), (true, false), (false, true)])
+  func ofTooManyNoneIsNamedWhileAPeerMayHaveIt(saysItsWord: Bool, compares: Bool) throws {
+    let machine = try SingleMachine(peers: 2)
+    try machine.send(.recovered)
+    let photos = (0...Limits.attestedMissing).map { content("photo \($0)") }
+    let link = try machine.connect(has: Array(photos.dropLast()))
+    try machine.connect(1, compares: compares, saysItsWord: saysItsWord)
+    let entries = photos.enumerated().map { machine.entry("\($0.offset).jpg", $0.element) }
+    try machine.install(0, 1, entries, over: link)
+    try machine.pass(machine.settings.attestWhileIncomplete)
+    let word = machine.replicator.attesting.newest[machine.machine]?.record
+    let said = try #require(word?.libraries.first { $0.library == machine.peers[0].machine })
+    #expect(said.missingCount == UInt64(photos.count))
+    #expect(said.missing == (saysItsWord && compares ? [photos[Limits.attestedMissing]] : []))
+  }
+
   @Test func oneThatHasItKeepsItWanted() throws {
     let (machine, link) = try deleted()
     try say(0, 1, lacks: [a], on: machine, link)

@@ -300,6 +300,8 @@ extension Replicator {
 
   /// What no connected machine has either: by these words its owner gives up what is nowhere. What is on its way needs no name.
   private func missingEverywhere(_ wanted: SetHandle) -> [ContentID] {
+    // Of one that has not shown all yet, or has not said its word, nobody knows what it has.
+    guard links.values.allSatisfy(\.tellsAbsences) else { return [] }
     var ids: [ContentID] = []
     let somewhere = [contents.held] + links.values.map(\.contents)
     contents.index.forEach(in: [wanted], notIn: somewhere, from: .zero) {
