@@ -179,7 +179,7 @@ package struct Replicator {
       try found(theirsOnly: theirs, mineOnly: mine, job: job, link: link)
     case .jobEnded(let link, let job, let outcome): try ended(job, outcome, link: link, now: now)
     case .availabilityChanged(let link, let added, let removed):
-      availabilityChanged(link, added: added, removed: removed)
+      availabilityChanged(link, added: added, removed: removed, now: now)
     case .blocksAvailable(let link, let content, let ranges): blocksAvailable(content, ranges, over: link)
     case .cloneMet(let peer, let isTold): metClone(peer: peer, isTold: isTold)
     case .challengeDrawn(let link, let draw): try drawn(draw, for: link, now: now)

@@ -215,6 +215,39 @@ import Testing
     #expect(outcomes(machine) == Array(repeating: .notReachable, count: 300))
   }
 
+  /// A disk blips: its machine takes the photo back before it refuses it, and offers it again. Fails where it is given up with the
+  /// refusal, because the links are what they were for long (`takenBack`).
+  @Test func whatIsTakenBackIsWaitedForAsIfItsMachineHadGone() throws {
+    let machine = try machine(peers: 1)
+    let link = try machine.connect(has: [photo])
+    try becomeQuiet(machine)
+    try machine.send(.recall(id, order(photo, of: machine)))
+    #expect(machine.take().orders(link).map(\.unit) == [whole(photo)])
+    try machine.send(.availabilityChanged(link, added: [], removed: [photo]))
+    try machine.send(.unitEnded(link, whole(photo), .notHeld))
+    try machine.pass(machine.settings.recallPatience - .seconds(1))
+    #expect(outcomes(machine).isEmpty)
+    try machine.send(.availabilityChanged(link, added: [photo], removed: []))
+    #expect(machine.take().orders(link).map(\.unit) == [whole(photo)])
+    try machine.send(.unitVerified(link, whole(photo)))
+    #expect(outcomes(machine) == [.here])
+  }
+
+  /// Nor for ever. Fails where whatever a peer takes back counts (`takenBack`).
+  @Test func whatIsTakenBackForGoodIsGivenUpInTime() throws {
+    let machine = try machine(peers: 1)
+    let link = try machine.connect(has: [photo, content("other")])
+    try becomeQuiet(machine)
+    try machine.send(.recall(id, order(photo, of: machine)))
+    try machine.send(.availabilityChanged(link, added: [], removed: [photo]))
+    try machine.send(.unitEnded(link, whole(photo), .notHeld))
+    try machine.pass(machine.settings.recallPatience - .seconds(1))
+    try machine.send(.availabilityChanged(link, added: [], removed: [content("other")]))
+    #expect(outcomes(machine).isEmpty)
+    try machine.pass(.seconds(1))
+    #expect(outcomes(machine).count == 1)
+  }
+
   @Test(arguments: [LinkOutcome.notHeld, .busy, .failed, .changed, .unsupported])
   func aMachineThatRefusesAgainAndAgainIsNotAskedForEver(outcome: LinkOutcome) throws {
     let machine = try machine(peers: 1)

@@ -120,7 +120,9 @@ extension Replicator {
     absences.isChanged = true
   }
 
-  mutating func availabilityChanged(_ id: LinkID, added: [ContentID], removed: [ContentID]) {
+  mutating func availabilityChanged(
+    _ id: LinkID, added: [ContentID], removed: [ContentID], now: Now
+  ) {
     guard takesContents(added.count + removed.count, over: id), let link = links[id] else { return }
     if let settled = link.comparison?.settled {
       for content in added + removed { contents.index.insert(content.digest, into: settled) }
@@ -132,6 +134,7 @@ extension Replicator {
       let hadAll = contents.index.remove(content.digest, from: link.contents)
       if hadPart || hadAll { noteShared(content, isLackedBy: id) }
       guard hadAll else { continue }
+      recalls.takenBack(content, now: now)
       rememberSeen(content)
       announceAllBlocks(of: content, over: id)
     }

@@ -75,7 +75,8 @@ struct Recalls: Sendable {
   var waiting: Deque<(id: RecallID, order: RecallOrder)> = []
   /// Bytes of all open contents.
   private(set) var bytes: UInt64 = 0
-  /// When a link last came or went: whoever is being dialled may have what nobody else has.
+  /// When a link last came or went, or took back what is asked for: whoever is being dialled may have what nobody else has, and a disk
+  /// that is away may be back in a moment.
   private(set) var linksChangedAt: Instant
   private var links: Set<LinkID> = []
 
@@ -85,6 +86,11 @@ struct Recalls: Sendable {
     guard links.count != self.links.count || !links.allSatisfy(self.links.contains) else { return }
     self.links = Set(links)
     linksChangedAt = now.instant
+  }
+
+  /// A peer that had a content has it no more, for now.
+  mutating func takenBack(_ content: ContentID, now: Now) {
+    if open[content] != nil, !isHere(content) { linksChangedAt = now.instant }
   }
 
   /// Whether one more of this size may be begun; a single content over the limit goes alone.
