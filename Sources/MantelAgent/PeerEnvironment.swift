@@ -203,7 +203,8 @@ final class PeerEnvironment: SessionEnvironment {
       let answer = try serve(read, from: [left], &reader, &served)
       guard case .refused(.notHeld) = answer else { return answer }
     }
-    if refusal == .notHeld, sources.contains(where: \.isWhole) { served.unreadable.append(read.unit.content) }
+    // Whatever the reason: below a mount point whose disk is away there may be another file.
+    if sources.contains(where: \.isWhole) { served.unreadable.append(read.unit.content) }
     return .refused(refusal)
   }
 
@@ -221,7 +222,7 @@ final class PeerEnvironment: SessionEnvironment {
       }
       switch try await finding.value {
       case .refused(let outcome):
-        if outcome == .notHeld { await engine.handle(.couldNotServe([unit.content])) }
+        if outcome == .notHeld || outcome == .changed { await engine.handle(.couldNotServe([unit.content])) }
         return .refused(outcome)
       case .bytes(let bytes):
         guard offset <= UInt64(bytes.count) else { return .refused(.notHeld) }

@@ -111,6 +111,29 @@ import Testing
     }
   }
 
+  /// Its disk is away, and below the mount point lies another file. Fails where only a file that is not there is a reason to tell the
+  /// decisions of it (`PeerEnvironment.serve`, `PeerEnvironment.serveManifest`).
+  @Test(arguments: [1_000, Limits.wholeUnitBytes + 1])
+  func whatAFolderHasIsWithdrawnThoughAnotherFileIsInItsPlace(size: Int) async throws {
+    let folder = try ben.addFolder("Photos")
+    let (root, name) = ("\(ben.directory)/Photos", Array("photo.jpg".utf8))
+    try ben.write("\(root)/photo.jpg", [UInt8](repeating: 7, count: size))
+    let replica = try openReplica()
+    let unit = UnitID(
+      content: try FileReader.hash(root: folder.root, path: name, fsync: false).content,
+      part: size > Limits.wholeUnitBytes ? .manifest : .whole)
+    try await ben.withEngine(over: replica) { engine, effects in
+      let peers = peers(engine, effects)
+      try await publish(name, in: folder, by: engine)
+      #expect(await offered(engine) == 1)
+      try move(root, to: root + " away")
+      try ben.write("\(root)/photo.jpg", [UInt8](repeating: 8, count: size))
+      await engine.handle(.folderOffline(folder.id))
+      #expect(try await refusal(peers, of: unit) == .changed)
+      #expect(await offered(engine) == 0)
+    }
+  }
+
   /// As a walk that finds nothing else would have it, and a writer that has just closed the file.
   private func publish(_ name: [UInt8], in folder: Folder, by engine: Engine) async throws {
     let stamp = try FileReader.stat(root: folder.root, path: name).stamp
