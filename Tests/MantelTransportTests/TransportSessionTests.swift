@@ -282,6 +282,39 @@ import Testing
     repaired.add(sign)
   }
 
+  /// Two are out and do not return, so that one alone is held back for others. Fails where the loop sets no timer for that
+  /// (`SessionLoop.run`): only the first ping of the idle session lets it go.
+  @Test func aSmallReadDoesNotWaitForThoseThatHang() async throws {
+    let made = (1...3).map { content(UInt64($0), bytes: 1_000) }
+    let agents = Household.agents(2, contents: Dictionary(uniqueKeysWithValues: made))
+    let units = made.map { UnitID(content: $0.0, part: .whole) }
+    let hanging = units[..<2]
+    let asked = Journal()
+    let repaired = Journal()
+    let sign = Journal.Item.ended(SessionID(number: 0), agents[0].key.machine)
+    agents[0].answerDelay.withLock {
+      $0 = { query in
+        guard case .read(let unit, _, _) = query, hanging.contains(unit) else { return }
+        asked.add(sign)
+        await repaired.wait { !$0.isEmpty }
+      }
+    }
+    let start = ContinuousClock.now
+    try await Household.run(agents) { household in
+      let transport = household.transports[1]
+      let session = try await transport.dial(household.address(of: 0), expecting: nil)
+      for (number, unit) in hanging.enumerated() {
+        transport.send(.fetch([UnitFetch(unit: unit, bytes: 1_000)]), to: session)
+        await asked.wait { $0.count > number }
+      }
+      transport.send(.fetch([UnitFetch(unit: units[2], bytes: 1_000)]), to: session)
+      await agents[1].journal.wait { $0.endedUnits()[units[2]] == .complete }
+      #expect(ContinuousClock.now - start < Limits.pingAfterIdle)
+      repaired.add(sign)
+      await agents[1].journal.wait { $0.endedUnits().count == units.count }
+    }
+  }
+
   /// A manifest may take a pass over a film; the photos that were asked for with it come meanwhile.
   @Test func photosDoNotWaitForAManifest() async throws {
     let made = (1...7).map { content(UInt64($0), bytes: 1_000) }
