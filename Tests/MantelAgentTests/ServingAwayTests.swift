@@ -111,8 +111,8 @@ import Testing
     }
   }
 
-  /// Its disk is away, and below the mount point lies another file. Fails where only a file that is not there is a reason to tell the
-  /// decisions of it (`PeerEnvironment.serve`, `PeerEnvironment.serveManifest`).
+  /// Its disk is away, and below the mount point lies another file. Fails where only a file that is not there is a reason to tell
+  /// the decisions of it (`PeerEnvironment.serve`, `PeerEnvironment.serveManifest`).
   @Test(arguments: [1_000, Limits.wholeUnitBytes + 1])
   func whatAFolderHasIsWithdrawnThoughAnotherFileIsInItsPlace(size: Int) async throws {
     let folder = try ben.addFolder("Photos")

@@ -75,8 +75,8 @@ struct Recalls: Sendable {
   var waiting: Deque<(id: RecallID, order: RecallOrder)> = []
   /// Bytes of all open contents.
   private(set) var bytes: UInt64 = 0
-  /// When a link last came or went, or took back what is asked for: whoever is being dialled may have what nobody else has, and a disk
-  /// that is away may be back in a moment.
+  /// When a link last came or went, or took back what is asked for: whoever is being dialled may have what nobody else has, and a
+  /// disk that is away may be back in a moment.
   private(set) var linksChangedAt: Instant
   private var links: Set<LinkID> = []
 
