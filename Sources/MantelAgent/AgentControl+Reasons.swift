@@ -40,7 +40,10 @@ extension AgentControl {
     case .diskSpace:
       return ReasonAnswer(
         code: "diskSpace",
-        message: "the replica's disk is full up to its reserve; copies that need room on it wait")
+        message:
+          "the replica's disk, or the one with the catalog, is full up to its reserve; copies that need room on it wait"
+      )
+    case .catalogSpace(let machine, let bytes): return Self.answer(catalogSpace: name(machine), bytes: bytes)
     case .replicaReadOnly: return Self.replicaReadOnly
     case .noPeerConnected:
       return ReasonAnswer(code: "noPeerConnected", message: "no other machine is connected now")
@@ -205,6 +208,16 @@ extension AgentControl {
       message:
         "what is missing of \(machine)'s photos takes more than a third of the free space of the replica's disk; they are "
         + "copied all the same",
+      machine: machine, bytes: bytes)
+  }
+
+  /// Names the disk, which need not be the replica's.
+  static func answer(catalogSpace machine: String, bytes: UInt64) -> ReasonAnswer {
+    ReasonAnswer(
+      code: "diskSpace",
+      message:
+        "what is new of \(machine)'s library is known, and waits until the disk with the catalog (the state directory) has enough "
+        + "room free to take it in",
       machine: machine, bytes: bytes)
   }
 

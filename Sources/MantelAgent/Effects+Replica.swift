@@ -19,10 +19,9 @@ extension Effects {
   func measureRoom(engine: Engine) async {
     do {
       let room = try await walk { [self] in
-        let catalog = try FilesystemFacts.space(of: stateDirectory)
-        return DiskRoom(
+        DiskRoom(
           replica: DiskSpace(free: try replica.freeBytes, total: try replica.totalBytes),
-          catalog: DiskSpace(free: catalog.free, total: catalog.total), sharing: sharing())
+          catalog: try catalogSpace(), sharing: sharing())
       }
       isReplicaAway.withLock { $0 = false }
       // What the decisions were told last counts: another look may have failed meanwhile.
@@ -35,9 +34,25 @@ extension Effects {
       await engine.handle(.replicaWritable)
     } catch let error as DiskError where error.code == .notMounted {
       await replicaIsAway(engine: engine)
+      await measureCatalog(engine: engine)
     } catch {
       logger.debug("the state of the disks cannot be told", metadata: ["error": "\(error)"])
     }
+  }
+
+  /// Libraries are taken in while the replica is away, too.
+  private func measureCatalog(engine: Engine) async {
+    do {
+      let space = try await walk { [self] in try catalogSpace() }
+      await engine.handle(.catalogRoom(space))
+    } catch {
+      logger.debug("the state of the catalog's disk cannot be told", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func catalogSpace() throws(DiskError) -> DiskSpace {
+    let space = try FilesystemFacts.space(of: stateDirectory)
+    return DiskSpace(free: space.free, total: space.total)
   }
 
   /// What cannot be told now is asked again when the room is measured next; copies need room until then.

@@ -105,7 +105,7 @@ actor Engine {
   }
 
   /// With new connections: what they would have told was missed.
-  private func resume() {
+  private func resume() async {
     do {
       try catalog.setValue(.agentDay, catalog.value(.agentDay))
     } catch {
@@ -118,6 +118,8 @@ actor Engine {
     guard load() else { return }
     effects.restartScans()
     armTick()
+    // Before any library is installed: what was measured meanwhile is lost, and the disk may still be full.
+    await effects.measureRoom(engine: self)
   }
 
   /// Why nothing can be recorded; nil when it can.

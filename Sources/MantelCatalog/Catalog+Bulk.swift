@@ -38,6 +38,17 @@ extension Catalog {
     try db.row("SELECT coalesce(sum(live + retired + unheld + dropped), 0) FROM library")?.bits(0) ?? 0
   }
 
+  /// Whether so many rows are moved without the indexes, which are made again.
+  private func rebuildsIndexes(moving rows: UInt64, _ db: Database) throws -> Bool {
+    try rows >= installedEntries(db) / Self.rebuildShare
+  }
+
+  /// Rows that are written when so many are moved: an index that is made again has those of all libraries.
+  func rowsMoved(with waiting: UInt64, _ db: Database) throws -> UInt64 {
+    guard waiting > 0, try rebuildsIndexes(moving: waiting, db) else { return waiting }
+    return try waiting + installedEntries(db)
+  }
+
   /// Where the next row of a library goes in `staged_entry`; nil when `count` more entries go straight into `entry`. Once
   /// a library has rows there, all that follow go there as well: an id is in one of the tables only.
   func nextBulkPlace(_ row: LibraryRow, adding count: Int, _ db: Database) throws -> Int64? {
@@ -118,7 +129,7 @@ extension Catalog {
     let waiting =
       try db.row("SELECT count(*) FROM staged_entry WHERE ref BETWEEN ? AND ?", Self.range(row))?.bits(0) ?? 0
     guard waiting > 0 else { return }
-    let indexes = try waiting >= installedEntries(db) / Self.rebuildShare ? Self.entryIndexes(db) : []
+    let indexes = try rebuildsIndexes(moving: waiting, db) ? Self.entryIndexes(db) : []
     for index in indexes { try db.execute(sql: "DROP INDEX \(index.name)") }
     // Sorting takes as much memory again as the cache has. Only rows that go into all indexes need more of it.
     try Self.setCache(indexes.isEmpty ? Self.bulkCacheKilobytes : Self.writerCacheKilobytes, db)

@@ -58,13 +58,12 @@ extension Catalog {
     }
   }
 
-  package func staged(_ library: MachineID) throws(StoreError) -> (
-    added: [EntryID], removed: [EntryID], counts: LibraryCounts
-  ) {
+  package func staged(_ library: MachineID) throws(StoreError) -> StagedView {
     try read { db in
-      guard let row = try self.library(library, db) else { return ([], [], LibraryCounts()) }
+      guard let row = try self.library(library, db) else { return StagedView() }
       let key: [SQLValue] = [.int(row.ref), .int(row.next)]
       var added = try bulkIDs(row, db)
+      let rows = try rowsMoved(with: UInt64(added.count), db)
       let inEntry: [EntryID] = try db.all(
         "SELECT id FROM entry INDEXED BY entry_by_since WHERE library = ? AND since = ?", key
       ) { try $0.id(0) }
@@ -76,7 +75,7 @@ extension Catalog {
       added.sort()
       removed.sort()
       let counts = try Self.dropRepeats(&added) ? countsWithoutRepeats(row, db) : row.stagedCounts
-      return (added, removed, counts)
+      return StagedView(added: added, removed: removed, counts: counts, bulkRows: rows)
     }
   }
 

@@ -105,6 +105,28 @@ package struct LibraryChange: Hashable, Sendable {
   }
 }
 
+/// The next view of a library, as far as it is staged; nothing differs from the installed one when nothing is.
+package struct StagedView: Hashable, Sendable {
+  /// Ascending, as `removed`.
+  package var added: [EntryID]
+  package var removed: [EntryID]
+  /// Of the installed view with both.
+  package var counts: LibraryCounts
+  /// Rows that the install writes at once because some wait in bulk: these, and all installed ones where the indexes are made
+  /// again for them. None when nothing waits.
+  package var bulkRows: UInt64
+
+  package init(
+    added: [EntryID] = [], removed: [EntryID] = [], counts: LibraryCounts = LibraryCounts(),
+    bulkRows: UInt64 = 0
+  ) {
+    self.added = added
+    self.removed = removed
+    self.counts = counts
+    self.bulkRows = bulkRows
+  }
+}
+
 /// What MantelReplication needs of a catalog: synchronous calls, each one durable transaction (synchronous=FULL) or a
 /// query. A library's rows carry the install generation since which and until which they hold, so that a head being
 /// staged, the installed one and recent older ones can each be read whole.
@@ -186,10 +208,7 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   func stageRemoval(_ library: MachineID, _ order: HeadOrder, _ ids: [EntryID]) throws(StoreError)
   /// Takes staged entries back that a newer head does not have, and removals that it does not ask for.
   func unstage(_ library: MachineID, added: [EntryID], removed: [EntryID]) throws(StoreError)
-  /// Staged additions and removals, ascending ids, empty when nothing is staged; and the counts of the installed view after
-  /// them.
-  func staged(_ library: MachineID) throws(StoreError)
-    -> (added: [EntryID], removed: [EntryID], counts: LibraryCounts)
+  func staged(_ library: MachineID) throws(StoreError) -> StagedView
   /// Makes the staged view the installed one. The caller has verified root, signature, order and counts. In the same
   /// transaction the contents of all rows that came or went become unfiled, and `missing` follows.
   func install(_ library: MachineID, head: Signed<Head>) throws(StoreError)

@@ -251,6 +251,8 @@ package enum ReplicationEvent: Sendable {
   case refusalsFound([ContentID])
   case filed(BatchID, [FilingResult])
   case diskRoom(DiskRoom)
+  /// What the catalog's filesystem has, when the replica is not there.
+  case catalogRoom(DiskSpace)
   /// A replica file that may not be what the catalog says, by `stat` or because a peer could not be served from it: its
   /// bytes decide.
   case replicaFileDoubted([UInt8])

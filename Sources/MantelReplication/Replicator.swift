@@ -59,6 +59,8 @@ package struct Replicator {
   var recalls: Recalls
   var scrub: Scrub
   var room: DiskRoom?
+  /// Also known while the replica's disk is away.
+  package internal(set) var catalogSpace: DiskSpace?
   var sizes = SizeEstimates()
   var lastJob: UInt64 = 0
   var lastBatch: UInt64 = 0
@@ -222,7 +224,12 @@ package struct Replicator {
     case .dropsConfirmed(let library): try confirmDrops(of: library)
     case .dropsRefused(let library): try refuseDrops(of: library)
     case .refusalsFound(let contents): try refuseDrops(of: contents)
-    case .diskRoom(let room): measured(room)
+    case .diskRoom(let room):
+      measured(room)
+      try installAwaitingRoom(now: now)
+    case .catalogRoom(let space):
+      measured(catalog: space)
+      try installAwaitingRoom(now: now)
     case .recall(let id, let order): recall(id, order)
     case .recallReleased(let id): try recallReleased(id)
     default: try takeScrub(event, now: now)

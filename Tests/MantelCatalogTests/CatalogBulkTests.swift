@@ -36,6 +36,8 @@ import Testing
     #expect(expected.added.count == 39 && expected.counts.entries == 39)
     #expect(try many.catalog.staged(Fixture.anna).added == expected.added)
     #expect(try many.catalog.staged(Fixture.anna).counts == expected.counts)
+    #expect(expected.bulkRows == 0)
+    #expect(try many.catalog.staged(Fixture.anna).bulkRows == 45)
 
     let before = try many.catalog.inspect(Self.indexes)
     for fixture in [single, many] {
@@ -53,6 +55,27 @@ import Testing
     #expect(try many.catalog.libraryTotals() == (try single.catalog.libraryTotals()))
     #expect(try many.catalog.allMissing(pageSize: 7) == (try single.catalog.allMissing(pageSize: 7)))
     #expect(try many.catalog.missingContent(Fixture.content(3)) == nil)
+  }
+
+  /// With the rows of all libraries where the indexes are made again: from a sixteenth of them on.
+  @Test(arguments: Home.allCases)
+  func tellsHowManyRowsAnInstallWrites(home: Home) throws {
+    let fixture = try CatalogFixture(home, bulk: 10)
+    try fixture.catalog.follow(Fixture.bert, 1, add: Self.entries)
+    func rows() throws -> UInt64 { try fixture.catalog.staged(Fixture.anna).bulkRows }
+    #expect(try rows() == 0)
+    try stage(fixture.catalog, Self.entries[..<10])
+    try fixture.reopen()
+    #expect(try rows() == 50)
+    func takeBack(_ entries: ArraySlice<Entry>) throws {
+      try fixture.catalog.unstage(Fixture.anna, added: entries.map(Fixture.id), removed: [])
+    }
+    try takeBack(Self.entries[..<8])
+    #expect(try rows() == 42)
+    try takeBack(Self.entries[8..<9])
+    #expect(try rows() == 1)
+    try takeBack(Self.entries[9..<10])
+    #expect(try rows() == 0)
   }
 
   /// Everything else goes on while much of another library is waiting.

@@ -211,4 +211,74 @@ import Testing
     try machine.send(.jobEnded(other, compare.job, .complete))
     #expect(machine.replicator.installedHead(of: peer) == head.record)
   }
+
+  // MARK: Room on the catalog's disk
+
+  private func measure(_ machine: SingleMachine, free: UInt64) throws {
+    let wide = DiskSpace(free: 1 << 40, total: 1 << 40)
+    try machine.send(.diskRoom(DiskRoom(replica: wide, catalog: DiskSpace(free: free, total: 100_000))))
+  }
+
+  /// It would end as a failure of the catalog, again and again. Fails where `installIfWhole` does not ask for room, and in its end
+  /// where the measured room installs nothing (`installAwaitingRoom`), or only over the link.
+  @Test func anInstallWaitsForRoomOnTheCatalogsDisk() throws {
+    let machine = try SingleMachine(bulk: 1)
+    let peer = machine.peers[0].machine
+    let needed = 3 * machine.settings.installedRowBytes
+    try measure(machine, free: needed - 1)
+    let link = try machine.connect()
+    let entries = (0..<3).map { machine.entry("\($0).jpg", content("\($0)")) }
+    try machine.install(0, 1, entries, over: link)
+    #expect(machine.replicator.installedHead(of: peer) == nil)
+    let report = try machine.report()
+    #expect(report.reasons.contains(.catalogSpace(peer, bytes: needed)))
+    #expect(report.state == .waiting && !report.isComplete)
+    #expect(try machine.catalog.staged(peer).added.count == 3)
+
+    let later = try machine.send(.headReceived(link, try machine.head(0, 2, [entries[0]])))
+    #expect(later.deltas(link).isEmpty && later.reconciliations(link).isEmpty, "no more is staged meanwhile")
+    try measure(machine, free: needed - 1)
+    #expect(machine.replicator.installedHead(of: peer) == nil)
+    try machine.send(.linkClosed(link))
+    try measure(machine, free: needed)
+    #expect(machine.replicator.installedHead(of: peer) == (try machine.head(0, 1, entries).record))
+    #expect(try !machine.report().reasons.contains(.catalogSpace(peer, bytes: needed)))
+    let again = try machine.connect()
+    #expect(
+      try machine.send(.headReceived(again, try machine.head(0, 2, [entries[0]]))).deltas(again).count == 1)
+  }
+
+  /// Its head has to be shown again, and nothing else. The replica's disk is away then: the catalog's is measured alone.
+  @Test func whatWaitsForRoomIsInstalledAfterARestart() throws {
+    let machine = try SingleMachine(bulk: 1)
+    let peer = machine.peers[0].machine
+    let needed = 3 * machine.settings.installedRowBytes
+    try measure(machine, free: 0)
+    let entries = (0..<3).map { machine.entry("\($0).jpg", content("\($0)")) }
+    try machine.install(0, 1, entries, over: try machine.connect())
+    try machine.restart()
+    try machine.send(.catalogRoom(DiskSpace(free: needed - 1, total: 100_000)))
+    let link = try machine.connect()
+    let head = try machine.head(0, 1, entries)
+    let compare = try #require(try machine.send(.headReceived(link, head)).reconciliations(link).first)
+    try machine.send(.jobEnded(link, compare.job, .complete))
+    #expect(machine.replicator.installedHead(of: peer) == nil)
+    try machine.send(.catalogRoom(DiskSpace(free: needed, total: 100_000)))
+    #expect(machine.replicator.installedHead(of: peer) == head.record)
+    #expect(machine.take().entryFetches(link).isEmpty)
+  }
+
+  /// Two large heads within the time that a measure of the room counts. The second one needs more: the indexes have the rows of
+  /// both. Fails where `installIfWhole` takes nothing off.
+  @Test func anInstallTakesRoomUntilItIsMeasuredAgain() throws {
+    let machine = try SingleMachine(peers: 2, bulk: 1)
+    let room = 6 * machine.settings.installedRowBytes
+    try measure(machine, free: room)
+    let entries = (0..<3).map { machine.entry("\($0).jpg", content("\($0)")) }
+    for peer in 0..<2 { try machine.install(peer, 1, entries, over: try machine.connect(peer)) }
+    let installed = { machine.peers.map { machine.replicator.installedHead(of: $0.machine) != nil } }
+    #expect(installed() == [true, false])
+    try measure(machine, free: room)
+    #expect(installed() == [true, true])
+  }
 }

@@ -46,7 +46,7 @@ final class SingleMachine {
   /// `hasFolder`: one folder named Photos, scanned and empty. `hasHeard`: a peer was heard since the start.
   init(
     peers peerCount: Int = 1, role: Role = .full, hasFolder: Bool = true, hasHeard: Bool = true,
-    comparesReplica: Bool = true, filesystem: [UInt8] = [],
+    comparesReplica: Bool = true, filesystem: [UInt8] = [], bulk: Int = Catalog.bulk,
     settings: ReplicationSettings = ReplicationSettings()
   ) throws {
     places = [[]: filesystem]
@@ -64,7 +64,7 @@ final class SingleMachine {
           by: key, now: now.wall))
       statements.append(try Roster(statements).accepting(by: peer, now: now.wall))
     }
-    let catalog = try Catalog(inMemory: key.machine)
+    let catalog = try Catalog(inMemory: key.machine, bulk: bulk)
     try catalog.addStatements(statements.map { ($0.id, $0.bytes) })
     self.key = key
     self.peers = peers

@@ -1,6 +1,7 @@
 import MantelCore
 
-/// The room on the disk. A large content that does not fit waits alone, and holds up nobody; so does a copy.
+/// The room on the disks. A large content that does not fit waits alone, and holds up nobody; so does a copy, and a head that the
+/// catalog's disk has no room to install.
 extension Replicator {
   /// Whether a large content may be begun: its space is reserved as a whole, beside what is still to be reserved for
   /// those under way, and the part that landing leaves alone stays. True while nothing is known of the disk.
@@ -67,6 +68,7 @@ extension Replicator {
   mutating func measured(_ room: DiskRoom) {
     let isOtherwise = self.room?.sharing != room.sharing
     self.room = room
+    catalogSpace = room.catalog
     filing.copies.made = 0
     if isOtherwise { planAnyCopy() }
     for (content, transfer) in transfers.large where transfer.hasBegun {
@@ -77,6 +79,57 @@ extension Replicator {
     transfers.leftForRoom = nil
     beginMoreLarge()
   }
+
+  // MARK: The catalog's
+
+  /// The replica's disk is away.
+  mutating func measured(catalog space: DiskSpace) {
+    catalogSpace = space
+    room?.catalog = space
+  }
+
+  /// Room on the catalog's disk that an install of so many rows at once takes, while it is under way.
+  func installBytes(_ rows: UInt64) -> UInt64 { rows * settings.installedRowBytes }
+
+  /// True while nothing is known of the disk. An install that finds it full is a failure of the catalog: all starts over, and comes
+  /// to the same install.
+  func hasRoom(toInstall rows: UInt64) -> Bool {
+    catalogSpace.map { installBytes(rows) <= $0.free } ?? true
+  }
+
+  /// All of a head is here, and waits for room. It needs its link no more: that may be gone by then, and another comparison
+  /// with it.
+  mutating func awaitRoom(for owner: MachineID, _ rows: UInt64) {
+    var fetch = libraries[owner]?.fetch
+    fetch?.bulkRows = rows
+    fetch?.hasReconciled = true
+    libraries[owner]?.awaitingRoom = fetch
+    libraries[owner]?.fetch = nil
+  }
+
+  /// Until it is measured again: the log, too, keeps its size for a while.
+  mutating func takeRoom(forInstalled rows: UInt64) {
+    guard let free = catalogSpace?.free else { return }
+    catalogSpace?.free = free - min(installBytes(rows), free)
+  }
+
+  /// The room was measured. What may not be installed any more is left to the next fetch.
+  mutating func installAwaitingRoom(now: Now) throws(StoreError) {
+    for owner in libraries.keys.sorted() {
+      guard let library = libraries[owner], let fetch = library.awaitingRoom,
+        hasRoom(toInstall: fetch.bulkRows)
+      else { continue }
+      libraries[owner]?.awaitingRoom = nil
+      let order = fetch.target.record.order
+      guard order > library.order, order <= library.newestOrder, mayTakeIn(fetch.target),
+        mayFetch(owner, upTo: order)
+      else { continue }
+      libraries[owner]?.fetch = fetch
+      try installIfWhole(owner, now: now)
+    }
+  }
+
+  // MARK: Failures
 
   /// A unit could not be staged.
   mutating func stagingFailed(_ unit: UnitID, _ failure: StagingFailure, now: Now) {

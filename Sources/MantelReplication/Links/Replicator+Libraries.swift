@@ -18,6 +18,8 @@ struct Library: Sendable {
   /// run.
   var outstandingSince: Instant?
   var fetch: LibraryFetch?
+  /// One that has brought all, and that the catalog's disk has no room to install. Nothing else of the library is fetched.
+  var awaitingRoom: LibraryFetch?
   /// A head that its owner signed, and whose entries are no library: whoever serves it serves the same.
   var impossible: Head?
   /// The head that a link failed to serve last, and when it may be asked for it again.
@@ -29,6 +31,8 @@ struct Library: Sendable {
   var newestOrder: HeadOrder { max(newest?.record.order ?? .none, order) }
   /// Some newer head than the installed one is known, whether or not it could be fetched.
   var isBehind: Bool { max(newestOrder, staging ?? .none) > order }
+  /// Entries of a newer head are on their way, or all here.
+  var isComing: Bool { fetch != nil || awaitingRoom != nil }
 }
 
 /// Entries of a newer head on their way from one link.
@@ -46,6 +50,8 @@ struct LibraryFetch: Sendable {
   var arrived = ArrivedEntries()
   /// Entries that came at all.
   var taken: UInt64 = 0
+  /// What is staged of it, in rows that the install writes at once; known when it has to wait for room.
+  var bulkRows: UInt64 = 0
 
   /// More than a delta and what it lacked can be of the head: what is repeated takes room, too, until a head is installed.
   var hasTooMany: Bool { taken > 2 * target.record.counts.entries }
@@ -139,7 +145,7 @@ extension Replicator {
       for (link, refused) in libraries[owner]?.refused ?? [:] where refused.until <= now.instant {
         libraries[owner]?.refused[link] = nil
       }
-      guard let library = libraries[owner], library.fetch == nil, let newest = library.newest,
+      guard let library = libraries[owner], !library.isComing, let newest = library.newest,
         newest.record.order > library.order, mayFetch(owner, upTo: newest.record.order)
       else { continue }
       let target = newest.record.order
@@ -195,11 +201,11 @@ extension Replicator {
   /// The installed view with what is staged.
   private func candidate(
     _ owner: MachineID, _ library: Library
-  ) throws(StoreError) -> (view: SetSnapshot, counts: LibraryCounts) {
+  ) throws(StoreError) -> (view: SetSnapshot, staged: StagedView) {
     let staged = try store.staged(owner)
     let view = library.entries.applying(
       added: staged.added.map(\.digest), removed: staged.removed.map(\.digest))
-    return (view, staged.counts)
+    return (view, staged)
   }
 
   mutating func received(
@@ -311,11 +317,11 @@ extension Replicator {
     libraries[owner]?.refused[fetch.link] = (fetch.target.record.order, until)
   }
 
-  private mutating func installIfWhole(_ owner: MachineID, now: Now) throws(StoreError) {
+  mutating func installIfWhole(_ owner: MachineID, now: Now) throws(StoreError) {
     guard let library = libraries[owner], let fetch = library.fetch else { return }
-    let (view, counts) = try candidate(owner, library)
+    let (view, staged) = try candidate(owner, library)
     let head = fetch.target.record
-    guard view.root == head.root, counts == head.counts else {
+    guard view.root == head.root, staged.counts == head.counts else {
       if fetch.hasReconciled {
         actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
         giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
@@ -324,6 +330,7 @@ extension Replicator {
       }
       return
     }
+    guard hasRoom(toInstall: staged.bulkRows) else { return awaitRoom(for: owner, staged.bulkRows) }
     let wasEmpty = library.entries.count == 0
     do {
       try store.install(owner, head: fetch.target)
@@ -337,6 +344,7 @@ extension Replicator {
       return
     }
     libraries[owner]?.fetch = nil
+    takeRoom(forInstalled: staged.bulkRows)
     try countGrowth(of: head, over: library.installed?.record.counts.entries ?? 0)
     try installed(owner, fetch.target, view, wasEmpty: wasEmpty, now: now)
     guard owner == machine else { return try readUnread(of: owner) }
@@ -353,6 +361,7 @@ extension Replicator {
     let limit = settings.servedViews
     libraries[owner]?.installed = head
     libraries[owner]?.entries = view
+    libraries[owner]?.awaitingRoom = nil
     // What came meanwhile has its time from now.
     libraries[owner]?.outstandingSince = now.instant
     libraries[owner]?.refused.removeAll()

@@ -45,8 +45,7 @@ extension Replicator {
     let (missingFiles, missingBytes, largeShares) = try missingHere(now: now)
     if missingFiles > 0 { reasons.append(.missing(files: missingFiles, bytes: missingBytes)) }
     if !filing.isIdle { reasons.append(.filing) }
-    let isShort = room?.isLow == true || transfers.leftForRoom != nil
-    if isShort && missingFiles > 0 || !filing.copies.waiting.isEmpty { reasons.append(.diskSpace) }
+    reasons += roomReasons(missingFiles: missingFiles)
     if let reason = unjudgedReplica(now: now) { reasons.append(reason) }
     if fullMachines.count < 2 { reasons.append(.noSecondMachine) }
     for (library, held) in try undecidedDrops().sorted(by: { $0.key < $1.key }) {
@@ -71,6 +70,17 @@ extension Replicator {
       arriving: exact.count, ledger: tally, peers: peers,
       ownHead: libraries[machine]?.order ?? .none, receivedBytes: transfers.receivedBytes,
       trash: try trashReports())
+  }
+
+  /// What waits for room: copies on either disk, installs on the catalog's.
+  private func roomReasons(missingFiles: Int) -> [StatusReason] {
+    let isShort = room?.isLow == true || transfers.leftForRoom != nil
+    let isWaiting = isShort && missingFiles > 0 || !filing.copies.waiting.isEmpty
+    let copies: [StatusReason] = isWaiting ? [.diskSpace] : []
+    let installs = libraries.sorted { $0.key < $1.key }.compactMap { owner, library in
+      library.awaitingRoom.map { StatusReason.catalogSpace(owner, bytes: installBytes($0.bulkRows)) }
+    }
+    return copies + installs
   }
 
   /// Why it is not known what lies in the replica, which is there.
@@ -208,8 +218,13 @@ extension Replicator {
     if publication.recovery != nil { return libraries[machine]?.fetch == nil ? .waiting : .copying }
     if isComplete { return .complete }
     if reasons.contains(where: { if case .unheard = $0 { true } else { false } }) { return .waiting }
-    let holdingUp: Set<StatusReason> = [.diskSpace, .replicaReadOnly, .noSecondMachine]
-    if !holdingUp.isDisjoint(with: reasons) { return .waiting }
+    let isHeldUp = reasons.contains { reason in
+      switch reason {
+      case .diskSpace, .catalogSpace, .replicaReadOnly, .noSecondMachine: true
+      default: false
+      }
+    }
+    if isHeldUp { return .waiting }
     let isBusy = reasons.contains { reason in
       switch reason {
       case .scanning, .pending, .filing: true

@@ -27,6 +27,9 @@ package enum StatusReason: Hashable, Sendable {
   case notOnDisk(files: Int)
   case filing
   case diskSpace
+  /// All entries of a newer head of this machine's library are here, and so much room on the catalog's disk is needed to install
+  /// them.
+  case catalogSpace(MachineID, bytes: UInt64)
   /// The replica's filesystem takes no writes: nothing is fetched or filed until it does.
   case replicaReadOnly
   /// Nobody is connected.

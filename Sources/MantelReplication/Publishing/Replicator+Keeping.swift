@@ -112,6 +112,7 @@ extension Replicator {
       try stageArrived(owner)
       let shown = newestShown(of: owner) ?? library.installed
       libraries[owner]?.fetch = nil
+      libraries[owner]?.awaitingRoom = nil
       libraries[owner]?.newest = shown
       libraries[owner]?.staging = nil
     }
@@ -179,7 +180,7 @@ extension Replicator {
   /// names would fall out of W there. The head that is signed then stands above both.
   private mutating func giveUpNewest(of owner: MachineID) {
     let heard = kept[owner]?.heard ?? []
-    guard let library = libraries[owner], library.fetch == nil, let newest = library.newest?.record,
+    guard let library = libraries[owner], !library.isComing, let newest = library.newest?.record,
       newest.order > library.order, others.allSatisfy(heard.contains),
       !isAwaited(owner, library), let next = newestShown(of: owner), next.record.order < newest.order
     else { return }
@@ -234,7 +235,7 @@ extension Replicator {
     let witnesses = otherFullMachines
     guard witnesses.isEmpty || witnesses.contains(where: heard.contains) else { return false }
     let library = libraries[owner] ?? emptyLibrary(owner)
-    guard library.fetch == nil, hasPlace(owner, library) else { return false }
+    guard !library.isComing, hasPlace(owner, library) else { return false }
     let newest = max(library.newestOrder, removed.lastHead)
     if library.order >= newest { return true }
     return others.allSatisfy(heard.contains) && !isAwaited(owner, library)

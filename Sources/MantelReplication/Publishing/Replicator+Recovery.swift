@@ -132,7 +132,7 @@ extension Replicator {
   var awaitedInRecovery: [MachineID] {
     guard let recovery = publication.recovery, let library = libraries[machine] else { return [] }
     let newest = library.newestOrder
-    let isLacking = library.fetch == nil && newest > library.order && mayEnd(at: newest)
+    let isLacking = !library.isComing && newest > library.order && mayEnd(at: newest)
     return others.filter { peer in
       if !publication.hearing.heard.contains(peer) { return true }
       return isLacking && recovery.shown[peer]?.record.order == newest
@@ -142,7 +142,7 @@ extension Replicator {
   /// The own library is as new as anybody knows: its history goes on.
   mutating func endRecoveryIfDone(now: Now) throws(StoreError) {
     chooseNewest()
-    guard let recovery = publication.recovery, let library = libraries[machine], library.fetch == nil,
+    guard let recovery = publication.recovery, let library = libraries[machine], !library.isComing,
       library.newestOrder <= library.order, mayEnd(at: library.order)
     else { return }
     let epoch = max(recovery.known.order.epoch, library.order.epoch) + 1
