@@ -74,21 +74,23 @@ extension Catalog {
       added += inEntry
       added.sort()
       removed.sort()
-      let counts = try Self.dropRepeats(&added) ? countsWithoutRepeats(row, db) : row.stagedCounts
-      return StagedView(added: added, removed: removed, counts: counts, bulkRows: rows)
+      let repeats = Self.dropRepeats(&added)
+      let counts = try repeats > 0 ? countsWithoutRepeats(row, db) : row.stagedCounts
+      return StagedView(
+        added: added, removed: removed, counts: counts, bulkRows: rows, repeats: repeats)
     }
   }
 
-  /// Of ascending ids; returns whether there were any.
-  private static func dropRepeats(_ ids: inout [EntryID]) -> Bool {
-    guard zip(ids, ids.dropFirst()).contains(where: { $0 == $1 }) else { return false }
+  /// Of ascending ids; returns how many there were.
+  private static func dropRepeats(_ ids: inout [EntryID]) -> Int {
+    guard zip(ids, ids.dropFirst()).contains(where: { $0 == $1 }) else { return 0 }
+    let count = ids.count
     var kept: [EntryID] = []
     for id in ids where id != kept.last { kept.append(id) }
     ids = kept
-    return true
+    return count - kept.count
   }
 
-  /// Forgets what is staged of a library.
   package func discardStaged(_ library: MachineID) throws(StoreError) {
     try write { db in
       guard var row = try self.library(library, db) else { return }

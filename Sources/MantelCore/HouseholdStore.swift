@@ -115,15 +115,18 @@ package struct StagedView: Hashable, Sendable {
   /// Rows that the install writes at once because some wait in bulk: these, and all installed ones where the indexes are made
   /// again for them. None when nothing waits.
   package var bulkRows: UInt64
+  /// Rows of ids that wait more than once; nobody has a reason to send one again.
+  package var repeats: Int
 
   package init(
     added: [EntryID] = [], removed: [EntryID] = [], counts: LibraryCounts = LibraryCounts(),
-    bulkRows: UInt64 = 0
+    bulkRows: UInt64 = 0, repeats: Int = 0
   ) {
     self.added = added
     self.removed = removed
     self.counts = counts
     self.bulkRows = bulkRows
+    self.repeats = repeats
   }
 }
 
@@ -209,6 +212,8 @@ package protocol HouseholdStore: ScrubStore, KeepingStore {
   /// Takes staged entries back that a newer head does not have, and removals that it does not ask for.
   func unstage(_ library: MachineID, added: [EntryID], removed: [EntryID]) throws(StoreError)
   func staged(_ library: MachineID) throws(StoreError) -> StagedView
+  /// Forgets what is staged of a library.
+  func discardStaged(_ library: MachineID) throws(StoreError)
   /// Makes the staged view the installed one. The caller has verified root, signature, order and counts. In the same
   /// transaction the contents of all rows that came or went become unfiled, and `missing` follows.
   func install(_ library: MachineID, head: Signed<Head>) throws(StoreError)

@@ -212,6 +212,44 @@ import Testing
     #expect(machine.replicator.installedHead(of: peer) == head.record)
   }
 
+  /// The root does not follow, or more comes than twice what the head has. Fails where `giveUp` keeps it.
+  @Test(arguments: [2, 5]) func whatWasRepeatedIsDiscardedWithItsContradiction(times: Int) throws {
+    let (machine, link, job, entry) = try repeating()
+    let peer = machine.peers[0].machine
+    for _ in 2..<times { try machine.send(.entriesReceived(link, job, added: [entry], removed: [])) }
+    let ended = try machine.send(.jobEnded(link, job, .complete))
+    let compare = ended.reconciliations(link).first
+    #expect((compare == nil) == (times == 5), "it was given up before its end")
+    if let compare { try machine.send(.jobEnded(link, compare.job, .complete)) }
+    #expect(try machine.catalog.staged(peer) == StagedView())
+  }
+
+  /// A peer that ends each connection before its head is judged. Fails where `startFetch` goes on from it.
+  @Test func whatWasRepeatedIsDiscardedByTheNextFetch() throws {
+    let (machine, link, _, entry) = try repeating()
+    let peer = machine.peers[0].machine
+    try machine.send(.linkClosed(link))
+    #expect(try machine.catalog.staged(peer).added == [EntryID(of: entry)])
+    let again = try machine.connect()
+    let asked = try machine.send(.headReceived(again, try machine.head(0, 2, [entry])))
+    #expect(asked.deltas(again).count == 1 && asked.reconciliations(again).isEmpty)
+    #expect(try machine.catalog.staged(peer) == StagedView())
+  }
+
+  /// A peer that has sent one entry of its head of two, twice.
+  private func repeating() throws -> (SingleMachine, LinkID, LinkJob, Entry) {
+    var settings = ReplicationSettings()
+    settings.stagedAtOnce = 1
+    let machine = try SingleMachine(bulk: 1, settings: settings)
+    let link = try machine.connect()
+    let entry = machine.entry("a.jpg", a)
+    let head = try machine.head(0, 1, [entry, machine.entry("b.jpg", b)])
+    let job = try #require(try machine.send(.headReceived(link, head)).deltas(link).first)
+    for _ in 0..<2 { try machine.send(.entriesReceived(link, job, added: [entry], removed: [])) }
+    #expect(try machine.catalog.staged(machine.peers[0].machine).repeats == 1)
+    return (machine, link, job, entry)
+  }
+
   // MARK: Room on the catalog's disk
 
   private func measure(_ machine: SingleMachine, free: UInt64) throws {

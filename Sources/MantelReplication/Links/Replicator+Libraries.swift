@@ -168,7 +168,7 @@ extension Replicator {
     _ owner: MachineID, _ target: Signed<Head>, from link: LinkID
   ) throws(StoreError) {
     guard let library = libraries[owner] else { return }
-    let staged = try store.staged(owner)
+    let staged = try stagedWithoutRepeats(owner)
     let isClean = staged.added.isEmpty && staged.removed.isEmpty
     libraries[owner]?.fetch = LibraryFetch(link: link, target: target)
     if isClean {
@@ -198,6 +198,15 @@ extension Replicator {
           job, .library(owner, fetch.target.record.order), mine: try candidate(owner, library).view)))
   }
 
+  /// What is staged, and none of it if some of that was repeated: only an install takes repeats away, so that those of one fetch
+  /// after another would pile up, whether they contradict their head or are cut off before that shows.
+  private func stagedWithoutRepeats(_ owner: MachineID) throws(StoreError) -> StagedView {
+    let staged = try store.staged(owner)
+    guard staged.repeats > 0 else { return staged }
+    try store.discardStaged(owner)
+    return try store.staged(owner)
+  }
+
   /// The installed view with what is staged.
   private func candidate(
     _ owner: MachineID, _ library: Library
@@ -221,7 +230,7 @@ extension Replicator {
     libraries[owner]?.fetch?.taken += UInt64(added.count)
     guard libraries[owner]?.fetch?.hasTooMany == false else {
       actions.append(.warn(.rejectedHead(owner, "more entries came than it has")))
-      return giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
+      return try giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
     }
     libraries[owner]?.fetch?.arrived.add(added)
     if !removed.isEmpty || libraries[owner]?.fetch?.arrived.isMany(settings) == true {
@@ -296,7 +305,7 @@ extension Replicator {
         try reconcile(owner)
       } else {
         let failure = outcome == .unknownHead ? FetchFailure.unknownHead : .notNow
-        giveUp(owner, until: now.instant + settings.retry, failure)
+        try giveUp(owner, until: now.instant + settings.retry, failure)
       }
       return
     }
@@ -306,8 +315,11 @@ extension Replicator {
   }
 
   /// The link does not serve this head now, or served something else: what is staged stays for the next attempt.
-  private mutating func giveUp(_ owner: MachineID, until: Instant, _ failure: FetchFailure) {
+  private mutating func giveUp(
+    _ owner: MachineID, until: Instant, _ failure: FetchFailure
+  ) throws(StoreError) {
     guard let fetch = libraries[owner]?.fetch else { return }
+    if failure == .contradiction { _ = try stagedWithoutRepeats(owner) }
     // It has only heard of the head: others come first, until it shows the head again.
     if failure == .unknownHead, owner == machine || keeps(owner) {
       links[fetch.link]?.withdraw(fetch.target.record.order, of: owner)
@@ -324,7 +336,7 @@ extension Replicator {
     guard view.root == head.root, staged.counts == head.counts else {
       if fetch.hasReconciled {
         actions.append(.warn(.rejectedHead(owner, "its entries do not have its root")))
-        giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
+        try giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
       } else {
         try reconcile(owner)
       }
@@ -340,7 +352,7 @@ extension Replicator {
       actions.append(.warn(.rejectedHead(owner, error.message)))
       // To find that out takes as long as an install. A recovery of the own library hears its members one by one.
       if owner != machine { libraries[owner]?.impossible = head }
-      giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
+      try giveUp(owner, until: now.instant + settings.contradiction, .contradiction)
       return
     }
     libraries[owner]?.fetch = nil
