@@ -110,7 +110,8 @@ extension Replicator {
   /// Until it is measured again: the log, too, keeps its size for a while.
   mutating func takeRoom(forInstalled rows: UInt64) {
     guard let free = catalogSpace?.free else { return }
-    catalogSpace?.free = free - min(installBytes(rows), free)
+    let taken = min(installBytes(rows), free)
+    catalogSpace?.free = free - taken
   }
 
   /// The room was measured. What may not be installed any more is left to the next fetch.
